@@ -1,0 +1,36 @@
+"""Rows as JSON lines: numpy values, dates and paths as plain data."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+from pathlib import PurePath
+from typing import Any
+
+
+def encoded(value: Any) -> bytes:
+    """Return one line of JSON in UTF-8, without the line end.
+
+    Raises:
+        TypeError: it holds what has no form in JSON.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, default=plain).encode()
+    except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it
+        return json.dumps(value, default=plain).encode()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain data: what `json.dumps` takes as its `default`.
+
+    Raises:
+        TypeError: it has no plain form.
+    """
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return value.tolist()
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal | PurePath):
+        return str(value)
+    raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
