@@ -1,0 +1,86 @@
+"""Progress bars on stderr: a live bar in a terminal, one plain line a step elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+__all__ = ["Advance", "Bars", "bars", "human"]
+
+Advance = Callable[[int, int | None], None]
+"""`advance(done, total)`: how much is done so far, of how much (None: not known)."""
+
+
+class Bars(Protocol):
+    """What shows progress."""
+
+    def say(self, line: str) -> None:
+        """Show one line."""
+
+    def step(self, label: str, *, unit: str = "bytes") -> contextlib.AbstractContextManager[Advance]:
+        """Show a bar while the block runs; the block calls what it is given with (done, total)."""
+
+
+def human(count: float) -> str:
+    """Return a byte count for people: `93.8 MB` (powers of 1,000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+class _Quiet:
+    def say(self, line: str) -> None:
+        """Show nothing."""
+
+    @contextlib.contextmanager
+    def step(self, label: str, *, unit: str = "bytes") -> Iterator[Advance]:
+        yield lambda done, total: None
+
+
+class _Plain:
+    """For logs and pipes: a line when a step begins; bars would only fill the log."""
+
+    def say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def step(self, label: str, *, unit: str = "bytes") -> Iterator[Advance]:
+        self.say(label + " …")
+        yield lambda done, total: None
+
+
+class _Live:
+    def say(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def step(self, label: str, *, unit: str = "bytes") -> Iterator[Advance]:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        counts = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+        columns = [TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn()]
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(label, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def bars(shown: bool = True) -> Bars:
+    """Return what shows progress on stderr; nothing at all where `shown` is false."""
+    if not shown:
+        return _Quiet()
+    return _Live() if sys.stderr.isatty() else _Plain()
