@@ -1,0 +1,199 @@
+"""The HTTP side of a remote model: one client an event loop, the key, time limits and retries."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import ssl
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+from pilotfish.errors import ConfigError
+from pilotfish.models._http_errors import AttemptError
+
+__all__ = ["Clock", "KeyFrom", "Lane", "Lanes", "retrying"]
+
+T = TypeVar("T")
+
+sleep = asyncio.sleep  # a name of its own, so that tests can watch the waits
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Return the one TLS context of the process: reading the certificates takes 20 ms, so not for every client."""
+    return httpx.create_ssl_context()
+
+
+class KeyFrom(httpx.Auth):
+    """Puts the key from an environment variable into a request's header, at the moment of sending.
+
+    It holds only the variable's name, so the key is in no attribute, repr or local variable of ours.
+    """
+
+    def __init__(self, variable: str | None, header: str = "Authorization") -> None:
+        self.variable = variable
+        self.header = header
+
+    def read(self) -> str:
+        """Return the key; empty where the variable is not set."""
+        return os.environ.get(self.variable, "").strip() if self.variable else ""
+
+    def check(self) -> None:
+        """Make sure that a header can carry the key; the HTTP library would quote the whole header in its error.
+
+        Raises:
+            ConfigError: it cannot. The key is in no local variable here, since tracebacks may show those.
+        """
+        if not (self.read().isascii() and self.read().isprintable()):
+            raise ConfigError(f"the key in ${self.variable} holds characters that no HTTP header can carry")
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the header; `Bearer` only in Authorization, the bare key in any other."""
+        self.check()
+        bare = self.header.lower() != "authorization"
+        if self.read():
+            request.headers[self.header] = self.read() if bare else f"Bearer {self.read()}"
+        yield request
+
+    def redact(self, text: str) -> str:
+        """Return the text with the key, should an endpoint have echoed it, replaced by `[key]`."""
+        return text.replace(self.read(), "[key]") if self.read() else text
+
+    @property
+    def spoken(self) -> str:
+        """How an error speaks of the key that was sent, or of the one that was not."""
+        if self.variable is None:
+            return "the request, which carried no key: name its variable with key_env"
+        return f"the key in ${self.variable}" if self.read() else f"a request without a key: set ${self.variable}"
+
+
+@dataclass
+class Lane:
+    """What one event loop has of a remote model: its client, its slots, and the requests now under way."""
+
+    client: httpx.AsyncClient
+    slots: asyncio.Semaphore
+    closer: AsyncGenerator[None, None]
+    pending: dict[bytes, asyncio.Future[Any]] = field(default_factory=dict)
+
+
+async def _close_at_the_end(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    """Close the client when the event loop shuts down its async generators, as asyncio.run does at its end."""
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+class Lanes:
+    """The lanes of a model, one for each running event loop, made on first use and closed with their loop.
+
+    A pickled copy starts without lanes.
+    """
+
+    def __init__(self, concurrency: int, timeout: httpx.Timeout, proxies: bool) -> None:
+        self._settings = (concurrency, timeout, proxies)
+        self._lanes: dict[asyncio.AbstractEventLoop, Lane] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Lanes], tuple[int, httpx.Timeout, bool]]:
+        return Lanes, self._settings
+
+    async def here(self) -> Lane:
+        """Return the lane of the running loop."""
+        loop = asyncio.get_running_loop()
+        lane = self._lanes.get(loop)
+        if lane is not None and not lane.client.is_closed:
+            return lane
+        concurrency, timeout, proxies = self._settings
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=concurrency)
+        client = httpx.AsyncClient(
+            timeout=timeout, limits=limits, verify=_tls(), trust_env=proxies, follow_redirects=False
+        )
+        lane = Lane(client, asyncio.Semaphore(concurrency), _close_at_the_end(client))
+        with self._lock:
+            self._lanes = {old: kept for old, kept in self._lanes.items() if not old.is_closed()} | {loop: lane}
+        await anext(lane.closer)
+        return lane
+
+    async def aclose(self) -> None:
+        """Close the running loop's client; the next request opens another."""
+        with self._lock:
+            lane = self._lanes.pop(asyncio.get_running_loop(), None)
+        if lane is not None:
+            await lane.closer.aclose()
+
+
+class Clock:
+    """The seconds that one request may still wait for its endpoint, over all attempts.
+
+    Only waiting counts: a slow reader of a stream does not use up the endpoint's time.
+    """
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self.url, self.total, self.left = url, seconds, seconds
+
+    @asynccontextmanager
+    async def waiting(self, limit: float) -> AsyncIterator[None]:
+        """Allow what stands in the block `limit` seconds, or what is left if that is less.
+
+        Raises:
+            AttemptError: it took longer.
+        """
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(min(limit, self.left)):
+                yield
+        except TimeoutError:
+            fault = AttemptError(
+                f"{self.url} gave no answer within {limit:g} s; raise `timeout` if it needs longer", retry=True
+            )
+        else:
+            return
+        finally:
+            self.left -= time.monotonic() - start
+        if self.left <= 0:
+            fault = AttemptError(f"{self.url} gave no answer before the deadline of {self.total:g} s")
+        raise fault
+
+
+def pause(attempt: int, asked: float | None, longest: float) -> float:
+    """Return the seconds to wait before the next attempt.
+
+    Exponential backoff with full jitter, uniform over [0, 0.5 * 2^attempt] s. Where the endpoint asked for a time, that
+    time and up to 0.25 s more, so that waiting clients do not all come back at once. Never above `longest`.
+
+    Source: Brooker 2015, "Exponential Backoff And Jitter".
+    """
+    if asked is not None:
+        return min(asked, longest) + random.uniform(0, 0.25)
+    return random.uniform(0, min(longest, 0.5 * 2**attempt))
+
+
+async def retrying(once: Callable[[], Awaitable[T]], clock: Clock, retries: int, longest_wait: float) -> tuple[T, int]:
+    """Return what `once` gives, and how many attempts failed before.
+
+    Raises:
+        UpstreamError: no attempt succeeded, or the wait that the endpoint asks for is beyond the deadline.
+    """
+    attempt = 0
+    while True:
+        try:
+            return await once(), attempt
+        except AttemptError as caught:
+            fault = caught
+        # Raised outside the except block: the HTTP library's exception, which holds the request, is not chained to it.
+        wait = pause(attempt, fault.retry_after, longest_wait)
+        if not fault.retry or attempt >= retries or wait >= clock.left:
+            raise fault.error(attempt + 1)
+        clock.left -= wait
+        attempt += 1
+        await sleep(wait)

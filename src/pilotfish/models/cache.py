@@ -1,0 +1,252 @@
+"""Replies that were paid for once, kept in SQLite, so that the same request costs nothing the second time.
+
+The file holds replies under the SHA-256 of the whole request: no prompt, no key, no header. Write-ahead logging lets
+any number of threads and processes read while one writes; a committed reply survives `kill -9` of the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pilotfish.errors import DataError
+from pilotfish.model import Call, Reply, TokenLogprob, ToolCall, Trace
+
+__all__ = ["ReplyCache", "default_cache"]
+
+SCHEMA = 1
+_APPLICATION = 0x50464953  # "PFIS": tells our files from other SQLite files
+_PRUNE_EVERY = 256  # replies between two looks at the size
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS replies (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    created REAL NOT NULL,
+    reply TEXT NOT NULL
+)
+"""
+
+_FOREIGN = "SELECT count(*) FROM sqlite_master WHERE name NOT IN ('replies', 'by_age') AND name NOT LIKE 'sqlite_%'"
+
+
+def default_cache() -> Path:
+    """Return the user's own cache file: under `PILOTFISH_HOME` where set, else the platform's cache folder."""
+    import platformdirs
+
+    home = os.environ.get("PILOTFISH_HOME") or platformdirs.user_cache_dir("pilotfish")
+    return Path(home) / "replies.sqlite"
+
+
+class ReplyCache:
+    """Whole replies by request key, in one SQLite file.
+
+    One connection reads and one writes, each behind a lock; they open on first use, again after a fork, and in the
+    process that unpickles a copy. When the replies outgrow `max_bytes`, the oldest go.
+    """
+
+    def __init__(self, path: str | Path, max_bytes: int = 4 << 30) -> None:
+        self.path = Path(path)
+        self.max_bytes = max_bytes
+        self._reset()
+
+    def __repr__(self) -> str:
+        return f"ReplyCache({str(self.path)!r})"
+
+    def __reduce__(self) -> tuple[type[ReplyCache], tuple[Path, int]]:
+        return ReplyCache, (self.path, self.max_bytes)
+
+    def get(self, key: bytes, model: str) -> Reply | None:
+        """Return the reply kept under `key`, its call marked cached at no cost; None where there is none.
+
+        Args:
+            key: 32 bytes, as `put` was given.
+            model: the name that the call in the trace shows.
+
+        Raises:
+            DataError: the file is damaged, no cache, or of a newer version.
+        """
+        start = time.perf_counter()
+        with self._using("_reader") as reader:
+            row = reader.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        data = json.loads(row[0])
+        reply = _decode(data)
+        seconds = time.perf_counter() - start
+        call = Call(model, "model", data["in"], data["out"], seconds, 0.0, cached=True, why="reply cache")
+        return reply.with_(trace=Trace((call,)))
+
+    def put(self, key: bytes, reply: Reply) -> None:
+        """Keep a whole reply; it is on its way to the disk when this returns.
+
+        Raises:
+            DataError: as in `get`, or the disk is full.
+        """
+        usage = reply.usage
+        data = {**_encode(reply), "in": usage.tokens_in, "out": usage.tokens_out}
+        row = (key, time.time(), json.dumps(data, separators=(",", ":")))
+        with self._using("_writer") as writer:
+            writer.execute("INSERT OR REPLACE INTO replies (key, created, reply) VALUES (?, ?, ?)", row)
+            self._puts += 1
+            full = self._puts % _PRUNE_EVERY == 0 and _used(writer) > self.max_bytes
+        if full:
+            self.prune()
+
+    def prune(self, max_bytes: int | None = None, older_than: float | None = None) -> int:
+        """Drop the replies older than `older_than` seconds, then the oldest until the rest fits; return how many.
+
+        Args:
+            max_bytes: the size to come down to; 9/10 of the cache's own limit where None, so that pruning is rare.
+            older_than: seconds; None keeps replies of any age.
+        """
+        limit = self.max_bytes * 9 // 10 if max_bytes is None else max_bytes
+        dropped = 0
+        with self._using("_writer") as writer:
+            if older_than is not None:
+                dropped += writer.execute("DELETE FROM replies WHERE created < ?", (time.time() - older_than,)).rowcount
+            while (rows := _count(writer)) and _used(writer) > limit:
+                oldest = "DELETE FROM replies WHERE id IN (SELECT id FROM replies ORDER BY created, id LIMIT ?)"
+                dropped += writer.execute(oldest, (max(1, rows // 20),)).rowcount
+            writer.execute("PRAGMA incremental_vacuum").fetchall()
+        return dropped
+
+    def __len__(self) -> int:
+        with self._using("_reader") as reader:
+            return _count(reader)
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        for name in ("_reader", "_writer"):
+            with self._locks[name]:
+                connection = self._connections.pop(name, None)
+                if connection is not None and self._pid == os.getpid():
+                    connection.close()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._locks = {"_reader": threading.Lock(), "_writer": threading.Lock()}
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._puts = 0
+
+    @contextmanager
+    def _using(self, name: str) -> Iterator[sqlite3.Connection]:
+        """Give the named connection to this thread alone; turn SQLite's errors into one clear line."""
+        if self._pid != os.getpid():
+            self._reset()  # SQLite connections must not cross a fork
+        with self._locks[name]:
+            try:
+                if name not in self._connections:
+                    self._connections[name] = self._connect()
+                yield self._connections[name]
+                return
+            except sqlite3.Error as error:
+                problem = self._problem(error)
+        raise problem
+
+    def _problem(self, error: sqlite3.Error) -> DataError:
+        code = getattr(error, "sqlite_errorcode", None)
+        primary = code & 0xFF if code is not None else None
+        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return DataError(f"the reply cache {self.path} is damaged ({error}): delete it, or name another file")
+        if primary == sqlite3.SQLITE_FULL:
+            return DataError(f"no room left on the disk of the reply cache {self.path}")
+        if primary == sqlite3.SQLITE_BUSY:
+            return DataError(f"the reply cache {self.path} stays locked by another process")
+        return DataError(f"the reply cache {self.path} cannot be used: {error}")
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Replies may be private: a new file is for its owner alone.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise DataError(f"the reply cache {self.path} cannot be opened: {error.strerror}") from None
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make a new file ours, or check that an old one is.
+
+    Raises:
+        DataError: the file belongs to another program or to a newer Pilotfish.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        _create(connection, path)
+    elif connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+        raise DataError(f"{path} is a database of another program, not a reply cache: name another file")
+    elif version != SCHEMA:
+        raise DataError(
+            f"the reply cache {path} has version {version}, this Pilotfish reads {SCHEMA}: name another file"
+        )
+    # NORMAL loses no commit when the process dies; only a power cut may take the last ones, never the file.
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _create(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute(_FOREIGN).fetchone()[0]:
+        raise DataError(f"{path} is a database of another program, not a reply cache: name another file")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    end = time.monotonic() + 30
+    while True:  # SQLite does not wait by itself when two processes switch a new file to WAL at once
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+    connection.execute(_CREATE)
+    connection.execute("CREATE INDEX IF NOT EXISTS by_age ON replies (created)")
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    connection.execute("COMMIT")
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    """Return the number of replies."""
+    return int(connection.execute("SELECT count(*) FROM replies").fetchone()[0])
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    """Return the bytes in use: pages, less those that deletions have freed."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _encode(reply: Reply) -> dict[str, Any]:
+    """Return a reply as plain data, without its trace."""
+    logprobs = reply.logprobs
+    return {
+        "text": reply.text,
+        "finish": reply.finish_reason,
+        "calls": [[call.id, call.name, call.arguments] for call in reply.tool_calls],
+        "logprobs": None if logprobs is None else [[row.token, row.logprob, row.top] for row in logprobs],
+        "choices": [_encode(choice) for choice in reply.choices],
+    }
+
+
+def _decode(data: dict[str, Any]) -> Reply:
+    rows = data["logprobs"]
+    logprobs = None
+    if rows is not None:
+        logprobs = tuple(TokenLogprob(token, score, tuple((t, p) for t, p in top)) for token, score, top in rows)
+    calls = tuple(ToolCall(*call) for call in data["calls"])
+    return Reply(data["text"], calls, data["finish"], logprobs, choices=tuple(map(_decode, data["choices"])))
