@@ -47,7 +47,7 @@ class Energy:
 
     @property
     def kind(self) -> Kind:
-        """ "measured" where every part is, else "estimated"."""
+        """Whether every part is "measured"; one "estimated" part makes the sum estimated."""
         return "measured" if all(part.kind == "measured" for part in self.parts) else "estimated"
 
     @property
