@@ -1,0 +1,109 @@
+"""Log-probabilities, hidden states and next-token logits of texts, in batches bucketed by length.
+
+Rows are padded on the left, so every row's continuation ends at the last position and only the logits that are needed
+are computed (`logits_to_keep`). Masks and positions come from the lengths, never from the pad id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pilotfish._extras import need
+from pilotfish.model import Scored
+from pilotfish.models._tokens import buckets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# The most logits held at once: 64 million, 256 MB in float32.
+LOGITS = 64_000_000
+
+
+def left_padded(rows: Sequence[Sequence[int]], device: Any) -> dict[str, Any]:
+    """Return input_ids, attention_mask and position_ids, each (rows, longest row), padded on the left."""
+    torch = need("torch", "local")
+    longest = max(len(row) for row in rows)
+    ids = torch.zeros((len(rows), longest), dtype=torch.long)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, longest - len(row) :] = torch.tensor(row)
+        mask[i, longest - len(row) :] = 1
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    return {
+        "input_ids": ids.to(device),
+        "attention_mask": mask.to(device),
+        "position_ids": positions.to(device),
+    }
+
+
+def score_ids(
+    model: Any,
+    rows: Sequence[tuple[list[int], int]],
+    *,
+    batch_tokens: int,
+    progress: Callable[[int], None] | None = None,
+) -> list[Scored]:
+    """Return log p of each row's tokens from its split on; a row is (ids, number of context ids), split >= 1.
+
+    `progress` is called with the number of rows each batch finishes.
+    """
+    torch = need("torch", "local")
+    results: list[Scored | None] = [None] * len(rows)
+    vocabulary = int(model.get_output_embeddings().weight.shape[0])
+    with torch.inference_mode():
+        for batch in buckets([len(ids) for ids, _ in rows], batch_tokens):
+            keep = max(len(rows[i][0]) - rows[i][1] for i in batch)
+            step = max(1, LOGITS // (vocabulary * max(1, keep)))
+            for start in range(0, len(batch), step):
+                part = batch[start : start + step]
+                # The last token predicts nothing that is asked for, so it is not fed.
+                inputs = left_padded([rows[i][0][:-1] for i in part], model.device)
+                logits = model(**inputs, logits_to_keep=max(1, keep), use_cache=False).logits
+                for j, i in enumerate(part):
+                    ids, split = rows[i]
+                    results[i] = _scored(logits[j], ids[split:])
+                if progress:
+                    progress(len(part))
+    return [result for result in results if result is not None]
+
+
+def _scored(logits: Any, targets: list[int]) -> Scored:
+    """Read the log-probabilities of `targets` off the last len(targets) rows of `logits` (positions, vocabulary)."""
+    torch = need("torch", "local")
+    if not targets:
+        return Scored((), (), True)
+    logprobs = torch.log_softmax(logits[-len(targets) :].float(), dim=-1)
+    ids = torch.tensor(targets, device=logits.device)
+    picked = logprobs.gather(-1, ids[:, None])[:, 0]
+    greedy = bool((logprobs.argmax(-1) == ids).all())
+    return Scored(tuple(picked.tolist()), tuple(targets), greedy)
+
+
+def next_logits(model: Any, rows: Sequence[list[int]], *, batch_tokens: int) -> NDArray[np.float32]:
+    """Return the logits after each row of ids: (rows, vocabulary), float32."""
+    torch = need("torch", "local")
+    out: list[Any] = [None] * len(rows)
+    with torch.inference_mode():
+        for batch in buckets([len(row) for row in rows], batch_tokens):
+            inputs = left_padded([rows[i] for i in batch], model.device)
+            logits = model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].float().cpu().numpy()
+            for j, i in enumerate(batch):
+                out[i] = logits[j]
+    return np.stack(out) if out else np.zeros((0, 0), dtype=np.float32)
+
+
+def hidden_states(model: Any, rows: Sequence[list[int]], layer: int, *, batch_tokens: int) -> list[NDArray[np.float32]]:
+    """Return the hidden states of one layer: a (tokens, width) array a row. Layer 0 is the embedding, -1 the last."""
+    torch = need("torch", "local")
+    out: list[Any] = [None] * len(rows)
+    with torch.inference_mode():
+        for batch in buckets([len(row) for row in rows], batch_tokens):
+            inputs = left_padded([rows[i] for i in batch], model.device)
+            states = model(**inputs, logits_to_keep=1, use_cache=False, output_hidden_states=True).hidden_states
+            chosen = states[layer].float().cpu().numpy()
+            for j, i in enumerate(batch):
+                out[i] = chosen[j, chosen.shape[1] - len(rows[i]) :]
+    return list(out)

@@ -1,0 +1,125 @@
+"""Text to token ids: chat templates, and a context with its continuation tokenised jointly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pilotfish.errors import ModelError
+from pilotfish.model import Request
+
+
+def render_chat(tokenizer: Any, request: Request, name: str) -> str:
+    """Return the prompt text of a request: by the tokenizer's chat template, or the plain text where it has none.
+
+    Raises:
+        ModelError: the template refuses these messages (a role it does not know, say).
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        if any(message.role not in ("user", "system") for message in request.messages):
+            raise ModelError(f"{name} has no chat template, so it takes no {request.messages[-1].role} turns")
+        return "\n\n".join(message.text for message in request.messages) + "\n"
+    messages = [{"role": message.role, "content": message.text} for message in request.messages]
+    # A conversation that ends with the assistant's own words asks for them to be continued.
+    prefill = messages[-1]["role"] == "assistant"
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=not prefill, continue_final_message=prefill
+            )
+        )
+    except Exception as error:  # jinja raises many kinds; each means the same to the caller
+        raise ModelError(f"{name}: its chat template refuses this conversation: {error}") from error
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Return the ids of a text, begun by the beginning-of-sequence token where this tokenizer wants one."""
+    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    bos = tokenizer.bos_token_id
+    if bos is not None and (not ids or ids[0] != bos) and _adds_bos(tokenizer):
+        ids.insert(0, bos)
+    return ids
+
+
+def _adds_bos(tokenizer: Any) -> bool:
+    """Say whether the tokenizer itself begins a text with its beginning-of-sequence token."""
+    known = getattr(tokenizer, "_pilotfish_adds_bos", None)
+    if known is None:
+        known = list(tokenizer("a")["input_ids"])[:1] == [tokenizer.bos_token_id]
+        tokenizer._pilotfish_adds_bos = known
+    return bool(known)
+
+
+def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], int]:
+    """Return the ids of context + continuation tokenised as one text, and how many of them are the context's.
+
+    White space at the end of the context moves to the continuation, since most tokenizers join it to the next word.
+    An empty context becomes the beginning- or end-of-sequence token, so that the first token has a probability too.
+
+    Raises:
+        ModelError: the tokenizer has neither token and the context is empty.
+    """
+    stripped = context.rstrip(" \t")
+    continuation = context[len(stripped) :] + continuation
+    whole = encode(tokenizer, stripped + continuation)
+    split = len(encode(tokenizer, stripped)) if stripped else (1 if _adds_bos(tokenizer) else 0)
+    if split == 0:
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        if start is None:
+            raise ModelError("this tokenizer has no start token, so an empty context cannot be scored")
+        return [start, *whole], 1
+    # Where the seam melts into one token, the context keeps its own count but leaves the continuation a token.
+    return whole, min(split, len(whole) - 1) if continuation and len(whole) > 1 else split
+
+
+Tails = tuple[tuple[int, ...], ...]
+
+
+def joint_choices(
+    tokenizer: Any, contexts: Sequence[str], choices: Sequence[str]
+) -> tuple[list[list[int]], list[Tails]]:
+    """Return each context's ids, and for each context the ids of every choice, tokenised jointly with it.
+
+    A text is cut at special tokens before anything else, so what follows the last one (an assistant's header, in a
+    chat) is tokenised by itself. Where all contexts end alike after it, choices are tokenised once rather than once a
+    context; the first context is checked against the whole text, so a tokenizer that does otherwise is found out.
+    """
+    seams = [_seam(tokenizer, context) for context in contexts]
+    if seams[0] and all(seam == seams[0] for seam in seams):
+        first = [encode_pair(tokenizer, contexts[0], choice) for choice in choices]
+        short = [encode_pair(tokenizer, seams[0], choice) for choice in choices]
+        ids = [encode(tokenizer, context.rstrip(" \t")) for context in contexts]
+        tails = tuple(tuple(whole[at:]) for whole, at in short)
+        if all(whole == ids[0] + list(tail) for (whole, _), tail in zip(first, tails, strict=True)):
+            return ids, [tails] * len(contexts)
+    all_ids, all_tails = [], []
+    for context in contexts:
+        pairs = [encode_pair(tokenizer, context, choice) for choice in choices]
+        at = min(split for _, split in pairs)
+        all_ids.append(pairs[0][0][:at])
+        all_tails.append(tuple(tuple(whole[at:]) for whole, _ in pairs))
+        if any(whole[:at] != pairs[0][0][:at] for whole, _ in pairs):
+            raise ModelError("this tokenizer cuts the context differently for each choice; end it with a space")
+    return all_ids, all_tails
+
+
+def _seam(tokenizer: Any, text: str) -> str:
+    """Return the text from its last special token on, or "" where it has none."""
+    at = max((text.rfind(token) for token in tokenizer.all_special_tokens), default=-1)
+    return text[at:] if at >= 0 else ""
+
+
+def buckets(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Group indices by falling length so that rows x longest row stays within `budget` (a single row may exceed it).
+
+    Longest first: the first batch needs the most memory, so a machine too small for it says so at once.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    batch: list[int] = []
+    for index in order:
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

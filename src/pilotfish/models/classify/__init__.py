@@ -1,0 +1,20 @@
+"""Text classification: features and a linear head (TF-IDF, encoder, static), and any model as a labeller."""
+
+from __future__ import annotations
+
+from pilotfish.models.classify.classifier import ClassifierModel, TextClassifier
+from pilotfish.models.classify.features import EncoderFeatures, Features, StaticFeatures, TfidfFeatures
+from pilotfish.models.classify.head import SoftmaxHead
+from pilotfish.models.classify.labeller import Labeller, Labels
+
+__all__ = [
+    "ClassifierModel",
+    "EncoderFeatures",
+    "Features",
+    "Labeller",
+    "Labels",
+    "SoftmaxHead",
+    "StaticFeatures",
+    "TextClassifier",
+    "TfidfFeatures",
+]

@@ -1,0 +1,200 @@
+"""What a linear head stands on: TF-IDF counts, an encoder's vectors, or static token vectors distilled from one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pilotfish._extras import need
+from pilotfish.errors import ModelError
+from pilotfish.models.encoder import Encoder
+from pilotfish.models.local import LocalModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pilotfish.models.catalog import Catalog
+
+Progress = Callable[[int], None]
+
+
+class Features(Protocol):
+    """Texts to features; `fit` learns from training texts only, `transform` maps any."""
+
+    kind: str
+
+    def fit(self, texts: Sequence[str]) -> Features:
+        """Learn what there is to learn and return self."""
+
+    def transform(self, texts: Sequence[str], *, progress: Progress | None = None) -> Any:
+        """Return (texts, features), dense or scipy sparse."""
+
+    def save(self, folder: Path) -> None:
+        """Write what `load_features` reads."""
+
+
+class TfidfFeatures:
+    """TF-IDF of words and word pairs, sublinear counts, L2-normalised rows (scikit-learn's TfidfVectorizer)."""
+
+    kind = "tfidf"
+
+    def __init__(self, ngrams: tuple[int, int] = (1, 2)) -> None:
+        self.ngrams = ngrams
+
+    def fit(self, texts: Sequence[str]) -> TfidfFeatures:
+        """Learn the vocabulary and the document frequencies."""
+        self.vectorizer_: Any = self._new().fit(texts)
+        return self
+
+    def _new(self, **settings: Any) -> Any:
+        text = need("sklearn.feature_extraction.text", "train")
+        # Every character run counts as a word, so that scripts without spaces and one-letter words are not lost.
+        words = r"(?u)\b\w+\b"
+        return text.TfidfVectorizer(ngram_range=self.ngrams, sublinear_tf=True, token_pattern=words, **settings)
+
+    def transform(self, texts: Sequence[str], *, progress: Progress | None = None) -> Any:
+        """Return a sparse (texts, vocabulary) matrix."""
+        matrix = self.vectorizer_.transform(texts)
+        if progress:
+            progress(len(texts))
+        return matrix
+
+    def save(self, folder: Path) -> None:
+        """Write tfidf.json and tfidf.safetensors."""
+        numpy_files = need("safetensors.numpy", "local")
+        folder.mkdir(parents=True, exist_ok=True)
+        words = {word: int(i) for word, i in self.vectorizer_.vocabulary_.items()}
+        facts = {"ngrams": list(self.ngrams), "vocabulary": words}
+        (folder / "tfidf.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+        numpy_files.save_file({"idf": self.vectorizer_.idf_.astype(np.float64)}, folder / "tfidf.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> TfidfFeatures:
+        """Read what `save` wrote."""
+        numpy_files = need("safetensors.numpy", "local")
+        facts = json.loads((folder / "tfidf.json").read_text(encoding="utf-8"))
+        features = cls((int(facts["ngrams"][0]), int(facts["ngrams"][1])))
+        features.vectorizer_ = features._new(vocabulary=facts["vocabulary"])
+        features.vectorizer_.idf_ = numpy_files.load_file(folder / "tfidf.safetensors")["idf"]
+        return features
+
+
+class EncoderFeatures:
+    """An encoder's sentence vectors; or a local language model's last hidden states, averaged over the tokens."""
+
+    kind = "encoder"
+
+    def __init__(self, encoder: Encoder | LocalModel) -> None:
+        self.encoder = encoder
+
+    def fit(self, texts: Sequence[str]) -> EncoderFeatures:
+        """Return self: there is nothing to learn."""
+        return self
+
+    def transform(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return (texts, dimension)."""
+        if isinstance(self.encoder, Encoder):
+            return self.encoder.encode(texts, progress=progress)
+        vectors: list[NDArray[np.float32]] = []
+        # In parts, so that the hidden states of all tokens of all texts are never held at once.
+        for start in range(0, len(texts), 64):
+            part = list(texts[start : start + 64])
+            pooled = [states.mean(axis=0) for states in self.encoder.hidden(part)]
+            vectors.extend(vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in pooled)
+            if progress:
+                progress(len(part))
+        return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write encoder.json: the encoder's weights are named, not copied."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = self.encoder.weights
+        if Path(weights).exists():
+            weights = str(Path(weights).resolve())
+        facts = {
+            "weights": weights,
+            "dtype": self.encoder.dtype,
+            "use": "encoder" if isinstance(self.encoder, Encoder) else "local",
+        }
+        (folder / "encoder.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, catalog: Catalog | None = None) -> EncoderFeatures:
+        """Read what `save` wrote; the weights load at the first use."""
+        facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        kind = {"encoder": Encoder, "local": LocalModel}[facts["use"]]
+        return cls(kind(facts["weights"], dtype=facts["dtype"], catalog=catalog))
+
+
+class StaticFeatures:
+    """Static token vectors distilled from an encoder and averaged (model2vec; Tulkens and van Dongen 2024).
+
+    Distilling runs the encoder once over its own vocabulary; after that a text needs no transformer at all.
+
+    Args:
+        encoder: what to distil from; None for one that is loaded.
+        dimension: principal components kept of the encoder's vectors.
+    """
+
+    kind = "static"
+
+    def __init__(self, encoder: Encoder | None, dimension: int = 256) -> None:
+        self.encoder = encoder
+        self.dimension = dimension
+
+    def fit(self, texts: Sequence[str]) -> StaticFeatures:
+        """Distil the encoder, unless that is done; the texts are not looked at."""
+        if getattr(self, "model_", None) is None:
+            if self.encoder is None:
+                raise ModelError("static features need an encoder to be distilled from")
+            distil = need("model2vec.distill", "train")
+            body = self.encoder.model[0].auto_model
+            self.model_: Any = distil.distill_from_model(
+                body,
+                self.encoder.tokenizer,
+                device=str(body.device),
+                pca_dims=min(self.dimension, self.encoder.dimension),
+                quantize_to="float32",
+            )
+        return self
+
+    def transform(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
+        """Return (texts, dimension)."""
+        vectors = np.asarray(self.model_.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+        if progress:
+            progress(len(texts))
+        return vectors.reshape(len(texts), -1)
+
+    def save(self, folder: Path) -> None:
+        """Write the static model's own folder (safetensors and JSON)."""
+        (folder / "static").mkdir(parents=True, exist_ok=True)
+        self.model_.save_pretrained(folder / "static")
+
+    @classmethod
+    def load(cls, folder: Path) -> StaticFeatures:
+        """Read what `save` wrote."""
+        features = cls(None)
+        features.model_ = need("model2vec", "train").StaticModel.from_pretrained(folder / "static")
+        return features
+
+
+def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Features:
+    """Read saved features of a kind: tfidf, encoder or static.
+
+    Raises:
+        ModelError: no such kind, or the files are damaged.
+    """
+    try:
+        if kind == "tfidf":
+            return TfidfFeatures.load(folder)
+        if kind == "encoder":
+            return EncoderFeatures.load(folder, catalog)
+        if kind == "static":
+            return StaticFeatures.load(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: not saved {kind} features: {error}") from error
+    raise ModelError(f"{folder}: features of an unknown kind {kind!r}; known: tfidf, encoder, static")

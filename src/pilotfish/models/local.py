@@ -1,0 +1,325 @@
+"""A model on this machine: transformers weights from a catalog name, a hub id, a folder or a GGUF file."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pilotfish._extras import need
+from pilotfish.errors import ConfigError, ModelError
+from pilotfish.model import Call, Delta, Reply, Request, Scored, TokenLogprob, Trace
+from pilotfish.models import _weights
+from pilotfish.models._tokens import encode, encode_pair, joint_choices, render_chat
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pilotfish.models.catalog import Catalog
+
+__all__ = ["LocalModel"]
+
+
+class LocalModel:
+    """A causal language model whose weights are here (`WhiteBoxModel`). Loads on first use, once.
+
+    One request at a time generates; others wait their turn. `score`, `choices`, `hidden` and `next_logits` are
+    synchronous: they take batches and keep the processor busy by themselves.
+
+    Args:
+        weights: a catalog name, `hf:org/name`, a folder of transformers weights, or a GGUF file.
+        name: the name in traces; the weights' own name by default.
+        dtype: "auto" (bfloat16 where the machine multiplies it natively, else float32), or a torch dtype's name.
+        device: "auto", "cpu", "cuda", "mps".
+        threads: CPU threads for torch, for the whole process; None leaves torch's choice (the physical cores).
+        batch_tokens: the most tokens, padding included, in one pass of `score`, `choices` and `hidden`.
+        max_tokens: how many tokens a reply may have where the request does not say.
+        catalog: where names are looked up; the built-in catalog and the user's own by default.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path,
+        *,
+        name: str | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        batch_tokens: int = 2048,
+        max_tokens: int = 256,
+        catalog: Catalog | None = None,
+    ) -> None:
+        if dtype not in _weights.DTYPES:
+            raise ConfigError(f"dtype must be one of {', '.join(_weights.DTYPES)}, not {dtype!r}")
+        self.weights = str(weights)
+        self.name = name or Path(self.weights).name
+        self.dtype = dtype
+        self.device = device
+        self.threads = threads
+        self.batch_tokens = batch_tokens
+        self.max_tokens = max_tokens
+        self.licence = "unknown"
+        self._catalog = catalog
+        self._lock = threading.RLock()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"pilotfish-{self.name}")
+        self._loaded: tuple[Any, Any] | None = None
+        self._prefix: Any = None
+
+    def __repr__(self) -> str:
+        return f"LocalModel({self.weights!r}, dtype={self.dtype!r}, device={self.device!r})"
+
+    def load(self) -> LocalModel:
+        """Load the weights now rather than at the first use, and return this model.
+
+        Raises:
+            ModelError: no such model, damaged weights, or not a causal language model.
+            MissingExtra: torch or transformers are not installed.
+        """
+        with self._lock:
+            if self._loaded is not None:
+                return self
+            transformers = need("transformers", "local")
+            need("torch", "local")
+            _weights.use_threads(self.threads)
+            folder, resolved = _weights.located(self.weights, self._catalog)
+            self.licence = resolved.licence
+            device = _weights.pick_device(self.device)
+            dtype = _weights.pick_dtype(self.dtype, device)
+            transformers.utils.logging.disable_progress_bar()
+            try:
+                tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+                model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+            except (OSError, ValueError, KeyError) as error:
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise ModelError(f"{self.weights}: not a causal language model that loads: {reason}") from error
+            self._loaded = (model.to(device).eval(), tokenizer)
+            return self
+
+    @property
+    def model(self) -> Any:
+        """The transformers model (torch module), loaded."""
+        return self._ready()[0]
+
+    @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer."""
+        return self._ready()[1]
+
+    @property
+    def max_length(self) -> int:
+        """How many tokens the model takes, prompt and reply together."""
+        config = self.model.config
+        for key in ("max_position_embeddings", "n_positions", "n_ctx"):
+            if getattr(config, key, None):
+                return int(getattr(config, key))
+        return 2**31
+
+    @property
+    def parameters(self) -> int:
+        """How many weights the model has, shared ones counted once."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    def _ready(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            self.load()
+        assert self._loaded is not None
+        return self._loaded
+
+    def render(self, request: Request) -> str:
+        """Return the text the model is given for a request: its chat template filled in."""
+        return render_chat(self.tokenizer, request, self.name)
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has, special ones included."""
+        return len(encode(self.tokenizer, text))
+
+    # White box: what only local weights give.
+
+    def score(self, pairs: Iterable[tuple[str, str]], *, progress: Callable[[int], None] | None = None) -> list[Scored]:
+        """Return log p(continuation | context) for each (context, continuation), in nats.
+
+        The two are tokenised as one text and split at the context's length, a space at the context's end going to the
+        continuation.
+
+        Raises:
+            ModelError: a pair is longer than the model takes.
+        """
+        from pilotfish.models._scoring import score_ids
+
+        model, tokenizer = self._ready()
+        rows = [encode_pair(tokenizer, context, continuation) for context, continuation in pairs]
+        self._check_lengths([len(ids) for ids, _ in rows])
+        with self._lock:
+            return score_ids(model, rows, batch_tokens=self.batch_tokens, progress=progress)
+
+    def choices(
+        self, contexts: Sequence[str], choices: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> NDArray[np.float64]:
+        """Return log p(choice | context) in nats for every context and choice: (contexts, choices).
+
+        Equal to `score` on every pair, but the contexts' common beginning runs once and the choices share one pass.
+        Where one choice's tokens begin another's, the token that ends a turn is added to each, so that the shorter one
+        does not win by being a part of the longer one.
+
+        Raises:
+            ModelError: a context with its longest choice is longer than the model takes.
+        """
+        from pilotfish.models._choices import TREE_FAMILIES, PrefixCache, choice_logprobs
+        from pilotfish.models._scoring import score_ids
+
+        model, tokenizer = self._ready()
+        if not contexts or not choices:
+            return np.zeros((len(contexts), len(choices)))
+        if any(not choice for choice in choices):
+            raise ConfigError("a choice must not be empty")
+        ids, tails = joint_choices(tokenizer, contexts, choices)
+        rows = [[(row + list(tail), len(row)) for tail in row_tails] for row, row_tails in zip(ids, tails, strict=True)]
+        end = [tokenizer.eos_token_id] if any(_one_begins_another(row_tails) for row_tails in set(tails)) else []
+        self._check_lengths([len(whole) + len(end) for row in rows for whole, _ in row])
+        with self._lock:
+            # The tree needs one set of choice tokens for all rows; joint tokenisation may cut some seams differently.
+            if len(set(tails)) == 1 and model.config.model_type in TREE_FAMILIES:
+                self._prefix = self._prefix or PrefixCache()
+                return choice_logprobs(
+                    model,
+                    ids,
+                    [[*tail, *end] for tail in tails[0]],
+                    batch_tokens=self.batch_tokens,
+                    prefix=self._prefix,
+                    progress=progress,
+                )
+            flat = [(whole + end, at) for row in rows for whole, at in row]
+            scored = score_ids(model, flat, batch_tokens=self.batch_tokens)
+            if progress:
+                progress(len(contexts))
+            return np.array([one.total for one in scored]).reshape(len(contexts), len(choices))
+
+    def next_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the unnormalised next-token logits after each text: (texts, vocabulary).
+
+        Raises:
+            ModelError: a text is longer than the model takes.
+        """
+        from pilotfish.models import _scoring
+
+        model, tokenizer = self._ready()
+        rows = [encode(tokenizer, text) for text in texts]
+        self._check_lengths([len(row) for row in rows])
+        with self._lock:
+            return _scoring.next_logits(model, rows, batch_tokens=self.batch_tokens)
+
+    def hidden(self, texts: Sequence[str], layer: int = -1) -> list[NDArray[np.float32]]:
+        """Return a layer's hidden states, one (tokens, width) array a text; layer 0 is the embedding, -1 the last.
+
+        Raises:
+            ModelError: a text is longer than the model takes.
+        """
+        from pilotfish.models import _scoring
+
+        model, tokenizer = self._ready()
+        rows = [encode(tokenizer, text) for text in texts]
+        self._check_lengths([len(row) for row in rows])
+        with self._lock:
+            return _scoring.hidden_states(model, rows, layer, batch_tokens=self.batch_tokens)
+
+    def _check_lengths(self, lengths: Sequence[int]) -> None:
+        longest = max(lengths, default=1)
+        if longest > self.max_length:
+            raise ModelError(f"{self.name} takes {self.max_length} tokens at most; a text has {longest}: shorten it")
+        if min(lengths, default=1) < 1:
+            raise ModelError(f"{self.name}: a text has no tokens; give it at least one character")
+
+    # Model: what every model does.
+
+    async def reply(self, request: Request) -> Reply:
+        """Generate the whole answer (greedy unless the request sets a temperature).
+
+        Raises:
+            ModelError: the prompt does not fit, or the request asks for what plain generation cannot do.
+        """
+        reply: Reply | None = None
+        async for delta in self.stream(request):
+            reply = delta.reply
+        assert reply is not None
+        return reply
+
+    async def stream(self, request: Request) -> AsyncIterator[Delta]:
+        """Generate piece by piece; leaving the loop early stops the generation at the next token."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[Delta | BaseException | None] = asyncio.Queue()
+        stopped = threading.Event()
+
+        def put(item: Delta | BaseException | None) -> None:
+            # A reader that was cancelled may have closed its loop; then nobody waits for the item.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+
+        def work() -> None:
+            try:
+                self._generate(request, put, stopped)
+            except BaseException as error:
+                put(error)
+            else:
+                put(None)
+
+        future = loop.run_in_executor(self._pool, work)
+        try:
+            while (item := await queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stopped.set()
+            # Wait for the worker: it must not touch the loop after this coroutine has gone.
+            await asyncio.shield(future)
+
+    def _generate(self, request: Request, put: Callable[[Delta], None], stopped: threading.Event) -> None:
+        """Generate request.n answers; stream the first, and put the final delta with the whole reply."""
+        from pilotfish.models._generate import generate
+
+        if request.tools or request.response_format not in (None, {"type": "text"}):
+            asked = "tools" if request.tools else "response_format"
+            raise ModelError(f"{self.name}: a local model's plain generation takes no {asked}")
+        model, tokenizer = self._ready()
+        ids = encode(tokenizer, self.render(request))
+        room = self.max_length - len(ids)
+        if room < 1:
+            raise ModelError(f"{self.name} takes {self.max_length} tokens; the prompt alone has {len(ids)}: shorten it")
+        limit = min(room, request.max_tokens if request.max_tokens is not None else self.max_tokens)
+        replies: list[Reply] = []
+        started = time.perf_counter()
+        with self._lock:
+            for sample in range(request.n):
+                texts: list[str] = []
+                logprobs: list[TokenLogprob] = []
+                tokens, finish = 0, "length"
+                if limit > 0:
+                    for piece in generate(model, tokenizer, ids, request, max_tokens=limit, sample=sample):
+                        if stopped.is_set():
+                            return
+                        tokens += piece.tokens
+                        texts.append(piece.text)
+                        logprobs.extend(piece.logprobs)
+                        finish = piece.finish or finish
+                        if sample == 0 and piece.text:
+                            put(Delta(text=piece.text))
+                seconds = time.perf_counter() - started
+                call = Call(self.name, "model", len(ids), tokens, seconds)
+                shown = tuple(logprobs) if request.logprobs else None
+                replies.append(Reply("".join(texts), finish_reason=finish, logprobs=shown, trace=Trace((call,))))
+                started = time.perf_counter()
+        whole = Trace(tuple(call for reply in replies for call in reply.trace.calls))
+        put(Delta(reply=replies[0].with_(trace=whole, choices=tuple(replies[1:]))))
+
+
+def _one_begins_another(rows: Sequence[tuple[int, ...]]) -> bool:
+    """Say whether one row is the beginning of another (equal rows too)."""
+    ordered = sorted(rows)
+    return any(later[: len(row)] == row for row, later in itertools.pairwise(ordered))
