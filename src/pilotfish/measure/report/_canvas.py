@@ -25,10 +25,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 2)), (0, (1, 1)), "-", "-")
 WIDTH, SIZE = 640.0, 12.0
 
-_VARIABLES = {INK: "currentColor", MUTED: "var(--muted,#59616a)", RULE: "var(--rule,#dcd8cf)"} | {PAPER: "var(--paper,#fdfcf9)"}
+_VARIABLES = {INK: "currentColor", MUTED: "var(--muted,#59616a)", RULE: "var(--rule,#dcd8cf)"}
+_VARIABLES |= {PAPER: "var(--paper,#fdfcf9)"}
 _VARIABLES |= {colour: f"var(--series-{i},{colour})" for i, colour in enumerate(SERIES, 1)}
 _NAMESPACE = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
+Pixel = tuple[float, float]
 _DRAWING = threading.Lock()  # matplotlib's settings are global
 
 
@@ -76,11 +78,20 @@ class Canvas:
         settings: dict[str, Any] = {"fontsize": SIZE, "color": INK, "va": "center", "ha": "left"} | options
         self._figure.text(x / WIDTH, 1 - y / self.height, text, parse_math=False, **settings)
 
-    def line(self, x: float, y: float, to_x: float, to_y: float, colour: str = MUTED, weight: float = 0.7) -> None:
+    def line(self, start: Pixel, end: Pixel, colour: str = MUTED, weight: float = 0.7) -> None:
         """Draw a straight line between two pixels."""
+        self._line([start, end], color=colour, linewidth=weight)
+
+    def key(self, start: Pixel, end: Pixel, series: int) -> None:
+        """Draw a sample of a series' line, with its marker in the middle."""
+        middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        style = {"color": SERIES[series], "linestyle": DASHES[series], "marker": MARKERS[series], "linewidth": 1.8}
+        self._line([start, middle, end], markevery=[1], markersize=6, **style)
+
+    def _line(self, pixels: list[Pixel], **style: Any) -> None:
         lines = need("matplotlib.lines", "report")
-        xs, ys = (x / WIDTH, to_x / WIDTH), (1 - y / self.height, 1 - to_y / self.height)
-        self._figure.add_artist(lines.Line2D(xs, ys, color=colour, linewidth=weight))
+        xs, ys = [x / WIDTH for x, _ in pixels], [1 - y / self.height for _, y in pixels]
+        self._figure.add_artist(lines.Line2D(xs, ys, **style))
 
     def finish(self, title: str, description: str) -> Svg:
         """Return the drawing as SVG with a title and description for those who cannot see it."""
@@ -145,7 +156,7 @@ def _tidy(node: ET.Element, name: str, used: set[str]) -> None:
     attributes = dict(node.attrib)
     for rule in attributes.pop("style", "").split(";"):
         key, _, value = (part.strip() for part in rule.partition(":"))
-        if key == "font" or key == "font-size":
+        if key in {"font", "font-size"}:
             size = re.search(r"([\d.]+)px", value)
             attributes["font-size"] = size[1] if size else str(SIZE)
             weight = re.match(r"(?:normal |italic )*(bold|[5-9]00)\b", value)

@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from pilotfish.measure.frontier import Frontier, Point
-from pilotfish.measure.report._canvas import INK, MUTED, PAPER, SERIES, SIZE, WIDTH, Box, Canvas
+from pilotfish.measure.report._canvas import INK, MUTED, PAPER, SERIES, SIZE, WIDTH, Box, Canvas, Pixel
 from pilotfish.measure.report._labels import place, shorten
+from pilotfish.measure.report._scales import CostScale, money
 from pilotfish.measure.report.document import Svg
 
 _AREA = Box(58, 34, WIDTH - 18, 352)
@@ -32,80 +33,44 @@ def frontier_plot(
     """
     canvas = Canvas(_HEIGHT)
     axes = canvas.axes(_AREA)
-    scale = CostScale([point.cost for point in frontier.points])
-    low, high = _range(frontier)
-    axes.set_xlim(scale.low, scale.high)
-    axes.set_ylim(low, high)
-    percent = _is_share(frontier)
-    axes.yaxis.set_major_formatter((lambda v, _: f"{v:.0%}") if percent and high - low > 0.05 else _fine(percent))
-    axes.set_xticks([scale.at(tick) for tick in scale.ticks], [_money(tick) for tick in scale.ticks])
-    canvas.text(_AREA.left - 46, 14, quality, color=MUTED, fontsize=SIZE - 0.5)
-    label = f"Cost, {frontier.unit}" + (" (log scale)" if scale.logarithmic else "")
-    canvas.text((_AREA.left + _AREA.right) / 2, _HEIGHT - 16, label, color=MUTED, ha="center", fontsize=SIZE - 0.5)
-    line = _mixing_line(frontier, scale)
+    view = _View(frontier)
+    axes.set(xlim=(view.scale.low, view.scale.high), ylim=(view.low, view.high))
+    axes.yaxis.set_major_formatter(view.tick)
+    axes.set_xticks([view.scale.at(tick) for tick in view.scale.ticks], [money(tick) for tick in view.scale.ticks])
+    quiet: dict[str, Any] = {"color": MUTED, "fontsize": SIZE - 0.5}
+    canvas.text(_AREA.left - 46, 14, quality, **quiet)
+    label = f"Cost, {frontier.unit}" + (" (log scale)" if view.scale.logarithmic else "")
+    canvas.text((_AREA.left + _AREA.right) / 2, _HEIGHT - 16, label, ha="center", **quiet)
+    line = _mixing_line(frontier, view.scale)
     axes.plot([x for x, _ in line], [y for _, y in line], color=SERIES[0], linewidth=1.4, dashes=(5, 3), zorder=2)
-    _draw_points(axes, frontier, scale, chosen)
-    _draw_labels(canvas, frontier, [_pixel(*spot, scale, low, high) for spot in line], scale, (low, high), chosen)
+    _draw_points(axes, frontier, view.scale, chosen)
+    _draw_labels(canvas, frontier, [view.pixel(*spot) for spot in line], view, chosen)
     return canvas.finish(title, _describe(frontier, quality, chosen))
 
 
-class CostScale:
-    """Maps costs to positions: logarithmic from the least positive cost on, linear below it, so that 0 has a place."""
+class _View:
+    """What the axes span, and where a point of them lies on the page."""
 
-    def __init__(self, costs: list[float]) -> None:
-        positive = [cost for cost in costs if cost > 0]
-        self.zero = len(positive) < len(costs)
-        self.least = min(positive, default=1.0)
-        most = max(positive, default=1.0)
-        self.logarithmic = most / self.least >= 3
-        decades = self.at(most) - (self.at(0) if self.zero else self.at(self.least))
-        pad = max(0.08 * decades, 0.15) if self.logarithmic else 0.1 * most
-        self.low = (self.at(0) if self.zero else self.at(self.least)) - pad
-        self.high = self.at(most) + 1.4 * pad
-        self.ticks = self._ticks()
+    def __init__(self, frontier: Frontier) -> None:
+        self.scale = CostScale([point.cost for point in frontier.points])
+        bottom = min(point.quality.low for point in frontier.points)
+        top = max(point.quality.high for point in frontier.points)
+        pad = 0.08 * (top - bottom) or 0.05
+        self.low, self.high = bottom - pad, top + 1.2 * pad
+        self.share = bottom >= 0 and top <= 1
 
-    def at(self, cost: float) -> float:
-        """Return the position of a cost on the axis."""
-        if not self.logarithmic:
-            return cost
-        if cost >= self.least:
-            return math.log10(cost)
-        return math.log10(self.least) - 0.7 * (1 - cost / self.least)
+    def pixel(self, x: float, y: float) -> Pixel:
+        across = (x - self.scale.low) / (self.scale.high - self.scale.low)
+        down = (self.high - y) / (self.high - self.low)
+        return _AREA.left + across * (_AREA.right - _AREA.left), _AREA.top + down * (_AREA.bottom - _AREA.top)
 
-    def _ticks(self) -> list[float]:
-        if not self.logarithmic:
-            step = 10 ** math.floor(math.log10(max(self.high, 1e-12)))
-            step /= 5 if self.high / step < 2 else 2 if self.high / step < 5 else 1
-            return [i * step for i in range(math.ceil(max(self.low, 0) / step), math.floor(self.high / step) + 1)]
-        lowest = math.log10(self.least)
-        ticks = [0.0] if self.zero else []
-        for steps in ((1,), (1, 3), (1, 2, 5)):
-            start = lowest if self.zero else self.low
-            decades = range(math.floor(start), math.ceil(self.high) + 1)
-            marks = [m * 10.0**d for d in decades for m in steps]
-            inside = [mark for mark in marks if start - 1e-9 <= math.log10(mark) <= self.high]
-            if len(inside) >= 3:
-                break
-        return ticks + inside
+    def of(self, point: Point, quality: float | None = None) -> Pixel:
+        return self.pixel(self.scale.at(point.cost), point.quality.value if quality is None else quality)
 
-
-def _range(frontier: Frontier) -> tuple[float, float]:
-    low = min(point.quality.low for point in frontier.points)
-    high = max(point.quality.high for point in frontier.points)
-    pad = 0.08 * (high - low) or 0.05
-    return low - pad, high + 1.2 * pad
-
-
-def _is_share(frontier: Frontier) -> bool:
-    return all(0 <= p.quality.low and p.quality.high <= 1 for p in frontier.points)
-
-
-def _fine(percent: bool) -> Any:
-    return (lambda v, _: f"{v:.1%}") if percent else (lambda v, _: f"{v:.3g}")
-
-
-def _money(cost: float) -> str:
-    return f"{cost:,.0f}" if cost >= 10 or cost == 0 else f"{cost:.12f}".rstrip("0").rstrip(".")
+    def tick(self, value: float, _: int) -> str:
+        if not self.share:
+            return f"{value:.3g}"
+        return f"{value:.0%}" if self.high - self.low > 0.05 else f"{value:.1%}"
 
 
 def _mixing_line(frontier: Frontier, scale: CostScale) -> list[tuple[float, float]]:
@@ -114,23 +79,10 @@ def _mixing_line(frontier: Frontier, scale: CostScale) -> list[tuple[float, floa
     for cheap, rich in zip(frontier.hull, frontier.hull[1:], strict=False):
         for step in range(1, 61):
             at = scale.at(cheap.cost) + (scale.at(rich.cost) - scale.at(cheap.cost)) * step / 60
-            mix = frontier.at_cost(min(_cost_at(at, scale), rich.cost))
+            mix = frontier.at_cost(min(scale.cost(at), rich.cost))
             assert mix is not None, "the line begins at the cheapest point"
             line.append((at, mix.quality))
     return line
-
-
-def _cost_at(position: float, scale: CostScale) -> float:
-    if not scale.logarithmic:
-        return position
-    edge = math.log10(scale.least)
-    return 10**position if position >= edge else scale.least * max(0.0, 1 - (edge - position) / 0.7)
-
-
-def _pixel(x: float, y: float, scale: CostScale, low: float, high: float) -> tuple[float, float]:
-    across = (x - scale.low) / (scale.high - scale.low)
-    down = (high - y) / (high - low)
-    return _AREA.left + across * (_AREA.right - _AREA.left), _AREA.top + down * (_AREA.bottom - _AREA.top)
 
 
 def _draw_points(axes: Any, frontier: Frontier, scale: CostScale, chosen: str | None) -> None:
@@ -146,29 +98,21 @@ def _draw_points(axes: Any, frontier: Frontier, scale: CostScale, chosen: str | 
         axes.lines[-1].set(markeredgecolor=colour, markeredgewidth=1.5)
 
 
-def _draw_labels(
-    canvas: Canvas,
-    frontier: Frontier,
-    line: list[tuple[float, float]],
-    scale: CostScale,
-    limits: tuple[float, float],
-    chosen: str | None,
-) -> None:
+def _draw_labels(canvas: Canvas, frontier: Frontier, line: list[Pixel], view: _View, chosen: str | None) -> None:
     # The chosen point and the frontier find their places first, so that the others give way.
     order = sorted(frontier.points, key=lambda p: (p.name != chosen, p not in frontier.optimal, -p.quality.value))
-    spots = [_pixel(scale.at(p.cost), p.quality.value, scale, *limits) for p in order]
+    spots = [view.of(point) for point in order]
     avoid = []
     for point, (x, y) in zip(order, spots, strict=True):
         reach = 10 if point.name == chosen else 6
         avoid.append(Box(x - reach, y - reach, x + reach, y + reach))
-        top = _pixel(scale.at(point.cost), point.quality.high, scale, *limits)[1]
-        bottom = _pixel(scale.at(point.cost), point.quality.low, scale, *limits)[1]
-        avoid.append(Box(x - 2, top, x + 2, bottom))
-    texts = [shorten(point.name) for point in order]
+        avoid.append(Box(x - 2, view.of(point, point.quality.high)[1], x + 2, view.of(point, point.quality.low)[1]))
     inside = Box(_AREA.left, _AREA.top - 6, _AREA.right + 12, _AREA.bottom - 2)
-    for point, (px, py), text, (x, y, anchor) in zip(order, spots, texts, place(spots, texts, inside, avoid, line), strict=True):
-        if math.hypot(x - px, y - py) > 24:
-            canvas.line(px, py, x, y)
+    texts = [shorten(point.name) for point in order]
+    placed = place(spots, texts, inside, avoid, line)
+    for point, spot, text, (x, y, anchor) in zip(order, spots, texts, placed, strict=True):
+        if math.dist(spot, (x, y)) > 24:
+            canvas.line(spot, (x, y))
         colour, weight = (INK if point in frontier.optimal else MUTED), ("bold" if point.name == chosen else "normal")
         canvas.text(x, y, text, ha=anchor, color=colour, fontweight=weight)
 

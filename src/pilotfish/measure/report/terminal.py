@@ -100,9 +100,7 @@ def _table(table: Table) -> RenderableType:
         grid.add_column(head, justify=column.align)
     best = [table.best_rows(index) for index in range(len(table.columns))]
     for index, row in enumerate(table.rows):
-        cells = [
-            _cell(cell, column, index in top) for cell, column, top in zip(row, table.columns, best, strict=True)
-        ]
+        cells = [_cell(cell, column, index in top) for cell, column, top in zip(row, table.columns, best, strict=True)]
         if table.chosen is not None:
             cells.insert(0, Text("→" if index == table.chosen else ""))
         grid.add_row(*cells, style="cyan" if index == table.chosen else None)
