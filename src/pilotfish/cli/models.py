@@ -81,8 +81,8 @@ def list_models(as_json: bool) -> None:
 def pull(names: tuple[str, ...]) -> None:
     """Fetch models: names of the catalog, or hf:org/name.
 
-    A GGUF file is also converted, so that later starts are quick. Prints the path of each. What was fetched is checked against its sha256; an interrupted download goes on from where
-    it stopped.
+    A GGUF file is also converted, so that later starts are quick. Prints the path of each. What was fetched is checked
+    against its sha256; an interrupted download goes on from where it stopped.
     """
     from pilotfish.models.catalog import Catalog
 

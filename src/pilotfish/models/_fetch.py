@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Remote", "UnauthorisedError", "download"]
 
-_CHUNK = 1 << 20
 _REFUSED = (401, 403, 407)
 
 
@@ -180,7 +179,8 @@ def _once(client: httpx.Client, remote: Remote, part: Path, advance: Advance) ->
             out.seek(start)
             done = start
             advance(done, total)
-            for chunk in answer.iter_raw(_CHUNK):
+            # As it comes: a chunk size would hold bytes back, and lose them where the connection breaks.
+            for chunk in answer.iter_raw():
                 out.write(chunk)
                 done += len(chunk)
                 advance(done, total)
