@@ -84,7 +84,7 @@ def curve_plot(
         x = box.left + (_at(crossover[0]) - first + pad) * scale
         canvas.line((x, _TOP - 6), (x, _BOTTOM), INK, 1.0)
         note = shorten(crossover[1], 60)
-        left = min(max(x - width(note) / 2, box.left), WIDTH - width(note) - 4)
+        left = min(max(x - width(note) / 2, _LEFT - 30 + width(quality)), WIDTH - width(note) - 4)
         canvas.text(left, _TOP - 18, note, fontweight="bold")
     ends = [_TOP + (high - curve.points[-1][1].value) / (high - low) * (_BOTTOM - _TOP) for curve in curves]
     for index, (name, end, y) in enumerate(zip(names, ends, spread(ends, 16, _TOP, _BOTTOM), strict=True)):

@@ -43,7 +43,7 @@ def frontier_plot(
     canvas.text((_AREA.left + _AREA.right) / 2, _HEIGHT - 16, label, ha="center", **quiet)
     line = _mixing_line(frontier, view.scale)
     axes.plot([x for x, _ in line], [y for _, y in line], color=SERIES[0], linewidth=1.4, dashes=(5, 3), zorder=2)
-    _draw_points(axes, frontier, view.scale, chosen)
+    _draw_points(axes, frontier, view, chosen)
     _draw_labels(canvas, frontier, [view.pixel(*spot) for spot in line], view, chosen)
     return canvas.finish(title, _describe(frontier, quality, chosen))
 
@@ -53,11 +53,13 @@ class _View:
 
     def __init__(self, frontier: Frontier) -> None:
         self.scale = CostScale([point.cost for point in frontier.points])
-        bottom = min(point.quality.low for point in frontier.points)
-        top = max(point.quality.high for point in frontier.points)
+        shown = _comparable(frontier)
+        self.below = [point.name for point in frontier.points if point not in shown]
+        bottom = min(point.quality.low for point in shown)
+        top = max(point.quality.high for point in shown)
         pad = 0.08 * (top - bottom) or 0.05
         self.low, self.high = bottom - pad, top + 1.2 * pad
-        self.share = bottom >= 0 and top <= 1
+        self.share = top <= 1 and all(point.quality.low >= 0 for point in frontier.points)
 
     def pixel(self, x: float, y: float) -> Pixel:
         across = (x - self.scale.low) / (self.scale.high - self.scale.low)
@@ -65,12 +67,28 @@ class _View:
         return _AREA.left + across * (_AREA.right - _AREA.left), _AREA.top + down * (_AREA.bottom - _AREA.top)
 
     def of(self, point: Point, quality: float | None = None) -> Pixel:
+        if point.name in self.below:
+            return self.pixel(self.scale.at(point.cost), self.low)[0], _AREA.bottom - 9
         return self.pixel(self.scale.at(point.cost), point.quality.value if quality is None else quality)
+
+    def name(self, point: Point) -> str:
+        quality = f"{point.quality.value:.0%}" if self.share else f"{point.quality.value:.3g}"
+        return shorten(point.name) + (f" ({quality}, off the scale)" if point.name in self.below else "")
 
     def tick(self, value: float, _: int) -> str:
         if not self.share:
             return f"{value:.3g}"
         return f"{value:.0%}" if self.high - self.low > 0.05 else f"{value:.1%}"
+
+
+def _comparable(frontier: Frontier) -> list[Point]:
+    """Return the points worth a shared scale: all but a few so far below that they would squeeze the others."""
+    ranked = sorted(frontier.points, key=lambda point: -point.quality.value)
+    for kept in range(len(ranked) - 1, max(2, len(ranked) // 2), -1):
+        best, least = ranked[0].quality.value, ranked[kept - 1].quality.value
+        if least - ranked[kept].quality.value > 1.2 * (best - least) > 0:
+            return ranked[:kept]
+    return ranked
 
 
 def _mixing_line(frontier: Frontier, scale: CostScale) -> list[tuple[float, float]]:
@@ -85,17 +103,21 @@ def _mixing_line(frontier: Frontier, scale: CostScale) -> list[tuple[float, floa
     return line
 
 
-def _draw_points(axes: Any, frontier: Frontier, scale: CostScale, chosen: str | None) -> None:
+def _draw_points(axes: Any, frontier: Frontier, view: _View, chosen: str | None) -> None:
     for point in frontier.points:
         best = point in frontier.optimal
-        x, q = scale.at(point.cost), point.quality
+        x, q = view.scale.at(point.cost), point.quality
         colour = SERIES[0] if best else MUTED
+        if point.name in view.below:
+            at = view.low + 9 / (_AREA.bottom - _AREA.top) * (view.high - view.low)
+            axes.plot([x], [at], "v", color=colour, markersize=8, zorder=5)
+            continue
         axes.plot([x, x], [q.low, q.high], color=colour, linewidth=1.3, solid_capstyle="butt", zorder=3)
         if point.name == chosen:
             axes.plot([x], [q.value], "o", markersize=16, color="none", markeredgecolor=SERIES[0], zorder=4)
-        fill = colour if best else PAPER
-        axes.plot([x], [q.value], "o" if best else "s", markersize=8 if best else 7, color=fill, zorder=5)
-        axes.lines[-1].set(markeredgecolor=colour, markeredgewidth=1.5)
+        marker, size, fill = ("o", 8, colour) if best else ("s", 7, PAPER)
+        edge = {"markeredgecolor": colour, "markeredgewidth": 1.5}
+        axes.plot([x], [q.value], marker, markersize=size, color=fill, zorder=5, **edge)
 
 
 def _draw_labels(canvas: Canvas, frontier: Frontier, line: list[Pixel], view: _View, chosen: str | None) -> None:
@@ -106,12 +128,14 @@ def _draw_labels(canvas: Canvas, frontier: Frontier, line: list[Pixel], view: _V
     for point, (x, y) in zip(order, spots, strict=True):
         reach = 10 if point.name == chosen else 6
         avoid.append(Box(x - reach, y - reach, x + reach, y + reach))
+        if point.name in view.below:
+            continue
         avoid.append(Box(x - 2, view.of(point, point.quality.high)[1], x + 2, view.of(point, point.quality.low)[1]))
     inside = Box(_AREA.left, _AREA.top - 6, _AREA.right + 12, _AREA.bottom - 2)
-    texts = [shorten(point.name) for point in order]
+    texts = [view.name(point) for point in order]
     placed = place(spots, texts, inside, avoid, line)
     for point, spot, text, (x, y, anchor) in zip(order, spots, texts, placed, strict=True):
-        if math.dist(spot, (x, y)) > 24:
+        if math.dist(spot, (x, y)) > 22:
             canvas.line(spot, (x, y))
         colour, weight = (INK if point in frontier.optimal else MUTED), ("bold" if point.name == chosen else "normal")
         canvas.text(x, y, text, ha=anchor, color=colour, fontweight=weight)
