@@ -121,9 +121,11 @@ def test_a_handful_of_messages_stand_twice_word_for_word() -> None:
     assert sum(count > 1 for count in counts.values()) == 6
 
 
-def test_no_unlabelled_text_is_also_labelled() -> None:
-    known = {" ".join(words(row["text"])) for row in labelled()}
-    assert not [row for row in unlabelled() if " ".join(words(row["text"])) in known]
+def test_no_unlabelled_text_is_nearly_a_labelled_one() -> None:
+    known = [trigrams(row["text"]) for row in labelled()]
+    for row in unlabelled():
+        mine = trigrams(row["text"])
+        assert all(len(mine & other) < 0.6 * len(mine | other) for other in known), row
 
 
 def test_lengths_run_from_a_few_words_to_long_stories() -> None:
