@@ -120,6 +120,8 @@ def config_of(gguf: Gguf, *, dtype: str) -> dict[str, Any]:
         "eos_token_id": fields.get("tokenizer.ggml.eos_token_id"),
         "pad_token_id": _pad(fields),
         "torch_dtype": dtype,
+        # Without it transformers 5 suspects every large vocabulary of a fault that old Mistral files had, and warns.
+        "transformers_version": "5.0.0",
     }
 
 
