@@ -37,9 +37,11 @@ class CostScale:
 
     def _ticks(self) -> list[float]:
         if not self.logarithmic:
-            step = 10 ** math.floor(math.log10(max(self.high, 1e-12)))
-            step /= 5 if self.high / step < 2 else 2 if self.high / step < 5 else 1
-            return [i * step for i in range(math.ceil(max(self.low, 0) / step), math.floor(self.high / step) + 1)]
+            start = max(self.low, 0.0)
+            rough = (self.high - start) / 4
+            step = 10 ** math.floor(math.log10(rough))
+            step *= 5 if rough / step >= 5 else 2 if rough / step >= 2 else 1
+            return [i * step for i in range(math.ceil(start / step), math.floor(self.high / step) + 1)]
         lowest = math.log10(self.least)
         ticks = [0.0] if self.zero else []
         for steps in ((1,), (1, 3), (1, 2, 5)):

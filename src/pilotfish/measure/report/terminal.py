@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
@@ -116,13 +116,13 @@ def _cell(cell: Cell, column: Column, best: bool) -> Text:
 
 def _gates(gates: Gates) -> RenderableType:
     grid = RichTable.grid(padding=(0, 2))
-    grid.add_column()
-    grid.add_column(no_wrap=True)
-    grid.add_column()
+    grid.add_column(no_wrap=True, min_width=4)
+    grid.add_column(ratio=1)
+    grid.add_column(ratio=2)
     for gate in gates.items:
         word, style = _STATUS[gate.status]
         grid.add_row(Text(word, style=style), Text(gate.name, style="bold"), Text(gate.text))
-    return grid
+    return _captioned(gates.caption, grid)
 
 
 def _key_values(facts: KeyValues) -> RenderableType:
@@ -131,4 +131,8 @@ def _key_values(facts: KeyValues) -> RenderableType:
     grid.add_column()
     for name, value in facts.items:
         grid.add_row(Text(name), Text(cell_text(value)))
-    return grid
+    return _captioned(facts.caption, grid)
+
+
+def _captioned(caption: str, body: RenderableType) -> RenderableType:
+    return Group(Text(caption, style="bold"), body) if caption else body
