@@ -21,6 +21,18 @@ def encoded(value: Any) -> bytes:
         return json.dumps(value, default=plain).encode()
 
 
+def shown(value: Any) -> str:
+    """Return JSON for a human to look at: what has no form in JSON is shown by its `repr`."""
+    return json.dumps(value, ensure_ascii=False, default=_plain_or_repr)
+
+
+def _plain_or_repr(value: Any) -> Any:
+    try:
+        return plain(value)
+    except TypeError:
+        return repr(value)
+
+
 def plain(value: Any) -> Any:
     """Return a value as plain data: what `json.dumps` takes as its `default`.
 
