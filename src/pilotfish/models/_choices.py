@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish.models._scoring import LOGITS
 from pilotfish.models._tokens import buckets
 
 if TYPE_CHECKING:
@@ -136,12 +137,15 @@ def choice_logprobs(
             prefix.grow(model, contexts[0][:shared])
         tails = [row[shared:] for row in contexts]
         nodes = len(tree.tokens)
-        for batch in buckets([len(tail) + nodes for tail in tails], batch_tokens):
-            logits = _tree_pass(model, [tails[i] for i in batch], tree, shared, prefix)
-            for j, i in enumerate(batch):
-                out[i] = _gather(logits[j], tree)
-            if progress:
-                progress(len(batch))
+        step = max(1, LOGITS // (int(model.get_output_embeddings().weight.shape[0]) * (nodes + 1)))
+        for bucket in buckets([len(tail) + nodes for tail in tails], batch_tokens):
+            for start in range(0, len(bucket), step):
+                batch = bucket[start : start + step]
+                logits = _tree_pass(model, [tails[i] for i in batch], tree, shared, prefix)
+                for j, i in enumerate(batch):
+                    out[i] = _gather(logits[j], tree)
+                if progress:
+                    progress(len(batch))
     return out
 
 
