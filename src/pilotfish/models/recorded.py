@@ -18,6 +18,8 @@ from pilotfish.models._recorded_rows import Columns, conversation_of, messages_k
 
 __all__ = ["Columns", "RecordedModel", "Recorder"]
 
+_BLOCK = 1 << 16  # bytes read at a time while looking for the start of a file's last line
+
 
 class RecordedModel(WholeReplies):
     """Answers with what was answered before.
@@ -191,18 +193,22 @@ class Recorder:
 
     def _mend(self) -> None:
         """End the last line: cut off one that is no whole record."""
-        self._file.seek(0)
-        size = whole = 0
-        last = b"\n"
-        for last in self._file:
-            size += len(last)
-            whole = size if last.endswith(b"\n") else whole
-        if last.endswith(b"\n"):
+        if not self._path.is_file():  # a pipe or a device has no last line
+            return
+        size = end = self._file.seek(0, os.SEEK_END)
+        tail = b""
+        while end and b"\n" not in tail:
+            start = max(0, end - _BLOCK)
+            self._file.seek(start)
+            tail = self._file.read(end - start) + tail
+            end = start
+        last = tail.rpartition(b"\n")[2]
+        if not last:
             return
         try:
             json.loads(last)
         except ValueError:
-            self._file.truncate(whole)
+            self._file.truncate(size - len(last))
         else:
             self._file.write(b"\n")
 
