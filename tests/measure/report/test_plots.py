@@ -43,7 +43,7 @@ def test_a_plot_follows_the_page(index: int) -> None:
     assert len(root[1].text or "") > 60
     colours = {node.get(key) for node in root.iter() for key in ("fill", "stroke")} - {None, "none"}
     assert all(c == "currentColor" or (c or "").startswith("var(--") for c in colours), colours
-    assert "currentColor" in colours
+    assert len(colours) >= 4 or index == 4  # the bars have one colour
     assert "style=" not in svg and "<style" not in svg and "metadata" not in svg and "font-family" not in svg
     assert not re.search(r"\d\d:\d\d:\d\d|matplotlib", svg)
     assert "<script" not in svg

@@ -28,6 +28,7 @@ WIDTH, SIZE = 640.0, 12.0
 _VARIABLES = {INK: "currentColor", MUTED: "var(--muted,#59616a)", RULE: "var(--rule,#dcd8cf)"}
 _VARIABLES |= {PAPER: "var(--paper,#fdfcf9)"}
 _VARIABLES |= {colour: f"var(--series-{i},{colour})" for i, colour in enumerate(SERIES, 1)}
+_HALO = "halo"
 _NAMESPACE = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 Pixel = tuple[float, float]
@@ -74,8 +75,14 @@ class Canvas:
         return axes
 
     def text(self, x: float, y: float, text: str, **options: Any) -> None:
-        """Write text at a pixel; dollar signs are plain characters, never mathematics."""
-        settings: dict[str, Any] = {"fontsize": SIZE, "color": INK, "va": "center", "ha": "left"} | options
+        """Write text at a pixel, clear of the lines behind it; dollar signs are characters, never mathematics."""
+        settings: dict[str, Any] = {
+            "fontsize": SIZE,
+            "color": INK,
+            "va": "center",
+            "ha": "left",
+            "gid": _HALO,
+        } | options
         self._figure.text(x / WIDTH, 1 - y / self.height, text, parse_math=False, **settings)
 
     def line(self, start: Pixel, end: Pixel, colour: str = MUTED, weight: float = 0.7) -> None:
@@ -167,6 +174,8 @@ def _tidy(node: ET.Element, name: str, used: set[str]) -> None:
         elif key and key != "font-family":
             attributes[key] = value
     identifier = attributes.pop("id", None)
+    if identifier is not None and identifier.startswith(_HALO):
+        attributes |= {"stroke": PAPER, "stroke-width": "4", "paint-order": "stroke"}
     if identifier in used:
         attributes["id"] = f"{name}-{identifier}"
     if _LINK in attributes:

@@ -56,7 +56,7 @@ def _heat_map(confusion: Confusion, title: str) -> Svg:
             if count:
                 strong = "bold" if right else "normal"
                 x, y = left + cell * (j + 0.5), top + tall * (i + 0.5)
-                canvas.text(x, y, f"{count:,}", ha="center", fontsize=_size(count, cell), fontweight=strong)
+                canvas.text(x, y, f"{count:,}", ha="center", fontsize=_size(count, cell), fontweight=strong, gid=None)
         canvas.text(left - 8, top + tall * (i + 0.5), names[i], ha="right", fontsize=SIZE - 0.5)
     for j, name in enumerate(columns):
         x = left + cell * (j + 0.5)
