@@ -71,6 +71,7 @@ class Files:
         ranges: honour Range requests.
         etag: send an ETag and honour If-Range.
         rate: bytes a second; 0: as fast as can be.
+        headers: further headers by path, or by status ("404") for answers without a file.
         login: `user:password` that is asked for; empty: none.
         seen: the requests, in the order in which they ended.
     """
@@ -134,6 +135,8 @@ class Files:
             handler.send_response(status)
             if status == 401:
                 handler.send_header("WWW-Authenticate", 'Basic realm="wheels"')
+            for key, value in self.headers.get(str(status), {}).items():
+                handler.send_header(key, value)
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             self.seen.append(Get(path, asked, if_range, 0, status))

@@ -76,6 +76,9 @@ def _why(error: Exception) -> str:
         return "no such repository on the hub, or it is private"
     if "RevisionNotFoundError" in kinds:
         return "the repository has no such revision"
+    status = getattr(getattr(error.__cause__, "response", None), "status_code", None)
+    if status is not None and "LocalEntryNotFoundError" in kinds:
+        return f"not in the hub's cache, and the hub answered {status}"
     if kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled"}:
         return "not in the hub's cache, and the hub cannot be reached (no network, or HF_HUB_OFFLINE is set)"
     text = str(error).strip().splitlines()

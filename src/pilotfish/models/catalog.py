@@ -255,9 +255,9 @@ class Catalog:
             if path.suffix != ".gguf":
                 raise ModelError(f"{spec}: a model is a folder or a .gguf file")
             return Resolved(path, path.stem, licence_of(path), "causal-lm")
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", spec):
+        if path.suffix != ".gguf" and re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", spec):
             raise ModelError(f"{spec}: no such folder; for the model of that name on the hub, write hf:{spec}")
-        if path.suffix == ".gguf" or len(path.parts) > 1:
+        if path.suffix == ".gguf" or "/" in spec:
             raise ModelError(f"{spec}: no such file or folder")
         raise ModelError(f"no model {spec!r} in the catalog, and no such folder{did_you_mean(spec, self.entries)}")
 
