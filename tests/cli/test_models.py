@@ -55,7 +55,7 @@ def test_pull_fetches_and_converts_then_show_and_list_say_so(own_machine: Path) 
     assert not rows["smollm2-135m-instruct"]["here"]
     shown = run("show", "tiny", "--check").stdout
     assert "CC0-1.0" in shown
-    assert "1 files are what they were" in shown
+    assert "yes: the sha256 of 1 file is right" in shown
     facts = json.loads(run("show", "tiny", "--json").stdout)
     assert Path(facts["path"]).read_bytes() == (own_machine / "t.gguf").read_bytes()
     table = run("list").stdout

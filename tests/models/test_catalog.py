@@ -387,6 +387,7 @@ def test_a_hub_model_is_fetched_checked_and_then_used_offline(tmp_path: Path) ->
         result = from_hub(server, tmp_path, "hf:org/Small")
         assert result.returncode == 0, result.stderr
         asked = {get.path.rsplit("/", 1)[1] for get in server.seen}
+    assert result.stderr == "", "no progress was asked for"
     path, name, licence, kind = json.loads(result.stdout)
     assert (name, licence, kind) == ("org/Small", "MIT", "causal-lm")
     assert (Path(path) / "model.safetensors").read_bytes() == WEIGHTS[:9999]

@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from pilotfish.errors import ModelError
 from pilotfish.models import _gguf
+from pilotfish.models._gguf_layout import config_of
 from pilotfish.models._gguf_read import read_gguf
 from pilotfish.models._gguf_tokens import merges_of
 from tests.models.tiny_gguf import SPECIAL, byte_level_tokenizer, tiny_model, write_gguf
@@ -241,6 +244,48 @@ def _whole(cache: list[bytes] = []) -> bytes:  # noqa: B006  written once for al
             path = write_gguf(Path(folder) / "m.gguf", tiny_model("llama", VOCABULARY), TOKENIZER)
             cache.append(path.read_bytes())
     return cache[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(at=st.integers(4, 2_000), value=st.integers(0, 255))
+def test_a_header_with_nonsense_in_it_is_one_clear_error_at_worst(at: int, value: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PILOTFISH_HOME", folder + "/home")
+        odd = Path(folder) / "odd.gguf"
+        data = bytearray(_whole())
+        data[at] = value
+        odd.write_bytes(data)
+        try:
+            _gguf.converted(odd, progress=False)
+        except ModelError as error:
+            assert "\n" not in str(error)
+            assert list((Path(folder) / "home" / "converted").glob("*")) == []
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from pilotfish.models import _gguf
+import torch, safetensors.torch, tokenizers
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+_gguf.converted(Path(sys.argv[1]), progress=False)
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(tmp_path: Path, own_home: Path) -> None:
+    gguf = write_gguf(tmp_path / "m.gguf", tiny_model("llama", VOCABULARY), TOKENIZER)
+    result = subprocess.run([sys.executable, "-c", LIMITED, str(gguf)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "pilotfish.errors.ModelError: writing " in result.stderr.splitlines()[-1]
+    assert list((own_home / "converted").glob("*")) == []
+
+
+@pytest.mark.parametrize("lost", ["output_norm.weight", "blk.1.ffn_up.weight", "token_embd.weight"])
+def test_a_model_that_lacks_a_part_is_refused(tmp_path: Path, lost: str) -> None:
+    header = read_gguf(write_gguf(tmp_path / "m.gguf", tiny_model("llama", VOCABULARY), TOKENIZER))
+    del header.tensors[lost]
+    with pytest.raises(ModelError, match=f"no {lost}"):
+        config_of(header, dtype="float32")
 
 
 def test_what_is_no_gguf_is_said(tmp_path: Path) -> None:

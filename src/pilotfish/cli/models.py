@@ -120,7 +120,7 @@ def show(name: str, as_json: bool, check: bool) -> None:
         if key == "sha256" and isinstance(value, dict):
             click.echo(f"{key:<11}{len(value)} files, each with its own")
         elif key == "checked":
-            click.echo(f"{key:<11}{value} files are what they were when fetched")
+            click.echo(f"{key:<11}yes: the sha256 of {value} file{'' if value == 1 else 's'} is right")
         elif isinstance(value, bool):
             click.echo(f"{key:<11}{'yes' if value else 'no'}")
         elif value not in (None, ""):

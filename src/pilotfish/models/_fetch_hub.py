@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,13 @@ def fetch_hub(repo: str, *, members: Sequence[str], bars: Bars) -> Snapshot:
     name, _, revision = repo.partition("@")
     bars.say(f"{name}: from the hub's cache or the hub (its own progress follows)")
     try:
-        snapshot = hub.snapshot_download(
-            name,
-            revision=revision or None,
-            allow_patterns=list(members) or _TAKE,
-            ignore_patterns=None if members else _LEAVE,
-        )
+        with _hub_bars(bars.shown):
+            snapshot = hub.snapshot_download(
+                name,
+                revision=revision or None,
+                allow_patterns=list(members) or _TAKE,
+                ignore_patterns=None if members else _LEAVE,
+            )
     except Exception as error:  # the client raises errors of several libraries; all mean that nothing was fetched
         raise ModelError(f"hf:{repo}: {_why(error)}") from error
     folder = Path(snapshot)
@@ -66,6 +68,20 @@ def fetch_hub(repo: str, *, members: Sequence[str], bars: Bars) -> Snapshot:
         check_weights(folder, f"hf:{repo}")
     sums = _checked_sums(files, repo, bars)
     return Snapshot(folder, {name: path.stat().st_size for name, path in files.items()}, sums)
+
+
+@contextlib.contextmanager
+def _hub_bars(shown: bool) -> Iterator[None]:
+    """The hub's client draws its own bars; they can only be switched for the whole process, so put them back."""
+    switches = need("huggingface_hub.utils", "local")
+    was_off = bool(switches.are_progress_bars_disabled())
+    if not shown and not was_off:
+        switches.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not shown and not was_off:
+            switches.enable_progress_bars()
 
 
 def _why(error: Exception) -> str:

@@ -14,7 +14,9 @@ Advance = Callable[[int, int | None], None]
 
 
 class Bars(Protocol):
-    """What shows progress."""
+    """What shows progress; `shown` is false where nothing is to be seen."""
+
+    shown: bool
 
     def say(self, line: str) -> None:
         """Show one line."""
@@ -33,6 +35,8 @@ def human(count: float) -> str:
 
 
 class _Quiet:
+    shown = False
+
     def say(self, line: str) -> None:
         """Show nothing."""
 
@@ -43,6 +47,8 @@ class _Quiet:
 
 class _Plain:
     """For logs and pipes: a line when a step begins; bars would only fill the log."""
+
+    shown = True
 
     def say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -55,6 +61,8 @@ class _Plain:
 
 
 class _Live:
+    shown = True
+
     def say(self, line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

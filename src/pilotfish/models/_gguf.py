@@ -6,15 +6,17 @@ transformers can read a GGUF itself, but anew each time, in half a minute for th
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pilotfish._extras import need
-from pilotfish.errors import ModelError
+from pilotfish.errors import ModelError, PilotfishError
 from pilotfish.models._fetch_progress import Advance, bars
 from pilotfish.models._fetch_store import home, install, locked, read_marker, remembered_digest
 from pilotfish.models._gguf_layout import config_of, generation_of, hub_name, turned
@@ -56,14 +58,26 @@ def converted(gguf: Path, dtype: str = "bfloat16", progress: bool = True) -> Pat
     with locked(f"{folder.name}"):
         if read_marker(folder, wanted):
             return folder
-        _convert(read_gguf(gguf), folder, wanted, bars(progress).step(f"converting {gguf.name}", unit="tensors"))
+        header = read_gguf(gguf)
+        try:
+            _convert(header, folder, wanted, bars(progress).step(f"converting {gguf.name}", unit="tensors"))
+        except (PilotfishError, ImportError):
+            raise
+        except Exception as error:
+            # A header of the right form may hold nonsense anywhere; numpy, torch and tokenizers each say so their way.
+            reason = (str(error).splitlines() or [""])[0]
+            raise ModelError(
+                f"{gguf}: this GGUF file is damaged, or says what is not understood here "
+                f"({type(error).__name__}: {reason})"
+            ) from error
     return folder
 
 
 def _convert(gguf: Gguf, folder: Path, wanted: dict[str, Any], step: Any) -> None:
     from pilotfish.models._fetch_about import spelt
 
-    safetensors = need("safetensors.torch", "local")
+    need("torch", "local")
+    safetensors, failure = need("safetensors.torch", "local"), need("safetensors", "local").SafetensorError
     config = config_of(gguf, dtype=str(wanted["dtype"]))
     tokens = tokenizer_files(gguf)
     generation = generation_of(gguf)
@@ -74,7 +88,12 @@ def _convert(gguf: Gguf, folder: Path, wanted: dict[str, Any], step: Any) -> Non
         for name, text in tokens.items():
             (partial / name).write_text(text, encoding="utf-8")
         weights = dict(_weights(gguf, config, str(wanted["dtype"]), advance))
-        safetensors.save_file(weights, str(partial / "model.safetensors"), metadata={"format": "pt"})
+        try:
+            safetensors.save_file(weights, str(partial / "model.safetensors"), metadata={"format": "pt"})
+        except failure as error:
+            # Its own error for a full disk; `install` puts an OSError into words.
+            code = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(code[1]) if code else errno.EIO, str(error), str(folder)) from error
         # The library makes it private to its writer; the cache may be shared.
         (partial / "model.safetensors").chmod((partial / "config.json").stat().st_mode)
 

@@ -92,8 +92,11 @@ def config_of(gguf: Gguf, *, dtype: str) -> dict[str, Any]:
 
     if int(get("expert_count", 0)):
         raise ModelError(f"{path}: a mixture of experts cannot be converted; use safetensors")
-    if "token_embd.weight" not in gguf.tensors:
-        raise ModelError(f"{path}: it has no token_embd.weight; this GGUF file is not a whole model")
+    if int(fields.get("split.count", 1)) > 1:
+        raise ModelError(
+            f"{path}: one of {fields['split.count']} parts of a model; join them first (llama-gguf-split --merge)"
+        )
+    _check_whole(gguf, int(get("block_count")))
     heads, width = int(get("attention.head_count")), int(get("embedding_length"))
     model_type, kind = _FAMILIES[architecture]
     biased = architecture in ("llama", "mistral") and "blk.0.attn_q.bias" in gguf.tensors
@@ -123,6 +126,15 @@ def config_of(gguf: Gguf, *, dtype: str) -> dict[str, Any]:
         # Without it transformers 5 suspects every large vocabulary of a fault that old Mistral files had, and warns.
         "transformers_version": "5.0.0",
     }
+
+
+def _check_whole(gguf: Gguf, layers: int) -> None:
+    optional = {"attn_q_norm", "attn_k_norm"}
+    wanted = ["token_embd", "output_norm"]
+    wanted += [f"blk.{layer}.{part}" for layer in range(layers) for part in _LAYER if part not in optional]
+    for name in wanted:
+        if f"{name}.weight" not in gguf.tensors:
+            raise ModelError(f"{gguf.path}: it has no {name}.weight; this GGUF file is not a whole model of its family")
 
 
 def _stretched(gguf: Gguf, architecture: str) -> dict[str, Any]:
