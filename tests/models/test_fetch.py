@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import re
 import tempfile
 from collections import deque
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from pilotfish.errors import ModelError
 from pilotfish.models import _fetch_pip as pip
+from pilotfish.models import _fetch_progress
 from pilotfish.models._fetch import Remote, UnauthorisedError, download
 from pilotfish.models._fetch_progress import bars
 from pilotfish.models._fetch_store import clear_errors, install, read_marker, remembered_digest
@@ -76,6 +78,20 @@ def test_an_earlier_run_is_resumed_and_a_damaged_part_is_not_trusted(tmp_path: P
         part.write_bytes(wrong)
         with Files({"/a.whl": DATA}) as server:
             assert fetch(server.remote("/a.whl"), tmp_path).read_bytes() == DATA
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_fetch_progress, "PAUSE", 0.1)
+    with Files({"/a.whl": DATA}, rate=4_000_000) as server, bars().step("downloading a") as advance:
+        download(server.remote("/a.whl"), tmp_path, advance)
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "downloading a …"
+    assert 2 <= len(lines) <= 12
+    assert all(
+        re.fullmatch(r"downloading a: \d\.\d MB of 3\.0 MB|downloading a: [\d.]+ kB of 3\.0 MB", x) for x in lines
+    )
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_anew_not_spliced(tmp_path: Path) -> None:

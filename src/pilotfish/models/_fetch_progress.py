@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -23,6 +24,10 @@ class Bars(Protocol):
 
     def step(self, label: str, *, unit: str = "bytes") -> contextlib.AbstractContextManager[Advance]:
         """Show a bar while the block runs; the block calls what it is given with (done, total)."""
+
+
+PAUSE = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 def human(count: float) -> str:
@@ -46,7 +51,7 @@ class _Quiet:
 
 
 class _Plain:
-    """For logs and pipes: a line when a step begins; bars would only fill the log."""
+    """For logs and pipes, which bars would only fill: a line when a step begins, then one every `PAUSE` seconds."""
 
     shown = True
 
@@ -57,7 +62,17 @@ class _Plain:
     @contextlib.contextmanager
     def step(self, label: str, *, unit: str = "bytes") -> Iterator[Advance]:
         self.say(label + " …")
-        yield lambda done, total: None
+        last = time.monotonic()
+
+        def advance(done: int, total: int | None) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PAUSE:
+                last = now
+                amounts = [human(n) if unit == "bytes" else f"{n}" for n in (done, total) if n is not None]
+                self.say(f"{label}: {' of '.join(amounts)}")
+
+        yield advance
 
 
 class _Live:
@@ -79,10 +94,19 @@ class _Live:
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
+        from rich.table import Column
 
-        counts = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
-        columns = [TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn()]
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        # In a narrow terminal the label gives way; numbers that wrap would redraw over several lines.
+        label_column = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        numbers = [Column(no_wrap=True) for _ in range(4)]
+        counts = [DownloadColumn(table_column=numbers[0]), TransferSpeedColumn(table_column=numbers[1])]
+        columns = [
+            TextColumn("{task.description}", table_column=label_column),
+            BarColumn(bar_width=16),
+            *(counts if unit == "bytes" else [MofNCompleteColumn(table_column=numbers[2])]),
+            TimeRemainingColumn(table_column=numbers[3]),
+        ]
+        with Progress(*columns, console=Console(stderr=True), expand=True) as progress:
             task = progress.add_task(label, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
 

