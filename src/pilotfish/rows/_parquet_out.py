@@ -38,7 +38,7 @@ def write_parquet(rows: Iterable[Row], file: BinaryIO) -> int:
                 if parts:
                     parts[-1][1].close()
                 scratch = stack.enter_context(tempfile.TemporaryFile())
-                parts.append((scratch, parquet.ParquetWriter(scratch, table.schema)))
+                parts.append((scratch, stack.enter_context(parquet.ParquetWriter(scratch, table.schema))))
             parts[-1][1].write_table(table)
             count += len(batch)
         if not parts:

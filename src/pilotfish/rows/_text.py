@@ -64,7 +64,7 @@ def json_array(stream: BinaryIO, source: str, encoding: str, limit: int) -> Iter
         rest = buffer.lstrip()
         line += buffer.count("\n", 0, len(buffer) - len(rest))
         buffer = rest
-        if buffer and expect == "value" and buffer[0] != "]":
+        if buffer and (expect == "value" or (expect == "first" and buffer[0] != "]")):
             try:
                 value, end = parse(buffer)
                 # A number may go on in the next piece; an object cannot.
@@ -82,12 +82,15 @@ def json_array(stream: BinaryIO, source: str, encoding: str, limit: int) -> Iter
                 raise DataError(f"{source}, line {line}: malformed JSON, or a row over {limit:,} characters")
         elif buffer:
             mark, buffer = buffer[0], buffer[1:]
-            if mark == "]" and expect != "[":
-                return
-            if mark != expect:
+            if mark == "]" and expect in ("first", ","):
+                expect = "end"
+            elif mark == expect:
+                expect = "first" if mark == "[" else "value"
+            else:
                 raise DataError(f"{source}, line {line}: malformed JSON: {mark!r} where {expect!r} should be")
-            expect = "value"
             continue
+        elif ended and expect == "end":
+            return
         if ended:
             raise DataError(f"{source}: malformed JSON: the array is cut short")
         # Twice as much each time the same value was not whole, so that a long one costs no quadratic time.

@@ -94,6 +94,8 @@ def _delimited(rows: Iterable[Row], file: BinaryIO, delimiter: str) -> int:
     text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=False)
     try:
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+        # Where lines end in \n, Python before 3.13 leaves a lone \r unquoted, which no reader takes as part of a cell.
+        quoting = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
         names: list[str] = []
         known: set[str] = set()
         count = 0
@@ -105,7 +107,8 @@ def _delimited(rows: Iterable[Row], file: BinaryIO, delimiter: str) -> int:
             if not known.issuperset(row):
                 new = next(name for name in row if name not in known)
                 raise DataError(f"row {count} has a column {new!r} that the first row lacks; JSONL takes it")
-            writer.writerow([_cell(row.get(name), count, name) for name in names])
+            cells = [_cell(row.get(name), count, name) for name in names]
+            (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
         if not count:
             raise DataError("no rows to write: a CSV file needs one to know its columns")
         text.flush()
@@ -116,7 +119,7 @@ def _delimited(rows: Iterable[Row], file: BinaryIO, delimiter: str) -> int:
             text.detach()
 
 
-def _cell(value: Any, row: int, name: str) -> Any:
+def _cell(value: Any, row: int, name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
