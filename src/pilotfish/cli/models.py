@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotfish.errors import MissingExtra
+
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog, Entry
 
@@ -93,12 +95,16 @@ def pull(names: tuple[str, ...]) -> None:
     for name in names:
         found = catalog.resolve(name)
         click.echo(f"{name}: licence {found.licence}", err=True)
-        if found.path.suffix == ".gguf" and found.kind == "causal-lm":
+        path = found.path
+        if path.suffix == ".gguf" and found.kind == "causal-lm":
             from pilotfish.models._gguf import converted
 
-            click.echo(str(converted(found.path)))
-        else:
-            click.echo(str(found.path))
+            try:
+                path = converted(path)
+            except MissingExtra as error:
+                # The file itself serves other programs; what is missing matters only to running it here.
+                click.echo(f"{name}: fetched, not converted: {error}", err=True)
+        click.echo(str(path))
 
 
 @group.command("show")
