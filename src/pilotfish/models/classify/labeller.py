@@ -56,13 +56,18 @@ class Labels:
         logprobs: (texts, classes) log-probabilities, normalised over the classes, in the labeller's order of labels;
             None for a black box.
         traces: one a text: tokens, seconds, cost.
-        truncated: how many texts were cut to fit the model.
+        truncated_rows: one a text: whether it was cut to fit the model.
     """
 
     labels: list[str | None]
     logprobs: NDArray[np.float64] | None
     traces: list[Trace]
-    truncated: int = 0
+    truncated_rows: list[bool]
+
+    @property
+    def truncated(self) -> int:
+        """How many texts were cut to fit the model."""
+        return sum(self.truncated_rows)
 
     @property
     def failures(self) -> int:
@@ -128,6 +133,9 @@ class Labeller(WholeReplies):
         longest = max(len(name) for name in self.shown.values())
         return Request(messages=tuple(messages), temperature=0.0, max_tokens=min(longest + 16, 64))
 
+    def _too_long(self, text: str) -> bool:
+        return self.max_text is not None and len(text) > self.max_text
+
     def _framed(self, text: str) -> str:
         return f"Text: {text[: self.max_text] if self.max_text else text}"
 
@@ -153,25 +161,32 @@ class Labeller(WholeReplies):
             self.prior_ = None
             logprobs = self._by_probability(self.model, texts, None).logprobs
             assert logprobs is not None
-            self.prior_ = np.log(np.exp(logprobs).mean(axis=0).clip(min=1e-12))
+            self.fit_prior(logprobs)
         return self
+
+    def fit_prior(self, logprobs: NDArray[np.float64]) -> Labeller:
+        """Set the correction from uncorrected log-probabilities (texts, classes) of unlabelled texts."""
+        self.prior_ = np.log(np.exp(logprobs).mean(axis=0).clip(min=1e-12))
+        return self
+
+    def corrected(self, logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return log-probabilities (texts, classes) with the prior, if there is one, taken out, normalised."""
+        return logprobs if self.prior_ is None else _normalised(logprobs - self.prior_)
 
     def _by_probability(self, model: Chooser, texts: Sequence[str], progress: Callable[[int], None] | None) -> Labels:
         contexts, truncated = self._fitted(model, texts)
         started = time.perf_counter()
         raw = model.choices(contexts, [self.shown[label] for label in self.labels], progress=progress)
         each = (time.perf_counter() - started) / max(1, len(texts))
-        logprobs = _normalised(raw)
-        if self.prior_ is not None:
-            logprobs = _normalised(logprobs - self.prior_)
+        logprobs = self.corrected(_normalised(raw))
         labels: list[str | None] = [self.labels[i] for i in logprobs.argmax(axis=1)]
         traces = [Trace((Call(self.model.name, "labeller", model.count(context), 0, each),)) for context in contexts]
         return Labels(labels, logprobs, traces, truncated)
 
-    def _fitted(self, model: Chooser, texts: Sequence[str]) -> tuple[list[str], int]:
-        """Return the prompts, texts cut where the model would not take them, and how many were cut."""
+    def _fitted(self, model: Chooser, texts: Sequence[str]) -> tuple[list[str], list[bool]]:
+        """Return the prompts, texts cut where the model would not take them, and which were cut."""
         room = model.max_length - max(model.count(name) for name in self.shown.values()) - 2
-        contexts, truncated = [], 0
+        contexts, truncated = [], []
         for text in texts:
             context = model.render(self.request(text))
             cut = text
@@ -184,7 +199,7 @@ class Labeller(WholeReplies):
                     )
                 cut = shorter
                 context = model.render(self.request(cut))
-            truncated += cut != text or (self.max_text is not None and len(text) > self.max_text)
+            truncated.append(cut != text or self._too_long(text))
             contexts.append(context)
         return contexts, truncated
 
@@ -201,7 +216,7 @@ class Labeller(WholeReplies):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(text)) for text in texts]
         answers = [task.result() for task in tasks]
-        cut = sum(self.max_text is not None and len(text) > self.max_text for text in texts)
+        cut = [self._too_long(text) for text in texts]
         return Labels([label for label, _ in answers], None, [trace for _, trace in answers], cut)
 
     # One text at a time, as a Model.

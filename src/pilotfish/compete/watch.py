@@ -1,0 +1,83 @@
+"""Progress and budget of a long measurement: what it is doing, how far it is, and what it may still spend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pilotfish.errors import ConfigError
+
+
+class Watch:
+    """Shows phases on a console; on a terminal as a moving bar, elsewhere as a line a phase and one every 10 s."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, quiet=True)
+        self.started = time.perf_counter()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(
+            f"[dim]{time.perf_counter() - self.started:6.1f} s[/]  {text}", highlight=False, soft_wrap=True
+        )
+
+    @contextmanager
+    def phase(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """Show a phase of `total` rows; the function it gives is called with the number of rows done since."""
+        if not self.console.is_terminal:
+            self.say(title + (f" ({total:,} rows)" if total else ""))
+            done, last = 0, time.perf_counter()
+
+            def advance(rows: int) -> None:
+                nonlocal done, last
+                done += rows
+                if time.perf_counter() - last > 10:
+                    last = time.perf_counter()
+                    self.say(f"  {title}: {done:,}" + (f" of {total:,}" if total else ""))
+
+            yield advance
+            return
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda rows: bar.advance(task, rows)
+        self.say(title + (f" ({total:,} rows)" if total else ""))
+
+
+@dataclass
+class Budget:
+    """What may be spent: seconds of wall time and US dollars; None is no limit."""
+
+    max_seconds: float | None = None
+    max_cost: float | None = None
+    spent: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        for name, value in (("--max-seconds", self.max_seconds), ("--max-cost", self.max_cost)):
+            if value is not None and value < 0:
+                raise ConfigError(f"{name} must not be below 0, not {value:g}")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+    def seconds_left(self) -> float:
+        """Seconds left; infinite without a limit."""
+        return float("inf") if self.max_seconds is None else max(0.0, self.max_seconds - self.elapsed)
+
+    def dollars_left(self) -> float:
+        """Dollars left; infinite without a limit."""
+        return float("inf") if self.max_cost is None else max(0.0, self.max_cost - self.spent)
+
+    def affords(self, rows: int, seconds_a_row: float, dollars_a_row: float, share: float = 1.0) -> int:
+        """Return how many of `rows` a share of what is left pays for."""
+        by_time = share * self.seconds_left() / seconds_a_row if seconds_a_row > 0 else float("inf")
+        by_cost = share * self.dollars_left() / dollars_a_row if dollars_a_row > 0 else float("inf")
+        return int(min(rows, by_time, by_cost))
