@@ -25,6 +25,11 @@ from pilotfish.rows.report import RunReport
 from pilotfish.rows.stage import AsyncStage, Outcome, Reject, Stage, flattened
 
 _UNREAD = "unread.rejects.jsonl"
+GRACE = 10.0  # seconds for calls under way when a run stops on an error
+
+
+class _StoppedError(Exception):
+    """A row that was not begun, because the run is stopping on another's error."""
 
 
 @dataclass(slots=True)
@@ -78,6 +83,7 @@ class Run:
     gates: list[asyncio.Semaphore] = field(default_factory=list)
     widest: int = 1
     resumed: int = 0
+    stopping: bool = False
 
     async def go(self, show: bool) -> RunReport:
         """Do what is not done yet and report."""
@@ -155,6 +161,12 @@ class Run:
                     tasks = await _some_done(tasks)
             while tasks:
                 tasks = await _some_done(tasks)
+        except Exception:
+            # Calls under way are paid for: they get a moment to come to their end. Ctrl-C gives them none.
+            self.stopping = True
+            if tasks:
+                await asyncio.wait(tasks, timeout=GRACE)
+            raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -164,7 +176,10 @@ class Run:
         for place, stage in enumerate(self.stages):
             todo = [item for item in items if item.entry.done == place]
             if isinstance(stage, AsyncStage):
-                await together(self._through(stage, self.gates[place], item) for item in todo)
+                works = [self._through(stage, self.gates[place], item) for item in todo]
+                errors = [error for error in await asyncio.gather(*works, return_exceptions=True) if error is not None]
+                for error in sorted(errors, key=lambda error: isinstance(error, _StoppedError)):
+                    raise error
             elif todo:
                 await self._through_all(stage, todo)
         await self._close_shards()
@@ -174,15 +189,20 @@ class Run:
 
         async def one(row: Row) -> Outcome:
             async with gate:
+                if self.stopping:
+                    raise _StoppedError
                 return await stage.outcome(row)
 
+        rows = item.entry.rows
         try:
-            outcomes = await together(one(row) for row in item.entry.rows)
+            # One row, as is usual, needs no task of its own; without one nothing can come between answer and journal.
+            outcomes = [await one(rows[0])] if len(rows) == 1 else await together(one(row) for row in rows)
+            item.advance(stage, outcomes, len(self.stages))
+            self._note([item])
         except Exception as error:
+            self.stopping = True
             error.add_note(f"in {stage.title}, row {item.entry.row + 1} of {self.given.name}")
             raise
-        item.advance(stage, outcomes, len(self.stages))
-        self._note([item])
 
     async def _through_all(self, stage: Stage, items: list[_Item]) -> None:
         """Put a batch through a stage that computes; only its last results need noting, the others can be had again."""
@@ -216,7 +236,9 @@ class Run:
 
     async def _close_shards(self) -> None:
         """Make files of the shards whose rows are all finished."""
-        for shard in [shard for shard, at in self.open.items() if at.finished == at.expected]:
+        # Looked up anew each time: while one is made, others fill, and other batches come here too.
+        while full := [shard for shard, at in self.open.items() if at.finished == at.expected]:
+            shard = full[0]
             at = self.open.pop(shard)
             start = shard * self.shard_rows
             bounds = (start, start + at.finished)

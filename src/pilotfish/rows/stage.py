@@ -52,6 +52,9 @@ Outcome = Row | Rows | Reject | None
 ROW_ERRORS = (DataError, ModelError)
 
 
+_RUNTIME = ("_report", "_busy", "_streak", "_loop", "_set_up")
+
+
 class Stage(ABC):
     """A class with `__call__(batch: Rows) -> Rows`.
 
@@ -140,6 +143,10 @@ class Stage(ABC):
         """Start a new report; the runner calls this, so that a stage may be used for several runs."""
         for name in ("_report", "_busy", "_streak"):
             self.__dict__.pop(name, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a worker gets is the settings; reports, clocks and loops it makes for itself.
+        return {name: value for name, value in self.__dict__.items() if name not in _RUNTIME}
 
     def end(self) -> None:
         """Call `close`; a later batch calls `setup` again. The runner calls this."""
