@@ -9,6 +9,7 @@ import random
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -85,6 +86,12 @@ class Lane:
     pending: dict[bytes, asyncio.Future[Any]] = field(default_factory=dict)
 
 
+# Every lane's closer, with a weak reference to the model's `Lanes`. Held here and not by the model alone: a model that
+# is dropped in the last moments of its loop would leave the closing to a task that the loop no longer waits for.
+_closers: dict[asyncio.AbstractEventLoop, list[tuple[weakref.ref[Lanes], AsyncGenerator[None, None]]]] = {}
+_lock = threading.Lock()
+
+
 async def _close_at_the_end(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
     """Close the client when the event loop shuts down its async generators, as asyncio.run does at its end."""
     try:
@@ -96,13 +103,13 @@ async def _close_at_the_end(client: httpx.AsyncClient) -> AsyncGenerator[None, N
 class Lanes:
     """The lanes of a model, one for each running event loop, made on first use and closed with their loop.
 
-    A pickled copy starts without lanes.
+    The lanes of a model that nobody holds any more close when another model opens one, or with their loop. A pickled
+    copy starts without lanes.
     """
 
     def __init__(self, concurrency: int, timeout: httpx.Timeout, proxies: bool) -> None:
         self._settings = (concurrency, timeout, proxies)
         self._lanes: dict[asyncio.AbstractEventLoop, Lane] = {}
-        self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[Lanes], tuple[int, httpx.Timeout, bool]]:
         return Lanes, self._settings
@@ -119,15 +126,26 @@ class Lanes:
             timeout=timeout, limits=limits, verify=_tls(), trust_env=proxies, follow_redirects=False
         )
         lane = Lane(client, asyncio.Semaphore(concurrency), _close_at_the_end(client))
-        with self._lock:
+        with _lock:
             self._lanes = {old: kept for old, kept in self._lanes.items() if not old.is_closed()} | {loop: lane}
+            for old in [old for old in _closers if old.is_closed()]:
+                del _closers[old]
+            mine = _closers.setdefault(loop, [])
+            unheld = [entry for entry in mine if entry[0]() is None]
+            mine[:] = [entry for entry in mine if entry[0]() is not None]
+            mine.append((weakref.ref(self), lane.closer))
         await anext(lane.closer)
+        for _, closer in unheld:
+            await closer.aclose()
         return lane
 
     async def aclose(self) -> None:
         """Close the running loop's client; the next request opens another."""
-        with self._lock:
-            lane = self._lanes.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        with _lock:
+            lane = self._lanes.pop(loop, None)
+            if lane is not None:
+                _closers[loop][:] = [entry for entry in _closers[loop] if entry[1] is not lane.closer]
         if lane is not None:
             await lane.closer.aclose()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from pilotfish.models._sse import Event, EventParser
 __all__ = ["Exchange", "OpenStream"]
 
 _MAX_ERROR_BYTES = 1 << 16  # an error's text is one line; the rest of a long page is left unread
+_LAST_BYTES_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,12 @@ class OpenStream:
 
     async def aclose(self) -> None:
         """Hang up; the connection is kept for the next request only where the answer was read to its end."""
+        if self.ended:
+            # The answer is whole, so what goes wrong between [DONE] and the last byte costs the connection only.
+            with suppress(TimeoutError, httpx.HTTPError, UnicodeDecodeError, AttemptError):
+                async with asyncio.timeout(_LAST_BYTES_SECONDS):
+                    async for _ in self._events:
+                        pass
         await self._events.aclose()
         await self._response.aclose()
 

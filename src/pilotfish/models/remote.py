@@ -231,7 +231,7 @@ class RemoteModel:
 
     def _traced(self, assembly: Assembly, seconds: float, failed: int) -> Reply:
         tokens = assembly.tokens
-        notes = [f"{failed} failed attempts before"] if failed else []
+        notes = [f"failed attempts before this one: {failed}"] if failed else []
         if tokens is None:
             notes.append("no usage reported")
         cost = None if tokens is None or self.price is None else self.price.cost(*tokens)
