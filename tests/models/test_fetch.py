@@ -80,6 +80,12 @@ def test_an_earlier_run_is_resumed_and_a_damaged_part_is_not_trusted(tmp_path: P
             assert fetch(server.remote("/a.whl"), tmp_path).read_bytes() == DATA
 
 
+def test_only_tries_without_progress_are_counted(tmp_path: Path) -> None:
+    with Files({"/a.whl": DATA}, cuts=deque([300_000] * 8)) as server:
+        assert fetch(server.remote("/a.whl"), tmp_path, tries=2).read_bytes() == DATA
+        assert len(server.seen) == 9
+
+
 def test_without_a_terminal_progress_is_a_line_now_and_then(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

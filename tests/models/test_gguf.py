@@ -118,7 +118,10 @@ def test_tokenizer_chat_template_and_ends_survive(tmp_path: Path) -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(text=st.text(max_size=60) | st.sampled_from(["<|im_end|>the cat's 1234<|im_start|>", "  \n\n\t x", "ＡＢ ﬁ"]))
+@given(
+    text=st.text(max_size=60)
+    | st.sampled_from(["<|im_end|>the cat's 2024<|im_start|>", "in 2024", "  \n\n\t x", "ＡＢ ﬁ"])
+)
 def test_every_text_is_cut_as_by_the_original_tokenizer(text: str) -> None:
     assert _found_tokenizer().encode(text).ids == TOKENIZER.encode(text).ids
 

@@ -13,7 +13,7 @@ from pilotfish._extras import need
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CORPUS = [
-    "the cat sat on the mat, it's 2024 and 12345!",
+    "the cat sat on the mat, it's 2024 and 2024 or 2024 12345!",
     "Où est l'été ? 日本語の文",
     "def f(x):\n    return x + 1\n\n",
 ] * 3
@@ -25,7 +25,8 @@ def byte_level_tokenizer() -> Any:
     pre_tokenizers = tokenizers.pre_tokenizers
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level])
+    # Trained without the split of digits, so that there are merges of digits, which only that split keeps apart.
+    tokenizer.pre_tokenizer = byte_level
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=352,
@@ -34,6 +35,7 @@ def byte_level_tokenizer() -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level])
     return tokenizer
 
 

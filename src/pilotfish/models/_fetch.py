@@ -184,7 +184,6 @@ def _once(client: httpx.Client, remote: Remote, part: Path, advance: Advance) ->
                 out.write(chunk)
                 done += len(chunk)
                 advance(done, total)
-            out.truncate()
             out.flush()
             os.fsync(out.fileno())
 
