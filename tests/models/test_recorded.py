@@ -183,13 +183,12 @@ def test_recorder_appends_streams_and_keeps_system_messages_apart(tmp_path: Path
 
 def test_recorder_writes_each_line_before_the_reply_and_records_no_failure(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    recorder = Recorder(ScriptedModel("ok", fail_first=1), path)
-    with pytest.raises(UpstreamError):
-        ask(recorder, "a")
-    assert path.read_bytes() == b""
-    ask(recorder, "b")
-    assert path.read_bytes().endswith(b"\n")  # before any close
-    recorder.close()
+    with Recorder(ScriptedModel("ok", fail_first=1), path) as recorder:
+        with pytest.raises(UpstreamError):
+            ask(recorder, "a")
+        assert path.read_bytes() == b""
+        ask(recorder, "b")
+        assert path.read_bytes().endswith(b"\n")  # before any close
 
 
 @pytest.mark.parametrize(
@@ -221,5 +220,5 @@ def test_recorder_on_a_full_disk_or_in_no_folder_is_one_clear_error(tmp_path: Pa
     with pytest.raises(DataError, match="cannot be written"):
         Recorder(ScriptedModel(), tmp_path / "file" / "log.jsonl")
     if Path("/dev/full").exists():
-        with pytest.raises(DataError, match="No space left"):
-            ask(Recorder(ScriptedModel(), "/dev/full"), "hi")
+        with pytest.raises(DataError, match="No space left"), Recorder(ScriptedModel(), "/dev/full") as recorder:
+            ask(recorder, "hi")

@@ -57,7 +57,8 @@ class EventParser:
 
         The standard drops it. Some endpoints close right after `data: [DONE]`, so the caller may want to look at it.
         """
-        for line in (self._buffer.rstrip(b"\r"), b""):
+        rest, self._buffer = self._buffer.rstrip(b"\r"), b""
+        for line in (rest, b""):
             event = self._line(line)
             if event is not None:
                 return event
