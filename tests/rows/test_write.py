@@ -108,6 +108,18 @@ def test_an_error_in_the_rows_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_error_of_another_file_is_not_taken_for_ours(tmp_path: Path) -> None:
+    def rows() -> Iterator[dict[str, Any]]:
+        yield {"a": (tmp_path / "absent").read_text()}
+
+    with pytest.raises(FileNotFoundError, match="absent"):
+        write(rows(), tmp_path / "a.jsonl")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        write([{"a": 1}], tmp_path / "file" / "a.jsonl")
+
+
 def test_formats_are_told_by_name_or_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot tell the format"):
         write([{"a": 1}], tmp_path / "a.out")

@@ -14,7 +14,7 @@ from pilotfish.errors import DataError
 
 def cannot_write(path: Path | str, error: OSError) -> DataError:
     """Return the one-line error for a write that the system refused."""
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"cannot write {path}: the disk is full; free some space and run again")
     return DataError(f"cannot write {path}: {error.strerror or error}")
 
@@ -37,6 +37,12 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        # What the block itself ran into elsewhere, another file or a connection, is not for us to name.
+        if isinstance(error, ConnectionError) or str(error.filename or temporary) not in (
+            str(temporary),
+            str(path.parent),
+        ):
+            raise
         raise cannot_write(path, error) from error
     finally:
         with suppress(OSError):

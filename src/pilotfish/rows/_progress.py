@@ -32,14 +32,13 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.shown and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
                 TextColumn("rows"),
                 BarColumn(),
                 TextColumn("{task.fields[line]}"),
-                TimeElapsedColumn(),
                 console=Console(stderr=True),
                 transient=False,
             )

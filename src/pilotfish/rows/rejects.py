@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections import Counter
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pilotfish.errors import DataError
+from pilotfish.rows._atomic import cannot_write
 
 
 class Rejects:
@@ -63,8 +62,7 @@ class Rejects:
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError as error:
-            full = "the disk is full; free some space and run again" if error.errno == errno.ENOSPC else error.strerror
-            raise DataError(f"cannot write the rejects file {self.path}: {full}") from error
+            raise cannot_write(self.path, error) from error
 
     def summary(self) -> str:
         """Return one line: how many rows were rejected, why, and where to look."""
