@@ -1,4 +1,4 @@
-"""The HTTP side of a remote model: one client an event loop, the key, time limits and retries."""
+"""The HTTP side of a remote model: clients for each event loop, the key, time limits and retries."""
 
 from __future__ import annotations
 
@@ -78,12 +78,31 @@ class KeyFrom(httpx.Auth):
 
 @dataclass
 class Lane:
-    """What one event loop has of a remote model: its client, its slots, and the requests now under way."""
+    """What one event loop has of a remote model: its slots, their clients, and the requests now under way.
 
-    client: httpx.AsyncClient
+    Each slot has a client of its own, with one connection: the HTTP library looks through all connections of a client
+    at every request, which at 32 of them costs more than the request itself.
+    """
+
     slots: asyncio.Semaphore
+    new_client: Callable[[], httpx.AsyncClient]
     closer: AsyncGenerator[None, None]
+    clients: list[httpx.AsyncClient]
+    idle: list[httpx.AsyncClient] = field(default_factory=list)
     pending: dict[bytes, asyncio.Future[Any]] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Wait for a slot and lend its client, the one used last first, since its connection is still warm."""
+        async with self.slots:
+            if not self.idle:
+                self.idle.append(self.new_client())
+                self.clients.append(self.idle[-1])
+            client = self.idle.pop()
+            try:
+                yield client
+            finally:
+                self.idle.append(client)
 
 
 # Every lane's closer, with a weak reference to the model's `Lanes`. Held here and not by the model alone: a model that
@@ -92,12 +111,13 @@ _closers: dict[asyncio.AbstractEventLoop, list[tuple[weakref.ref[Lanes], AsyncGe
 _lock = threading.Lock()
 
 
-async def _close_at_the_end(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
-    """Close the client when the event loop shuts down its async generators, as asyncio.run does at its end."""
+async def _close_at_the_end(clients: list[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
+    """Close the clients when the event loop shuts down its async generators, as asyncio.run does at its end."""
     try:
         yield
     finally:
-        await client.aclose()
+        for client in clients:
+            await client.aclose()
 
 
 class Lanes:
@@ -118,14 +138,13 @@ class Lanes:
         """Return the lane of the running loop."""
         loop = asyncio.get_running_loop()
         lane = self._lanes.get(loop)
-        if lane is not None and not lane.client.is_closed:
+        if lane is not None:
             return lane
         concurrency, timeout, proxies = self._settings
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=concurrency)
-        client = httpx.AsyncClient(
-            timeout=timeout, limits=limits, verify=_tls(), trust_env=proxies, follow_redirects=False
-        )
-        lane = Lane(client, asyncio.Semaphore(concurrency), _close_at_the_end(client))
+        limits = httpx.Limits(max_connections=1)
+        make = functools.partial(httpx.AsyncClient, timeout=timeout, limits=limits, verify=_tls(), trust_env=proxies)
+        clients: list[httpx.AsyncClient] = []
+        lane = Lane(asyncio.Semaphore(concurrency), make, _close_at_the_end(clients), clients)
         with _lock:
             self._lanes = {old: kept for old, kept in self._lanes.items() if not old.is_closed()} | {loop: lane}
             for old in [old for old in _closers if old.is_closed()]:
@@ -140,7 +159,7 @@ class Lanes:
         return lane
 
     async def aclose(self) -> None:
-        """Close the running loop's client; the next request opens another."""
+        """Close the running loop's clients; the next request opens others."""
         loop = asyncio.get_running_loop()
         with _lock:
             lane = self._lanes.pop(loop, None)

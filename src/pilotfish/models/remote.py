@@ -150,10 +150,10 @@ class RemoteModel:
             if known is not None:
                 yield Delta(known.text, known.tool_calls, known)
                 return
-        async with lane.slots:
+        async with lane.client() as client:
             start, clock = time.perf_counter(), self._clock()
             stream, failed = await retrying(
-                lambda: self._exchange.open(lane.client, body, clock), clock, self.retries, self.longest_wait
+                lambda: self._exchange.open(client, body, clock), clock, self.retries, self.longest_wait
             )
             broken: AttemptError | None = None
             shown = 0
@@ -200,10 +200,10 @@ class RemoteModel:
         return Clock(self._exchange.shown, self.deadline)
 
     async def _ask(self, lane: Lane, body: Mapping[str, Any]) -> Reply:
-        async with lane.slots:
+        async with lane.client() as client:
             start, clock = time.perf_counter(), self._clock()
             assembly, failed = await retrying(
-                lambda: self._exchange.whole(lane.client, body, clock), clock, self.retries, self.longest_wait
+                lambda: self._exchange.whole(client, body, clock), clock, self.retries, self.longest_wait
             )
             return self._traced(assembly, time.perf_counter() - start, failed)
 
