@@ -10,7 +10,6 @@ import numpy as np
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.memo import Memo
-from pilotfish.errors import ConfigError
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.model import Model
 from pilotfish.models.classify import Labeller, Labels
@@ -89,13 +88,10 @@ def judge(
     pool: Sequence[str],
     shots: int = 1,
     seed: int = 0,
-) -> Judged:
-    """Ask the large model, within what is left of the budget.
+) -> Judged | None:
+    """Ask the large model, within what is left of the budget; None where that pays for too few rows to say anything.
 
     The test rows are a seeded sample where not all can be paid for; it is the same sample for every way of asking.
-
-    Raises:
-        ConfigError: the budget does not pay for the least number of rows that says anything.
     """
     zero = Labeller(model, task.labels, names=task.names, name=model.name)
     few = Labeller(model, task.labels, names=task.names, examples=medoids(task, student, shots), name=model.name)
@@ -107,7 +103,10 @@ def judge(
     wanted = Sizes(
         min(sizes.test, len(task.test)), min(sizes.calibrate, len(task.calibrate)), min(sizes.unlabelled, len(pool))
     )
-    sizes = _afforded(wanted, rates, budget, watch)
+    afforded = _afforded(wanted, rates, budget, watch)
+    if afforded is None:
+        return None
+    sizes = afforded
     priors = [task.train[i] for i in rng.permutation(task.fit)[:64]] if zero.white_box else []
     ways: list[Candidate] = []
     kept = task.calibrate[: sizes.calibrate]
@@ -150,8 +149,8 @@ def _rate(
     return seconds, dollars / max(1, len(probe))
 
 
-def _afforded(wanted: Sizes, rates: Sequence[tuple[float, float]], budget: Budget, watch: Watch) -> Sizes:
-    """Cut the sizes down to what the budget pays for, keeping a little time back for what follows."""
+def _afforded(wanted: Sizes, rates: Sequence[tuple[float, float]], budget: Budget, watch: Watch) -> Sizes | None:
+    """Cut the sizes down to what the budget pays for, keeping a little time back for what follows; None: too few."""
     seconds = sum(rate for rate, _ in rates)
     dollars = sum(rate for _, rate in rates)
     dearest = max(rate for rate, _ in rates), max(rate for _, rate in rates)
@@ -166,11 +165,11 @@ def _afforded(wanted: Sizes, rates: Sequence[tuple[float, float]], budget: Budge
     if share < 1.0:
         cut = Sizes(int(wanted.test * share), int(wanted.calibrate * share), int(wanted.unlabelled * share))
         if cut.test < min(MIN_TEST, wanted.test):
-            raise ConfigError(
-                f"the budget pays for {cut.test} held-out rows of the large model "
-                f"({seconds / 2:.2g} s and ${dollars / 2:.2g} a row); {MIN_TEST} is the least: "
-                "raise --max-seconds or --max-cost"
+            watch.say(
+                f"the budget pays for {cut.test} held-out rows of the large model ({seconds / 2:.2g} s and "
+                f"${dollars / 2:.2g} a row), where {MIN_TEST} is the least that says anything: it is left out"
             )
+            return None
         watch.say(f"the budget pays for {cut.test:,} of {wanted.test:,} held-out rows of the large model")
         return cut
     return wanted

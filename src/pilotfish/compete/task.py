@@ -100,9 +100,7 @@ def text_task(
         if len(texts) + len(test_texts) <= MAX_DEDUPE:
             leaked = set(leaks(texts, test_texts, NEAR).train.tolist())
             if leaked:
-                notes.append(
-                    f"{len(leaked):,} training rows dropped: near-duplicates of test rows (trigrams, {NEAR:.0%})"
-                )
+                notes.append(f"{len(leaked):,} training rows dropped: near-duplicates of test rows (trigrams)")
                 texts, labels = (
                     [one for i, one in enumerate(texts) if i not in leaked],
                     [one for i, one in enumerate(labels) if i not in leaked],
@@ -130,9 +128,7 @@ def text_task(
 def _names(names: Mapping[str, str] | None, labels: Sequence[str]) -> dict[str, str]:
     for name in names or {}:
         if name not in labels:
-            raise DataError(
-                f"a name is given for the label {name!r}, which no training row has{did_you_mean(name, labels)}"
-            )
+            raise DataError(f"a name is given for {name!r}, a label no training row has{did_you_mean(name, labels)}")
     return dict(names or {})
 
 
@@ -207,9 +203,7 @@ def _check_classes(labels: Sequence[str]) -> None:
     if max(counts.values()) < 2:
         raise DataError("no label has two rows: this column looks like an id or free text, not a class")
     if len(counts) > max(50, len(labels) // 2):
-        raise DataError(
-            f"{len(counts):,} labels for {len(labels):,} rows: this column looks like free text, not a class"
-        )
+        raise DataError(f"{len(counts):,} labels for {len(labels):,} rows: this column is free text, not a class")
 
 
 def _kept_back(labels: Sequence[str], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pilotfish.errors import ConfigError
@@ -22,9 +23,8 @@ class Watch:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self.console.print(
-            f"[dim]{time.perf_counter() - self.started:6.1f} s[/]  {text}", highlight=False, soft_wrap=True
-        )
+        passed = f"[dim]{time.perf_counter() - self.started:6.1f} s[/]"
+        self.console.print(f"{passed}  {escape(text)}", highlight=False, soft_wrap=True)
 
     @contextmanager
     def phase(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:

@@ -70,6 +70,12 @@ def cpu_has_bfloat16() -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def quiet(transformers: Any) -> None:
+    """Keep transformers' bars and load reports off the terminal; its errors are raised, so none is lost."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
 def use_threads(threads: int | None) -> None:
     """Set the number of CPU threads torch computes with (for the whole process); None leaves torch's own choice."""
     if threads is None:

@@ -72,7 +72,7 @@ class Encoder:
             if self._model is not None:
                 return self
             library = need("sentence_transformers", "local")
-            need("transformers", "local").utils.logging.disable_progress_bar()
+            _weights.quiet(need("transformers", "local"))
             _weights.use_threads(self.threads)
             folder, resolved = _weights.located(self.weights, self._catalog)
             self.licence = resolved.licence

@@ -92,7 +92,7 @@ class LocalModel:
             self.licence = resolved.licence
             device = _weights.pick_device(self.device)
             dtype = _weights.pick_dtype(self.dtype, device)
-            transformers.utils.logging.disable_progress_bar()
+            _weights.quiet(transformers)
             try:
                 tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
                 model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.errors import ModelError
+from pilotfish.models.classify._static import distilled
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 
@@ -147,19 +148,11 @@ class StaticFeatures:
         self.dimension = dimension
 
     def fit(self, texts: Sequence[str]) -> StaticFeatures:
-        """Distil the encoder, unless that is done; the texts are not looked at."""
+        """Distil the encoder, unless that was done before; the texts are not looked at."""
         if getattr(self, "model_", None) is None:
             if self.encoder is None:
                 raise ModelError("static features need an encoder to be distilled from")
-            distil = need("model2vec.distill", "train")
-            body = self.encoder.model[0].auto_model
-            self.model_: Any = distil.distill_from_model(
-                body,
-                self.encoder.tokenizer,
-                device=str(body.device),
-                pca_dims=min(self.dimension, self.encoder.dimension),
-                quantize_to="float32",
-            )
+            self.model_: Any = distilled(self.encoder, min(self.dimension, self.encoder.dimension))
         return self
 
     def transform(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:

@@ -195,7 +195,7 @@ class Labeller(WholeReplies):
                 shorter = cut[: max(0, len(cut) - max(1, (model.count(context) - room)))]
                 if shorter == cut or not shorter:
                     raise ConfigError(
-                        f"{self.model.name}: its {model.max_length} tokens do not hold the labels and examples: use fewer"
+                        f"{self.model.name}: its {model.max_length} tokens do not hold the labels and examples"
                     )
                 cut = shorter
                 context = model.render(self.request(cut))

@@ -1,0 +1,290 @@
+"""The main job: small, large, cascade, or large at training time only? Built, measured and decided on the user's rows.
+
+    task = text_task(rows, text="text", label="intent")
+    advice = advise(task, Encoder("all-minilm-l6-v2"), LocalModel("smollm2-135m-instruct"))
+    advice.verdict.answer, advice.verdict.reason
+
+Everything is chosen on training rows (penalties, temperature, the way of asking, the threshold) and measured on the
+same held-out rows, so that differences are paired.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotfish.compete import gates
+from pilotfish.compete.candidate import Candidate
+from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves
+from pilotfish.compete.large import Judged, Sizes, judge
+from pilotfish.compete.memo import Memo
+from pilotfish.compete.mix import Taught, Threshold, cascade, lesson, teach, threshold_for
+from pilotfish.compete.students import Student, fitted, majority, students, tune
+from pilotfish.compete.verdict import Verdict, best_by_kept_rows, decide
+from pilotfish.compete.watch import Budget, Watch
+from pilotfish.errors import ConfigError
+from pilotfish.measure.meters import Meter, Reading, machine
+from pilotfish.models.classify import TextClassifier
+from pilotfish.models.encoder import Encoder
+from pilotfish.models.local import LocalModel
+
+if TYPE_CHECKING:
+    from pilotfish.compete.task import TextTask
+    from pilotfish.measure.report import Gate
+    from pilotfish.model import Model
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to advise.
+
+    Attributes:
+        margin: the loss of accuracy that does not matter (0.02: two points).
+        alpha: the one-sided error rate of each comparison.
+        counts: labels a class on the learning curve.
+        seeds: draws of the labels for each count.
+        shots: examples a label in the few-shot prompt.
+        test_rows: the most held-out rows that the large model is asked about.
+        calibrate_rows: the most rows kept back for the cascade's threshold that it is asked about.
+        unlabelled_rows: the most texts that it labels for the small model to learn from.
+        max_seconds: of wall time for the whole; None for no limit.
+        max_cost: US dollars for the large model; None for no limit.
+        max_memory: bytes of weights that the choice may hold.
+        licences: licences that are allowed; empty for any, unknown ones warned of.
+        seed: of every draw.
+    """
+
+    margin: float = 0.02
+    alpha: float = 0.05
+    counts: tuple[int, ...] = COUNTS
+    seeds: int = 3
+    shots: int = 1
+    test_rows: int = 500
+    calibrate_rows: int = 300
+    unlabelled_rows: int = 400
+    max_seconds: float | None = None
+    max_cost: float | None = None
+    max_memory: int | None = None
+    licences: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 0.5:
+            raise ConfigError(f"--margin must lie between 0 and 0.5 (0.02 is two points), not {self.margin:g}")
+        for name in ("seeds", "shots", "test_rows"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass
+class Advice:
+    """Everything that was measured, and the verdict.
+
+    Attributes:
+        candidates: all of them, baselines first.
+        contenders: the one of each family that the verdict is about.
+        crossings: where each student's learning curve overtakes the large model.
+        classifier: the best small classifier, fitted on every training row.
+    """
+
+    task: TextTask
+    settings: Settings
+    candidates: list[Candidate]
+    contenders: list[Candidate]
+    curves: list[Curve]
+    crossings: dict[str, Crossover]
+    verdict: Verdict
+    gates: list[Gate]
+    small: Candidate
+    classifier: TextClassifier
+    judged: Judged | None
+    threshold: Threshold | None
+    taught: Taught | None
+    licences: dict[str, str]
+    reading: Reading
+    spent: float
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no hard gate failed."""
+        return all(gate.status != "fail" for gate in self.gates)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the advice as plain data."""
+        task = self.task
+        return {
+            "verdict": self.verdict.to_json(),
+            "gates": [{"name": gate.name, "status": gate.status, "text": gate.text} for gate in self.gates],
+            "candidates": [one.to_json() for one in self.candidates],
+            "learning_curves": [curve.to_json() for curve in self.curves],
+            "crossings": {key: crossing.to_json() for key, crossing in self.crossings.items()},
+            "rows": {
+                "train": len(task.train),
+                "tune": len(task.tune),
+                "calibrate": len(task.calibrate),
+                "test": len(task.test),
+                "unlabelled": len(task.unlabelled),
+                "labels": len(task.labels),
+                "notes": list(task.notes),
+            },
+            "settings": dataclasses.asdict(self.settings),
+            "licences": self.licences,
+            "took": {**self.reading.to_json(), "usd": self.spent},
+            "machine": self.machine,
+        }
+
+
+def advise(
+    task: TextTask,
+    small: Encoder | LocalModel,
+    large: Model | None,
+    settings: Settings | None = None,
+    *,
+    watch: Watch | None = None,
+    memo: Path | None = None,
+) -> Advice:
+    """Measure every candidate on the task and decide.
+
+    Args:
+        task: rows, split.
+        small: an encoder, or a local language model whose hidden states serve as one.
+        large: any model; None to compare small ones only.
+        settings: budgets, margins, sizes.
+        watch: where progress shows; silent by default.
+        memo: a file in which the large model's answers are kept, so that a run that was stopped asks nothing twice.
+
+    Raises:
+        ConfigError: the budget does not pay for a measurement.
+        ModelError: a model does not load, or the endpoint fails.
+    """
+    settings = settings or Settings()
+    watch = watch or Watch()
+    budget = Budget(settings.max_seconds, settings.max_cost)
+    with Meter() as meter:
+        with watch.phase(f"loading {small.name}"):
+            small.load()
+        kinds = students(task, small, watch)
+        with watch.phase("fitting and timing small models", len(kinds)) as advance:
+            found = []
+            for student in kinds:
+                tune(task, student)
+                found.append(fitted(task, student))
+                advance(1)
+        best = best_by_kept_rows([candidate for candidate, _ in found])
+        index = [candidate for candidate, _ in found].index(best)
+        curves = learning_curves(
+            task, kinds, watch, budget, counts=settings.counts, seeds=settings.seeds, seed=settings.seed
+        )
+        _complete(curves, found, task)
+        judged, threshold, taught = None, None, None
+        if large is not None:
+            plan = lesson(task, kinds[index], settings.seed)
+            judged = judge(
+                task,
+                large,
+                _vectors(kinds),
+                watch,
+                budget,
+                Memo(memo),
+                identity=identity(large),
+                sizes=Sizes(settings.test_rows, settings.calibrate_rows, settings.unlabelled_rows),
+                pool=plan.pool,
+                shots=settings.shots,
+                seed=settings.seed,
+            )
+        if judged is not None:
+            with watch.phase("cascade and taught student"):
+                threshold = threshold_for(task, kinds[index], judged)
+                taught = teach(task, kinds[index], best, judged, plan)
+    contenders = [best]
+    candidates = [majority(task), *(candidate for candidate, _ in found)]
+    crossings: dict[str, Crossover] = {}
+    if judged is not None and threshold is not None:
+        both = cascade(task, best, judged, threshold)
+        contenders += [both, judged.best]
+        candidates += [judged.zero, *([judged.few] if judged.few else []), both]
+        crossings = {curve.key: crossover(curve, judged.best.correct, judged.best.rows) for curve in curves}
+    if taught is not None:
+        contenders.insert(1, taught.both)
+        candidates += [taught.silver, *([taught.gold] if taught.lesson.hidden else []), taught.both]
+    verdict = decide(contenders, margin=settings.margin, alpha=settings.alpha, crossing=crossings.get(best.key))
+    licences = {one.name: getattr(one, "licence", "unknown") for one in (small, large) if one is not None}
+    return Advice(
+        task,
+        settings,
+        candidates,
+        contenders,
+        curves,
+        crossings,
+        verdict,
+        _gates(task, settings, verdict, judged, small, licences, meter.reading),
+        best,
+        found[index][1],
+        judged,
+        threshold,
+        taught,
+        licences,
+        meter.reading,
+        budget.spent,
+        machine(),
+    )
+
+
+def identity(model: Model) -> str:
+    """Return what tells a model's answers from another's: its kind, weights or endpoint, and dtype."""
+    parts = [type(model).__name__, model.name]
+    parts += [str(getattr(model, name, "")) for name in ("weights", "dtype", "model_id", "base_url")]
+    return "|".join(parts)
+
+
+def _vectors(kinds: Sequence[Student]) -> Student:
+    """Return the student whose vectors tell which texts are typical of a label."""
+    return next(student for student in kinds if student.key == "encoder")
+
+
+def _complete(curves: Sequence[Curve], found: Sequence[tuple[Candidate, TextClassifier]], task: TextTask) -> None:
+    """Add to each curve the point of all training rows, at the mean number of rows a class."""
+    mean = len(task.train) / len(task.labels)
+    for curve, (candidate, _) in zip(curves, found, strict=True):
+        if not curve.counts or mean > curve.counts[-1]:
+            curve.counts.append(mean)
+            curve.correct.append(candidate.correct)
+            curve.seeds.append(1)
+
+
+def _gates(
+    task: TextTask,
+    settings: Settings,
+    verdict: Verdict,
+    judged: Judged | None,
+    small: Encoder | LocalModel,
+    licences: dict[str, str],
+    reading: Reading,
+) -> list[Gate]:
+    texts = [*task.train, *task.test]
+    if isinstance(small, Encoder):
+        limit = small.max_length
+        cut = {small.name: (sum(n > limit for n in small.lengths(texts)), len(texts))}
+    else:
+        cut = {small.name: (0, len(texts))}
+    if judged is not None:
+        asked = len(judged.best.rows)
+        cut[judged.labeller.name] = (int(judged.best.details["truncated"]), asked)
+    return [
+        gates.licence_gate(licences, settings.licences),
+        gates.memory_gate(verdict.chosen.weights, reading.peak_memory, settings.max_memory),
+        gates.truncation_gate(cut),
+        gates.unseen_gate(task.unseen, len(task.test)),
+    ]
+
+
+def kept(where: Path) -> Path:
+    """Return the file of an output folder in which the large model's answers are kept."""
+    return where / "work" / "large.jsonl"
+
+
+__all__ = ["Advice", "Settings", "advise", "identity", "kept"]
