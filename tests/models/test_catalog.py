@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -335,86 +334,3 @@ def test_folders_and_files_that_are_no_models_are_refused(tmp_path: Path) -> Non
         Catalog.load().resolve(str(tmp_path / "x.bin"))
     with pytest.raises(ConfigError, match="hf:org/name"):
         Catalog.load().resolve("hf:../../etc")
-
-
-# The hub: the real client against a server of ours that speaks as the hub does
-
-HUB = """
-import dataclasses, json, sys
-from pilotfish.models.catalog import Catalog
-found = Catalog.load().resolve(sys.argv[1], progress=False)
-print(json.dumps([str(found.path), found.name, found.licence, found.kind]))
-"""
-COMMIT = "c" * 40
-
-
-def hub(repo: str, files: Mapping[str, bytes], stated: Mapping[str, str] | None = None) -> Files:
-    """`stated`: the sha256 that the hub claims for a file, where it is not the true one."""
-    listing = {"id": repo, "modelId": repo, "sha": COMMIT, "private": False, "downloads": 0, "tags": []}
-    listing["siblings"] = [{"rfilename": name} for name in files]
-    server = Files({f"/api/models/{repo}/revision/main": json.dumps(listing).encode()})
-    tree = []
-    for name, data in files.items():
-        path = f"/{repo}/resolve/{COMMIT}/{name}"
-        server.files[path] = data
-        # The hub gives large files their sha256 as etag, small ones a git hash.
-        large = name.endswith((".safetensors", ".bin"))
-        etag = (stated or {}).get(name) or (sha256(data) if large else sha256(data)[:40])
-        server.headers[path] = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}
-        if large:
-            server.headers[path] |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
-        lfs = {"lfs": {"oid": etag, "size": len(data), "pointerSize": 130}} if large else {}
-        tree.append({"type": "file", "path": name, "size": len(data), "oid": sha256(data)[:40], **lfs})
-    server.files[f"/api/models/{repo}/tree/{COMMIT}"] = json.dumps(tree).encode()
-    return server
-
-
-def from_hub(server: Files | None, tmp_path: Path, spec: str) -> subprocess.CompletedProcess[str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    env |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    env |= {"HF_ENDPOINT": server.url} if server else {"HF_HUB_OFFLINE": "1"}
-    return subprocess.run([sys.executable, "-c", HUB, spec], env=env, capture_output=True, text=True, check=False)
-
-
-CONFIG = json.dumps({"architectures": ["Qwen2ForCausalLM"]}).encode()
-
-
-def test_a_hub_model_is_fetched_checked_and_then_used_offline(tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    readme = b"---\nlicense: mit\n---\n"
-    files = {"config.json": CONFIG, "README.md": readme, "model.safetensors": WEIGHTS[:9999], "pytorch_model.bin": b"x"}
-    with hub("org/Small", files) as server:
-        result = from_hub(server, tmp_path, "hf:org/Small")
-        assert result.returncode == 0, result.stderr
-        asked = {get.path.rsplit("/", 1)[1] for get in server.seen}
-    assert result.stderr == "", "no progress was asked for"
-    path, name, licence, kind = json.loads(result.stdout)
-    assert (name, licence, kind) == ("org/Small", "MIT", "causal-lm")
-    assert (Path(path) / "model.safetensors").read_bytes() == WEIGHTS[:9999]
-    assert "pytorch_model.bin" not in asked, "pickles are not even downloaded"
-    again = from_hub(None, tmp_path, "hf:org/Small")
-    assert json.loads(again.stdout)[0] == path, again.stderr
-
-
-def test_a_hub_model_that_is_pickled_wrong_or_absent_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    with hub("org/pickled", {"config.json": CONFIG, "pytorch_model.bin": b"x"}) as server:
-        assert "no safetensors weights" in last_line(from_hub(server, tmp_path / "1", "hf:org/pickled"))
-    files = {"config.json": CONFIG, "model.safetensors": WEIGHTS[:9999]}
-    with hub("org/wrong", files, {"model.safetensors": "0" * 64}) as server:
-        assert "not what the hub's sha256 promises" in last_line(from_hub(server, tmp_path / "2", "hf:org/wrong"))
-        assert "the hub answered 404" in last_line(from_hub(server, tmp_path / "3", "hf:org/none"))
-        server.headers["404"] = {"X-Error-Code": "RepoNotFound"}
-        assert "no such repository" in last_line(from_hub(server, tmp_path / "3", "hf:org/none"))
-        server.headers["404"] = {"X-Error-Code": "RevisionNotFound"}
-        assert "no such revision" in last_line(from_hub(server, tmp_path / "3", "hf:org/wrong@v9"))
-    assert "HF_HUB_OFFLINE is set" in last_line(from_hub(None, tmp_path / "4", "hf:org/none"))
-    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}).encode()
-    files = {"config.json": CONFIG, "model.safetensors.index.json": index, "model-1.safetensors": b"1"}
-    with hub("org/holed", files) as server:
-        assert "the shard model-2.safetensors is missing" in last_line(from_hub(server, tmp_path / "5", "hf:org/holed"))
-
-
-def last_line(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode != 0
-    return result.stderr.strip().splitlines()[-1]

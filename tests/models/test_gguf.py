@@ -6,9 +6,11 @@ import itertools
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +291,28 @@ def test_a_model_that_lacks_a_part_is_refused(tmp_path: Path, lost: str) -> None
     del header.tensors[lost]
     with pytest.raises(ModelError, match=f"no {lost}"):
         config_of(header, dtype="float32")
+
+
+def test_a_damaged_count_of_layers_takes_neither_time_nor_memory(tmp_path: Path) -> None:
+    header = read_gguf(write_gguf(tmp_path / "m.gguf", tiny_model("llama", VOCABULARY), TOKENIZER))
+    header.fields["llama.block_count"] = 2**32 - 1
+    tracemalloc.start()
+    with pytest.raises(ModelError, match=r"no blk\.2\.attn_norm\.weight"):
+        config_of(header, dtype="float32")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("field", ["U32 0", "array of arrays"])
+def test_fields_that_cannot_be_are_one_clear_error(tmp_path: Path, field: str) -> None:
+    key = b"general.alignment"
+    name = struct.pack("<Q", len(key)) + key
+    # An alignment of nothing; and arrays in arrays, deeper than anybody nests them.
+    value = struct.pack("<II", 4, 0) if field == "U32 0" else struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 5000
+    file = tmp_path / "odd.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + name + value)
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        read_gguf(file)
 
 
 def test_what_is_no_gguf_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,9 @@ def config_of(gguf: Gguf, *, dtype: str) -> dict[str, Any]:
 
 def _check_whole(gguf: Gguf, layers: int) -> None:
     optional = {"attn_q_norm", "attn_k_norm"}
-    wanted = ["token_embd", "output_norm"]
-    wanted += [f"blk.{layer}.{part}" for layer in range(layers) for part in _LAYER if part not in optional]
-    for name in wanted:
+    # One name at a time: a damaged count of layers may be in the billions.
+    parts = (f"blk.{layer}.{part}" for layer in range(layers) for part in _LAYER if part not in optional)
+    for name in itertools.chain(["token_embd", "output_norm"], parts):
         if f"{name}.weight" not in gguf.tensors:
             raise ModelError(f"{gguf.path}: it has no {name}.weight; this GGUF file is not a whole model of its family")
 

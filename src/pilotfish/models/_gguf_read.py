@@ -97,7 +97,7 @@ def read_gguf(path: Path) -> Gguf:
             tensor_count, field_count = cursor.scalar("Q"), cursor.scalar("Q")
             fields = {cursor.text(): cursor.value(cursor.scalar("I")) for _ in range(field_count)}
             tensors = _tensors(cursor, tensor_count, int(fields.get("general.alignment", 32)))
-    except (struct.error, OverflowError, MemoryError) as error:
+    except (struct.error, ArithmeticError, MemoryError, RecursionError, TypeError) as error:
         raise ModelError(f"{path}: this GGUF file is damaged or cut short ({error})") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot read this GGUF file: {error}") from None
