@@ -247,6 +247,12 @@ def test_a_csv_record_that_is_not_utf8_leaves_its_neighbours_alone(tmp_path: Pat
     assert "not UTF-8" in bad[0]["reason"]
 
 
+def test_a_csv_record_that_is_neither_utf8_nor_csv_is_named_for_its_bytes(tmp_path: Path) -> None:
+    good, bad = rejected(put(tmp_path / "a.csv", b'a,b\n"caf\xe9"x,y\n3,z\n'))
+    assert [row["a"] for row in good] == ["3"]
+    assert [entry["reason"].split(":")[0] for entry in bad] == ["not UTF-8"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252", "utf-8-sig"])
 def test_other_encodings(tmp_path: Path, encoding: str) -> None:
     path = put(tmp_path / "a.csv", 'text,label\n"é\nü",€\n'.encode(encoding))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from pilotfish.errors import ConfigError, DataError, UpstreamError
+from pilotfish.rows import _shards
 from pilotfish.rows._row import Row, Rows
 from pilotfish.rows.read import read
 from pilotfish.rows.run import read_output, run
@@ -243,6 +244,51 @@ def test_a_shard_without_its_marker_is_made_anew_from_the_journal(tmp_path: Path
     assert run(numbered(20), stage, tmp_path / "o", shard_rows=8, progress=False).rows_out == 20
     assert set(stage._asked.values()) == {1}
     assert [row["n"] for row in read_output(tmp_path / "o")] == list(range(20))
+
+
+def test_a_run_that_ends_between_shard_and_marker_makes_the_shard_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Asked()
+    stage._down = {"text 3"}
+    run(numbered(10), stage, tmp_path / "o", progress=False)
+    stage._down = set()
+
+    real = _shards.sha256
+
+    def killed(path: Path) -> str:
+        if stage._asked["text 3"]:  # not when it takes stock, but once the new shard stands
+            raise KeyboardInterrupt
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_shards, "sha256", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(numbered(10), stage, tmp_path / "o", progress=False)
+    with pytest.raises(DataError, match="a shard is missing"):
+        read_output(tmp_path / "o")
+    assert run(numbered(10), stage, tmp_path / "o", progress=False).rows_out == 10
+    assert [row["n"] for row in read_output(tmp_path / "o")] == list(range(10))
+    assert set(stage._asked.values()) == {1}
+
+
+def test_an_answer_is_paid_for_once_though_a_later_stage_fails(tmp_path: Path) -> None:
+    class Fragile(RowStage):
+        _broken = True
+
+        def each(self, row: Row) -> Outcome:
+            if self._broken and row["n"] == 7:
+                raise ZeroDivisionError
+            return row | {"after": row["reply"]}
+
+    stage, fragile = Asked(), Fragile()
+    with pytest.raises(ZeroDivisionError):
+        run(numbered(20), [stage, fragile], tmp_path / "o", batch_size=4, progress=False)
+    Fragile._broken = False
+    report = run(numbered(20), [stage, fragile], tmp_path / "o", batch_size=4, progress=False)
+    assert report.rows_out == 20
+    assert [row["after"] for row in read_output(tmp_path / "o")] == [row["text"][::-1] for row in numbered(20)]
+    assert set(stage._asked.values()) == {1}
 
 
 def test_an_error_in_a_stage_names_the_rows_and_is_resumable(tmp_path: Path) -> None:
