@@ -23,9 +23,9 @@ LAST = "advice.json"
 def write_folder(advice: Advice, out: Path, large: Mapping[str, Any] | None) -> None:
     """Write everything into `out`; `large` is the large model's table as a collaboration file has it.
 
-    Files: report.html, pilotfish.toml, model/ (the small classifier), taught/ (the one that the large model taught, where
-    there is one), examples.jsonl (of the few-shot prompt), answers.jsonl (held-out rows and what each candidate said),
-    and advice.json last.
+    Files: report.html, pilotfish.toml, model/ (the small classifier), taught/ (the one that the large model taught,
+    where there is one), examples.jsonl (of the few-shot prompt), answers.jsonl (held-out rows and what each candidate
+    said), and advice.json last.
 
     Raises:
         DataError: the folder cannot be written; no advice.json is left that a later run would trust.

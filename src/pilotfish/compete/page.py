@@ -8,7 +8,7 @@ import numpy as np
 
 from pilotfish.compete.candidate import TITLES, Candidate
 from pilotfish.measure.frontier import Frontier, Point
-from pilotfish.measure.metrics import calibration, confusion, ece
+from pilotfish.measure.metrics import Calibration, calibration, confusion, ece
 from pilotfish.measure.report import (
     Block,
     Column,
@@ -26,6 +26,8 @@ from pilotfish.measure.report import (
 
 if TYPE_CHECKING:
     from pilotfish.compete.advise import Advice
+    from pilotfish.measure.intervals import Interval
+    from pilotfish.measure.report.document import Cell
 
 ANSWERS = {
     "small": "Small model",
@@ -66,8 +68,8 @@ def _settled(advice: Advice) -> str:
         return "Only small models were measured."
     if verdict.settled:
         return (
-            f"Yes: on {verdict.rows:,} shared held-out rows the choice is shown to be at most {verdict.margin:.1%} worse "
-            f"than each other candidate (one-sided {advice.settings.alpha:.0%})."
+            f"Yes: on {verdict.rows:,} shared held-out rows the choice is shown to be at most {verdict.margin:.1%} "
+            f"worse than each other candidate (one-sided {advice.settings.alpha:.0%})."
         )
     return f"No: {verdict.rows:,} shared held-out rows do not show it; the choice is only the most accurate so far."
 
@@ -89,7 +91,7 @@ def _highlights(advice: Advice) -> list[Highlight]:
 
 def _candidates(advice: Advice) -> list[Block]:
     chosen = advice.verdict.chosen
-    rows = []
+    rows: list[list[Cell]] = []
     for one in advice.candidates:
         rows.append(
             [
@@ -133,7 +135,7 @@ def _candidates(advice: Advice) -> list[Block]:
         chosen=chosen.title,
         title="Accuracy of each candidate",
     )
-    gaps = [[key, interval] for key, interval in _titled(advice).items()]
+    gaps: list[list[Cell]] = [[key, interval] for key, interval in _titled(advice).items()]
     blocks: list[Block] = [Figure(forest, "Accuracy with its 95% interval; the choice is stressed."), table]
     if gaps:
         blocks.append(
@@ -149,7 +151,7 @@ def _candidates(advice: Advice) -> list[Block]:
     return blocks
 
 
-def _titled(advice: Advice) -> dict[str, object]:
+def _titled(advice: Advice) -> dict[str, Interval]:
     titles = {one.key: one.title for one in advice.contenders}
     return {titles[key]: interval for key, interval in advice.verdict.differences.items()}
 
@@ -206,7 +208,7 @@ def _curves(advice: Advice) -> list[Block]:
         mark = (crossing.labels, "small overtakes large")
     everything = len(advice.task.train) / len(advice.task.labels)
     svg = plots.curve_plot(lines, crossover=mark, all_labels=everything)
-    data = [
+    data: list[list[Cell]] = [
         [curve.title, f"{n:.0f}", interval, seeds]
         for curve in advice.curves
         for (n, interval), seeds in zip(curve.points(), curve.seeds, strict=True)
@@ -248,9 +250,9 @@ def _both(advice: Advice) -> list[Block]:
         rule = "every row" if above is None else f"rows below a confidence of {above:.3f}" if above > 0 else "no row"
         blocks.append(
             Paragraph(
-                f"Cascade: the small model answers first and defers {rule} to the large one. The threshold was chosen on "
-                f"{threshold.rows:,} training rows kept back for it, where it deferred {threshold.deferred:.0%}; on the "
-                f"held-out rows it defers {both.details['deferred']:.0%}."
+                f"Cascade: the small model answers first and defers {rule} to the large one. The threshold was chosen "
+                f"on {threshold.rows:,} training rows kept back for it, where it deferred {threshold.deferred:.0%}; "
+                f"on the held-out rows it defers {both.details['deferred']:.0%}."
             )
         )
     if taught is None:
@@ -288,7 +290,7 @@ def _errors(advice: Advice) -> list[Block]:
     blocks: list[Block] = [
         Figure(plots.confusion_plot(counted), "What is taken for what, on the held-out rows."),
     ]
-    systems = []
+    systems: list[tuple[str, Calibration]] = []
     for one in advice.contenders:
         if one.probabilities is not None and len(systems) < 4:
             systems.append((one.title, calibration(one.probabilities.max(axis=1), one.correct, bins=10)))
@@ -321,9 +323,9 @@ def _method(advice: Advice) -> list[Block]:
     shown = KeyValues([(name, value) for name, value in facts if isinstance(value, str | int | float)])
     notes: list[Block] = [Paragraph(note, "note") for note in task.notes]
     how = Paragraph(
-        "Penalties and temperatures are chosen on rows kept back to tune; the cascade's threshold on other rows kept back; "
-        "the way of asking the large model on those too. After that each small model is fitted again on every training "
-        "row, and everything is measured on the held-out rows."
+        "Penalties and temperatures are chosen on rows kept back to tune; the cascade's threshold, and the way of "
+        "asking the large model, on other rows kept back. After that each small model is fitted again on every "
+        "training row, and everything is measured on the held-out rows."
     )
     return [shown, *notes, how]
 

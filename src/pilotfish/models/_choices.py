@@ -87,25 +87,38 @@ class PrefixCache:
         self.ids: tuple[int, ...] = ()
         self.layers: list[tuple[Any, Any]] = []
 
-    def grow(self, model: Any, ids: Sequence[int]) -> None:
-        """Run the prefix through the model unless it is the one held already."""
+    def fit(self, model: Any, ids: Sequence[int]) -> int:
+        """Return how many of `ids` may be taken from here; runs them all through the model where too few are held.
+
+        What is held serves where it covers at least half: so one text after another under the same instruction pays
+        for the instruction once, and a change of instruction pays again.
+        """
+        held = 0
+        while held < min(len(ids), len(self.ids)) and ids[held] == self.ids[held]:
+            held += 1
+        if 2 * held >= len(ids):
+            return held
+        self._run(model, ids)
+        return len(ids)
+
+    def _run(self, model: Any, ids: Sequence[int]) -> None:
         from transformers import DynamicCache
 
         torch = need("torch", "local")
-        if tuple(ids) == self.ids:
-            return
         cache = DynamicCache(config=model.config)
         model(input_ids=torch.tensor([list(ids)], device=model.device), past_key_values=cache, logits_to_keep=1)
         self.layers = [(layer.keys, layer.values) for layer in cache.layers]
         self.ids = tuple(ids)
 
-    def expanded(self, model: Any, rows: int) -> Any:
-        """Return a cache that holds the prefix for `rows` rows; what is held here is not touched by its use."""
+    def expanded(self, model: Any, rows: int, length: int) -> Any:
+        """Return a cache that holds the first `length` ids for `rows` rows; its use does not touch what is held."""
         from transformers import DynamicCache
 
         cache = DynamicCache(config=model.config)
         for index, (keys, values) in enumerate(self.layers):
-            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
+            cache.update(
+                keys[:, :, :length].expand(rows, -1, -1, -1), values[:, :, :length].expand(rows, -1, -1, -1), index
+            )
         return cache
 
 
@@ -134,7 +147,7 @@ def choice_logprobs(
     out = np.zeros((len(contexts), len(choices)))
     with torch.inference_mode():
         if shared:
-            prefix.grow(model, contexts[0][:shared])
+            shared = prefix.fit(model, contexts[0][:shared])
         tails = [row[shared:] for row in contexts]
         nodes = len(tree.tokens)
         step = max(1, LOGITS // (int(model.get_output_embeddings().weight.shape[0]) * (nodes + 1)))
@@ -173,7 +186,7 @@ def _tree_pass(model: Any, tails: list[list[int]], tree: TokenTree, shared: int,
             sees[i, longest:, shared + pad : shared + longest] = True
             sees[i, longest:, shared + longest :] = ancestors
     mask = torch.zeros(sees.shape, dtype=model.dtype).masked_fill(~sees, torch.finfo(model.dtype).min)
-    cache = prefix.expanded(model, rows) if shared else None
+    cache = prefix.expanded(model, rows, shared) if shared else None
     return model(
         input_ids=ids.to(model.device),
         position_ids=positions.to(model.device),
