@@ -1,0 +1,100 @@
+"""From a checked table to a model: one line of dispatch a kind, heavy imports where they are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotfish.assemble import specs
+from pilotfish.errors import ConfigError
+from pilotfish.model import Price
+
+if TYPE_CHECKING:
+    from pilotfish.models.catalog import Catalog
+
+
+def build(name: str, spec: specs.Spec, part: Callable[[str], Any], catalog: Catalog, folder: Path) -> Any:
+    """Return the model that a table describes.
+
+    Args:
+        name: the model's name in the file, shown in traces.
+        spec: its table, checked.
+        part: gives the model of another name.
+        catalog: where weights are looked up.
+        folder: what relative paths start from.
+    """
+    if isinstance(spec, specs.LocalSpec):
+        from pilotfish.models.local import LocalModel
+
+        settings = spec.model_dump(exclude={"use", "weights"})
+        return LocalModel(_weights(spec.weights, folder), name=name, catalog=catalog, **settings)
+    if isinstance(spec, specs.EncoderSpec):
+        from pilotfish.models.encoder import Encoder
+
+        settings = spec.model_dump(exclude={"use", "weights"})
+        return Encoder(_weights(spec.weights, folder), name=name, catalog=catalog, **settings)
+    if isinstance(spec, specs.OpenAISpec):
+        return _remote(name, spec, folder)
+    if isinstance(spec, specs.RecordedSpec):
+        from pilotfish.models.recorded import RecordedModel
+
+        columns: dict[str, Any] = dict(spec.columns)
+        return RecordedModel(folder / spec.path, name=name, price=_price(spec.price), **columns)
+    if isinstance(spec, specs.ClassifierSpec):
+        from pilotfish.models.classify import ClassifierModel, TextClassifier
+
+        return ClassifierModel(TextClassifier.load(folder / spec.path, catalog), name=name)
+    if isinstance(spec, specs.LabellerSpec):
+        return _labeller(name, spec, part, folder)
+    if isinstance(spec, specs.CascadeSpec):
+        from pilotfish.infer import Above, Cascade
+
+        return Cascade(part(spec.small), part(spec.large), Above(spec.accept.score, spec.accept.above), name)
+    from pilotfish.assemble.plugins import PluginSpec, plugin
+
+    assert isinstance(spec, PluginSpec)
+    return plugin(spec.use)(name=name, settings=dict(spec.settings), part=part)
+
+
+def _weights(weights: str, folder: Path) -> str:
+    """Return weights as the catalog takes them; a path beside the file counts as from the file."""
+    beside = folder / weights
+    return str(beside) if beside.exists() and not Path(weights).is_absolute() else weights
+
+
+def _price(spec: specs.PriceSpec | None) -> Price | None:
+    return None if spec is None else Price(spec.input, spec.output)
+
+
+def _remote(name: str, spec: specs.OpenAISpec, folder: Path) -> Any:
+    from pilotfish.models.remote import RemoteModel
+
+    settings = spec.model_dump(exclude={"use", "model", "base_url", "price", "cache"})
+    base_url = spec.base_url or os.environ.get("OPENAI_BASE_URL")
+    if base_url:
+        settings["base_url"] = base_url
+    cache = folder / spec.cache if isinstance(spec.cache, str) else spec.cache
+    return RemoteModel(spec.model, price=_price(spec.price), cache=cache, name=name, **settings)
+
+
+def _labeller(name: str, spec: specs.LabellerSpec, part: Callable[[str], Any], folder: Path) -> Any:
+    import numpy as np
+
+    from pilotfish.models.classify import Labeller
+    from pilotfish.rows.read import read
+
+    examples = []
+    if spec.examples:
+        rows = read(folder / spec.examples, columns=["text", "label"], strict=True)
+        examples = [(str(row["text"]), str(row["label"])) for row in rows]
+    settings: dict[str, Any] = {"names": spec.names, "examples": examples, "max_text": spec.max_text, "name": name}
+    if spec.instruction:
+        settings["instruction"] = spec.instruction
+    labeller = Labeller(part(spec.model), spec.labels, **settings)
+    if spec.prior is not None:
+        if len(spec.prior) != len(spec.labels):
+            raise ConfigError(f"[models.{name}]: prior has {len(spec.prior)} numbers for {len(spec.labels)} labels")
+        labeller.prior_ = np.array(spec.prior)
+    return labeller

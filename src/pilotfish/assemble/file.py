@@ -1,0 +1,248 @@
+"""Read a collaboration file and build the models that it describes, each once, when first asked for.
+
+[models.small]
+use = "classifier"
+path = "model"
+[models.assistant]
+use = "cascade"
+small = "small"
+large = "large"
+accept = { score = "confidence", above = 0.8 }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotfish.assemble.build import build
+from pilotfish.assemble.check import checked
+from pilotfish.assemble.specs import SPECS, AdviseSpec, EncoderSpec, FileSpec, LocalSpec, OpenAISpec, Spec
+from pilotfish.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pilotfish.model import Model
+    from pilotfish.models.catalog import Catalog
+    from pilotfish.models.encoder import Encoder
+
+DEFAULT = "assistant"
+
+
+class Collaboration:
+    """The models of a file.
+
+    Args:
+        data: the file's tables.
+        where: the file's name, for errors.
+        folder: what relative paths start from.
+    """
+
+    def __init__(self, data: Mapping[str, Any], *, where: str = "the file", folder: Path | None = None) -> None:
+        self.where = where
+        self.folder = folder or Path()
+        self._file = checked(FileSpec, data, where)
+        self._specs = {name: self._spec(name, table) for name, table in self._file.models.items()}
+        self._built: dict[str, Any] = {}
+        self._under_way: list[str] = []
+        self._catalog: Catalog | None = None
+        for name, spec in self._specs.items():
+            for key, target in references(spec):
+                if target not in self._specs:
+                    known = [other for other in self._specs if other != name]
+                    raise ConfigError(
+                        f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
+                    )
+        self._check_circles()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Collaboration:
+        """Read a TOML file.
+
+        Raises:
+            ConfigError: no such file, not TOML, an unknown key, a model that refers to none or to itself.
+        """
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_bytes().decode("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); TOML files are") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: not TOML: {error}") from None
+        return cls(data, where=str(path), folder=path.parent)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the models, in the file's order."""
+        return list(self._specs)
+
+    @property
+    def default(self) -> str:
+        """The model that is used where none is named.
+
+        The file's `default`, else `assistant`, else the only model.
+
+        Raises:
+            ConfigError: none of these is there.
+        """
+        name = self._file.default
+        if name is not None and name not in self._specs:
+            raise ConfigError(f"{self.where}: default = {name!r}: no such model{did_you_mean(name, self._specs)}")
+        if name is not None:
+            return name
+        if DEFAULT in self._specs:
+            return DEFAULT
+        if len(self._specs) == 1:
+            return next(iter(self._specs))
+        raise ConfigError(f"{self.where}: several models and none called {DEFAULT!r}: say which with --model")
+
+    @property
+    def advise(self) -> AdviseSpec | None:
+        """The `[advise]` table, if there is one."""
+        return self._file.advise
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog with the file's own entries over it."""
+        if self._catalog is None:
+            from pilotfish.models.catalog import Catalog
+
+            entries = self._file.catalog
+            known = Catalog.load()
+            where = f"{self.where} [catalog]"
+            self._catalog = known.with_entries(entries, where=where, base=self.folder) if entries else known
+        return self._catalog
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return a model's table as the file has it.
+
+        Raises:
+            ConfigError: no such model.
+        """
+        self._known(name)
+        return dict(self._file.models[name])
+
+    def model(self, name: str | None = None) -> Model:
+        """Return a model, built with all it refers to; the same object each time.
+
+        Raises:
+            ConfigError: no such model, or it is an encoder, which does not answer.
+            ModelError: its files are missing or damaged.
+        """
+        name = name or self.default
+        self._known(name)
+        if isinstance(self._specs[name], EncoderSpec):
+            raise ConfigError(f"{self.where}: [models.{name}] is an encoder: it gives vectors, not answers")
+        model: Model = self._part(name)
+        return model
+
+    def encoder(self, name: str) -> Encoder:
+        """Return an encoder.
+
+        Raises:
+            ConfigError: no such model, or it is not an encoder.
+        """
+        self._known(name)
+        if not isinstance(self._specs[name], EncoderSpec):
+            raise ConfigError(f'{self.where}: [models.{name}] is not an encoder (use = "encoder")')
+        encoder: Encoder = self._part(name)
+        return encoder
+
+    def part(self, name: str) -> Any:
+        """Return a model or an encoder, whichever the name stands for.
+
+        Raises:
+            ConfigError: no such model.
+        """
+        self._known(name)
+        return self._part(name)
+
+    @property
+    def catalog_tables(self) -> dict[str, dict[str, object]]:
+        """The file's own catalog entries, as it has them."""
+        return dict(self._file.catalog)
+
+    async def aclose(self) -> None:
+        """Close the connections of the models that have any."""
+        for model in self._built.values():
+            close = getattr(model, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _part(self, name: str) -> Any:
+        if name not in self._built:
+            self._built[name] = build(name, self._specs[name], self._part, self.catalog, self.folder)
+        return self._built[name]
+
+    def _known(self, name: str) -> None:
+        if name not in self._specs:
+            raise ConfigError(f"{self.where}: no model {name!r}{did_you_mean(name, self._specs)}")
+
+    def _spec(self, name: str, table: Mapping[str, Any]) -> Spec:
+        where = f"{self.where}: [models.{name}]"
+        use = table.get("use")
+        if not isinstance(use, str):
+            raise ConfigError(f"{where}: the key 'use' is missing; known: {', '.join(SPECS)}")
+        if use in SPECS:
+            return checked(SPECS[use], table, where)
+        from pilotfish.assemble.plugins import PluginSpec, plugins
+
+        if use in plugins():
+            settings = {key: value for key, value in table.items() if key != "use"}
+            return PluginSpec(use=use, settings=settings)
+        raise ConfigError(f"{where}: unknown use {use!r}{did_you_mean(use, [*SPECS, *plugins()])}")
+
+    def _check_circles(self) -> None:
+        """Refuse models that contain themselves."""
+        done: set[str] = set()
+
+        def visit(name: str, above: tuple[str, ...]) -> None:
+            if name in above:
+                raise ConfigError(
+                    f"{self.where}: models refer to each other in a circle: {' -> '.join((*above, name))}"
+                )
+            if name in done:
+                return
+            for _, target in references(self._specs[name]):
+                visit(target, (*above, name))
+            done.add(name)
+
+        for name in self._specs:
+            visit(name, ())
+
+
+def references(spec: Spec) -> list[tuple[str, str]]:
+    """Return (key, name) for every field that names another model."""
+    found = []
+    for key, field in type(spec).model_fields.items():
+        value = getattr(spec, key)
+        if any(isinstance(mark, str) for mark in field.metadata) and isinstance(value, str):
+            found.append((key, value))
+    return found
+
+
+def model_of(spec: str) -> tuple[str, dict[str, Any]]:
+    """Return (kind, table) for a model that is named on the command line rather than in a file.
+
+    `openai:NAME` is an endpoint; anything else is weights: a catalog name, `hf:org/name`, a folder or a GGUF file. An
+    encoder is told by the catalog, or by the `modules.json` of its folder.
+    """
+    if spec.startswith("openai:"):
+        table = {"use": "openai", "model": spec.removeprefix("openai:")}
+        checked(OpenAISpec, table, spec)
+        return "openai", table
+    folder = Path(spec)
+    if (folder / "modules.json").is_file():
+        return "encoder", {"use": "encoder", "weights": spec}
+    if (folder / "classifier.json").is_file():
+        return "classifier", {"use": "classifier", "path": spec}
+    from pilotfish.models.catalog import Catalog
+
+    known = Catalog.load().entries
+    kind = "encoder" if spec in known and known[spec].kind == "encoder" else "local"
+    table = {"use": kind, "weights": spec}
+    checked(EncoderSpec if kind == "encoder" else LocalSpec, table, spec)
+    return kind, table

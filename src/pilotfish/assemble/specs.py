@@ -1,0 +1,162 @@
+"""What a table of a collaboration file may say: one pydantic class a kind of model.
+
+`use` tells the kind. A field that names another model of the file is of type `Ref`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Ref = Annotated[str, "the name of another model of this file"]
+
+
+class Spec(BaseModel):
+    """Every table: unknown keys are errors, values are not coerced between kinds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PriceSpec(Spec):
+    """US dollars per million tokens."""
+
+    input: Annotated[float, Field(ge=0, strict=False)] = 0.0
+    output: Annotated[float, Field(ge=0, strict=False)] = 0.0
+
+
+class LocalSpec(Spec):
+    """A causal language model on this machine."""
+
+    use: Literal["local"]
+    weights: str
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: Annotated[int, Field(ge=1)] = 2048
+    max_tokens: Annotated[int, Field(ge=1)] = 256
+
+
+class EncoderSpec(Spec):
+    """A text encoder on this machine; not a model that answers, but what `advise` takes as the small one."""
+
+    use: Literal["encoder"]
+    weights: str
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "float32"
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    batch_tokens: Annotated[int, Field(ge=1)] = 4096
+
+
+class OpenAISpec(Spec):
+    """An OpenAI-compatible endpoint. The key is read from the variable `key_env`; it cannot stand in the file."""
+
+    use: Literal["openai"]
+    model: str
+    base_url: str | None = None
+    api: Literal["chat", "completions"] = "chat"
+    key_env: str | None = "OPENAI_API_KEY"
+    key_header: str = "Authorization"
+    price: PriceSpec | None = None
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
+    connect_timeout: Annotated[float, Field(gt=0, strict=False)] = 10.0
+    deadline: Annotated[float, Field(gt=0, strict=False)] = 600.0
+    retries: Annotated[int, Field(ge=0)] = 4
+    cache: bool | str = True
+    headers: dict[str, str] = {}
+    extra: dict[str, object] = {}
+    limit_field: str = "max_tokens"
+
+
+class RecordedSpec(Spec):
+    """Recorded answers, replayed. The further fields name the columns that hold them."""
+
+    use: Literal["recorded"]
+    path: str
+    price: PriceSpec | None = None
+    columns: dict[str, str] = {}
+
+
+class ClassifierSpec(Spec):
+    """A saved small classifier, such as `pilotfish advise` writes."""
+
+    use: Literal["classifier"]
+    path: str
+
+
+class LabellerSpec(Spec):
+    """A model that answers with one of some labels; `examples` is a file of {text, label} rows."""
+
+    use: Literal["labeller"]
+    model: Ref
+    labels: Annotated[list[str], Field(min_length=2)]
+    names: dict[str, str] = {}
+    examples: str | None = None
+    instruction: str | None = None
+    prior: list[Annotated[float, Field(strict=False)]] | None = None
+    max_text: Annotated[int, Field(ge=1)] | None = None
+
+
+class AcceptSpec(Spec):
+    """When the small model's reply is trusted: `score` at least `above`."""
+
+    score: str
+    above: Annotated[float, Field(strict=False)]
+
+
+class CascadeSpec(Spec):
+    """The small model first; the large one where that reply is not trusted."""
+
+    use: Literal["cascade"]
+    small: Ref
+    large: Ref
+    accept: AcceptSpec
+
+
+SPECS: dict[str, type[Spec]] = {
+    "local": LocalSpec,
+    "encoder": EncoderSpec,
+    "openai": OpenAISpec,
+    "recorded": RecordedSpec,
+    "classifier": ClassifierSpec,
+    "labeller": LabellerSpec,
+    "cascade": CascadeSpec,
+}
+
+
+class AdviseSpec(Spec):
+    """The `[advise]` table: what the flags of `pilotfish advise` say, in a file. Paths are relative to the file."""
+
+    rows: str
+    text: str
+    label: str
+    small: Ref = "small"
+    large: Ref | None = None
+    test: str | None = None
+    unlabelled: str | None = None
+    names: dict[str, str] = {}
+    format: str | None = None
+    encoding: str | None = None
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    margin: Annotated[float, Field(strict=False)] = 0.02
+    counts: list[int] | None = None
+    seeds: int = 3
+    shots: int = 1
+    test_rows: int = 500
+    calibrate_rows: int = 300
+    unlabelled_rows: int = 400
+    max_seconds: Annotated[float, Field(strict=False)] | None = None
+    max_cost: Annotated[float, Field(strict=False)] | None = None
+    max_memory: str | None = None
+    licences: list[str] = []
+    seed: int = 0
+
+
+class FileSpec(Spec):
+    """The whole file. `models` and `catalog` hold tables that are checked one by one."""
+
+    default: str | None = None
+    models: dict[str, dict[str, object]] = {}
+    catalog: dict[str, dict[str, object]] = {}
+    advise: AdviseSpec | None = None
