@@ -104,6 +104,15 @@ def test_templates_know_their_columns() -> None:
     assert template.fill({"a": 1, "some column": "{c}"}) == "1 {b} 1 {c}"
 
 
+def test_concurrency_is_the_models_where_it_says() -> None:
+    class Wide(Echo):
+        concurrency = 32
+
+    assert ModelStage(Wide(), "{text}").concurrency == 32
+    assert ModelStage(Wide(), "{text}", concurrency=2).concurrency == 2
+    assert ModelStage(Echo(), "{text}").concurrency == 8
+
+
 def test_wrong_settings() -> None:
     with pytest.raises(ConfigError, match="max_token"):
         ModelStage(Echo(), "{text}", max_token=3)

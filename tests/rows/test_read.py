@@ -175,6 +175,8 @@ def test_text_lines(tmp_path: Path) -> None:
 def test_labelled_lines_are_sniffed_where_the_lines_look_so(tmp_path: Path) -> None:
     path = put(tmp_path / "t.train", "".join(f"{n % 3} question {n} ?\n" for n in range(40)))
     assert rows_of(path)[4] == {"label": "1", "text": "question 4 ?"}
+    bare = put(tmp_path / "b.train", "".join(f"{n % 3} question {n} ?\n" for n in range(40)) + "1\n")
+    assert len(rows_of(bare)) == 40
     prose = put(tmp_path / "p.train", "".join(f"word{n} goes on\n" for n in range(40)))
     assert rows_of(prose)[4] == {"text": "word4 goes on"}
 
@@ -367,6 +369,7 @@ def test_memory_stays_constant_over_a_large_file(tmp_path: Path) -> None:
         ("a.jsonl.gz", gzip.compress(b""), "the file is empty"),
         ("a.parquet", b"PAR1 is not enough", "not a Parquet file"),
         ("a.arrow", b"neither", "not an Arrow file"),
+        ("a.json", b'{\n "a": 1\n}', "one JSON object over many lines"),
         ("a.xyz", b"What is this?", "cannot tell the format"),
     ],
 )

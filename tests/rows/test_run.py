@@ -334,6 +334,11 @@ def test_wrong_settings_and_inputs(tmp_path: Path) -> None:
         run(numbered(1), last, tmp_path / "o", shard_rows=0)
     with pytest.raises(ConfigError, match="jsonl or parquet"):
         run(numbered(1), last, tmp_path / "o", shards="csv")
+    with pytest.raises(ConfigError, match="unknown read option 'colums'; did you mean 'columns'"):
+        run(numbered(1), last, tmp_path / "o", read_options={"colums": ["a"]})
+    with pytest.raises(DataError, match="line 2: malformed JSON"):
+        (tmp_path / "bad.jsonl").write_text('{"a": 1}\n{')
+        run(tmp_path / "bad.jsonl", last, tmp_path / "p", read_options={"strict": True}, progress=False)
     with pytest.raises(DataError, match="the list is empty"):
         run([], last, tmp_path / "o")
     with pytest.raises(DataError, match="no such file"):

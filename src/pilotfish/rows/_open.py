@@ -138,6 +138,8 @@ def sniffed(source: str | Path, name: str, head: bytes) -> str:
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"{\n", b"{\r\n")):
+        raise DataError(f"{name}: one JSON object over many lines; needed are JSON lines, or an array of objects")
     if start.startswith(b"{"):
         return "jsonl"
     if start.startswith(b"["):
@@ -156,7 +158,8 @@ def labelled(head: bytes) -> bool:
     """Tell whether lines look like `<label> <text>`: few different first words, each on many lines."""
     lines = [line.split(None, 1) for line in head.split(b"\n")[:-1] or [head]]
     lines = [line for line in lines if line]
-    if not lines or any(len(line) < 2 for line in lines):
+    # A label without its text here and there is a bad row, not another format.
+    if sum(len(line) == 2 for line in lines) < max(1, 0.95 * len(lines)):
         return False
     labels = {line[0] for line in lines}
     return all(label.startswith(b"__label__") for label in labels) or len(labels) <= min(50, len(lines) // 4)

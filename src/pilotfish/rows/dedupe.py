@@ -38,7 +38,7 @@ class Conflict:
     labels: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Duplicates:
     """Which texts say the same.
 
@@ -87,7 +87,7 @@ class Duplicates:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leaks:
     """Which training texts are copies of test texts.
 

@@ -84,7 +84,7 @@ class ModelStage(AsyncStage):
         trace: put what the answer took into the column `<output>_trace`: {model, tokens_in, tokens_out, seconds, cost,
             calls}; cost in US dollars, null where a price is unknown.
         parse: what to make of the reply; None takes its text, stripped. A `DataError` from it rejects the row.
-        concurrency: rows under way at once.
+        concurrency: rows under way at once; None is as many as the model takes, or 8 where it does not say.
         settings: further fields of the request, as `max_tokens=8`.
 
     Raises:
@@ -100,9 +100,11 @@ class ModelStage(AsyncStage):
         system: str | None = None,
         trace: bool = False,
         parse: Callable[[Reply], Any] | None = None,
-        concurrency: int = 8,
+        concurrency: int | None = None,
         **settings: Any,
     ) -> None:
+        if concurrency is None:
+            concurrency = getattr(model, "concurrency", 8)
         if concurrency < 1:
             raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
         self.model = model

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish._sync import wait
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError, DataError, did_you_mean
 from pilotfish.rows import _manifest
 from pilotfish.rows._input import Input
 from pilotfish.rows._lock import locked
@@ -27,6 +27,7 @@ from pilotfish.rows.stage import EachRow, Outcome, Stage
 __all__ = ["RunReport", "read_output", "run"]
 
 SHARDS = ("jsonl", "parquet")
+READ_OPTIONS = {"format", "encoding", "columns", "split", "strict", "max_row_bytes"}
 
 
 def run(
@@ -72,11 +73,14 @@ def run(
             raise ConfigError(f"{name} must be at least 1, not {value}")
     if shards not in SHARDS:
         raise ConfigError(f"shards are written as {' or '.join(SHARDS)}, not {shards!r}")
+    options = dict(read_options or {})
+    for name in options.keys() - READ_OPTIONS:
+        raise ConfigError(f"unknown read option {name!r}{did_you_mean(name, READ_OPTIONS)}")
     folder = Path(out_dir)
     with locked(folder):
         if not resume:
             _manifest.clear(folder)
-        given = Input.of(source, dict(read_options or {}), folder / "input.spool")
+        given = Input.of(source, options, folder / "input.spool")
         wanted = {
             "input": given.config(),
             "stages": [

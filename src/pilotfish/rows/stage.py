@@ -129,7 +129,11 @@ class Stage(ABC):
         if isinstance(batch, Mapping):
             from pilotfish.rows._columns import to_columns, to_rows
 
-            return to_columns(self(to_rows(batch)), batch)
+            return to_columns(self._mapped(to_rows(batch)), batch)
+        return self._mapped(batch)
+
+    def _mapped(self, batch: Rows) -> Rows:
+        # Apart from __call__, which must not call itself: Ray Data overrides it to run in a thread that it then holds.
         rows: Rows = []
         for row, outcome in zip(batch, self.outcomes(batch), strict=True):
             if isinstance(outcome, Reject):
