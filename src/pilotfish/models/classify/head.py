@@ -57,7 +57,8 @@ class SoftmaxHead:
             coef = np.vstack([np.zeros_like(coef), coef])
             intercept = np.concatenate([[0.0], intercept])
         self.classes_: list[str] = [str(label) for label in model.classes_]
-        self.coef_: NDArray[np.float32] = coef.astype(np.float32)
+        # safetensors writes an array's memory as it lies, and scikit-learn's may lie by columns.
+        self.coef_: NDArray[np.float32] = np.ascontiguousarray(coef, dtype=np.float32)
         self.intercept_: NDArray[np.float32] = intercept.astype(np.float32)
         self.temperature_ = 1.0
         return self
