@@ -156,7 +156,7 @@ def test_10_000_short_texts_take_less_than_5_seconds() -> None:
     words = ["".join(random.choices("aeioustrnlmdk", k=random.randint(2, 9))) for _ in range(1500)]
     texts = [" ".join(random.choices(words, k=random.randint(4, 18))) for _ in range(9_000)]
     texts += [text[:-1] + "x" for text in texts[:1000]]
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, for others may be at work
     found = near_duplicates(texts)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(found.removed) >= 990

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,12 @@ class Asked(AsyncStage):
         self._asked: Counter[str] = Counter()
         self._down: set[str] = set()
         self._stop_after: int | None = None
+        self._stop_error: type[BaseException] = KeyboardInterrupt
 
     async def each(self, row: Row) -> Outcome:
         key = row["text"]
         if self._stop_after is not None and sum(self._asked.values()) >= self._stop_after:
-            raise KeyboardInterrupt
+            raise self._stop_error
         if key in self._down:
             raise UpstreamError("endpoint down: 503")
         self._asked[key] += 1
@@ -86,13 +88,14 @@ def test_output_is_in_input_order_over_shards(tmp_path: Path, shards: str) -> No
     assert "103 rows in" in console.export_text()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     count=st.integers(1, 40),
     shard_rows=st.integers(1, 15),
     batch_size=st.integers(1, 9),
     concurrency=st.integers(1, 5),
     stops=st.lists(st.integers(0, 30), max_size=3),
+    error=st.sampled_from([KeyboardInterrupt, ZeroDivisionError]),
 )
 def test_stopped_anywhere_it_resumes_without_loss_or_repeat(
     tmp_path_factory: pytest.TempPathFactory,
@@ -101,6 +104,7 @@ def test_stopped_anywhere_it_resumes_without_loss_or_repeat(
     batch_size: int,
     concurrency: int,
     stops: list[int],
+    error: type[BaseException],
 ) -> None:
     out = tmp_path_factory.mktemp("o")
     rows = numbered(count)
@@ -113,10 +117,9 @@ def test_stopped_anywhere_it_resumes_without_loss_or_repeat(
     }
     for stop in stops:
         second._stop_after = sum(second._asked.values()) + stop
-        try:
+        second._stop_error = error
+        with suppress(error):
             run(rows, [first, Fan(), second], out, **options)
-        except KeyboardInterrupt:
-            continue
     second._stop_after = None
     report = run(rows, [first, Fan(), second], out, **options)
     wanted = [row | {"reply": row["text"][::-1], "second": row["text"][::-1]} for row in expected(rows)]
@@ -124,12 +127,12 @@ def test_stopped_anywhere_it_resumes_without_loss_or_repeat(
         {"n": r["n"], "text": r["text"], "reply": r["reply"], "copy": r["copy"], "second": r["second"]} for r in wanted
     ]
     assert report.rows_in == count
-    # At most the rows under way when it stopped are asked about again.
-    stopped = len(stops)
-    for stage, often in ((first, 1), (second, 2)):
-        most = {1: 1, 2: 2}[often]
-        repeats = sum(max(0, asked - most) for asked in stage._asked.values())
-        assert repeats <= stopped * 2 * (concurrency + 1)
+    # At most the rows under way when it stopped are asked about again; on an error they come to their end.
+    repeats = sum(max(0, asked - 1) for asked in first._asked.values())
+    assert repeats <= (len(stops) * concurrency if error is KeyboardInterrupt else 0)
+    # The second stage sees up to two rows for each row of the input, which are finished together.
+    repeats = sum(max(0, asked - 2) for asked in second._asked.values())
+    assert repeats <= len(stops) * (concurrency + 1)
 
 
 def test_a_finished_run_does_nothing_when_run_again(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Run:
     gates: list[asyncio.Semaphore] = field(default_factory=list)
     widest: int = 1
     resumed: int = 0
-    stopping: bool = False
+    failure: Exception | None = None
 
     async def go(self, show: bool) -> RunReport:
         """Do what is not done yet and report."""
@@ -161,12 +161,13 @@ class Run:
                     tasks = await _some_done(tasks)
             while tasks:
                 tasks = await _some_done(tasks)
-        except Exception:
+        except Exception as error:
             # Calls under way are paid for: they get a moment to come to their end. Ctrl-C gives them none.
-            self.stopping = True
+            self.failure = self.failure or error
             if tasks:
                 await asyncio.wait(tasks, timeout=GRACE)
-            raise
+            # A batch that was told to stop may end before the one whose error is the reason.
+            raise self.failure from self.failure.__cause__
         finally:
             for task in tasks:
                 task.cancel()
@@ -177,9 +178,9 @@ class Run:
             todo = [item for item in items if item.entry.done == place]
             if isinstance(stage, AsyncStage):
                 works = [self._through(stage, self.gates[place], item) for item in todo]
-                errors = [error for error in await asyncio.gather(*works, return_exceptions=True) if error is not None]
-                for error in sorted(errors, key=lambda error: isinstance(error, _StoppedError)):
-                    raise error
+                for error in await asyncio.gather(*works, return_exceptions=True):
+                    if error is not None:
+                        raise error
             elif todo:
                 await self._through_all(stage, todo)
         await self._close_shards()
@@ -189,7 +190,7 @@ class Run:
 
         async def one(row: Row) -> Outcome:
             async with gate:
-                if self.stopping:
+                if self.failure is not None:
                     raise _StoppedError
                 return await stage.outcome(row)
 
@@ -199,8 +200,10 @@ class Run:
             outcomes = [await one(rows[0])] if len(rows) == 1 else await together(one(row) for row in rows)
             item.advance(stage, outcomes, len(self.stages))
             self._note([item])
+        except _StoppedError:
+            raise
         except Exception as error:
-            self.stopping = True
+            self.failure = self.failure or error
             error.add_note(f"in {stage.title}, row {item.entry.row + 1} of {self.given.name}")
             raise
 
