@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.compete import gates
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves
-from pilotfish.compete.large import Judged, Sizes, judge
-from pilotfish.compete.memo import Memo
+from pilotfish.compete.large import Judged, judge
+from pilotfish.compete.memo import Memo, identity
 from pilotfish.compete.mix import Taught, Threshold, cascade, lesson, teach, threshold_for
+from pilotfish.compete.plan import Sizes
 from pilotfish.compete.students import Student, fitted, majority, students, tune
 from pilotfish.compete.verdict import Verdict, best_by_kept_rows, decide
 from pilotfish.compete.watch import Budget, Watch
@@ -74,9 +75,15 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 < self.margin < 0.5:
             raise ConfigError(f"--margin must lie between 0 and 0.5 (0.02 is two points), not {self.margin:g}")
-        for name in ("seeds", "shots", "test_rows"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.alpha < 0.5:
+            raise ConfigError(f"alpha must lie between 0 and 0.5 (0.05 is usual), not {self.alpha:g}")
+        least = {"seeds": 1, "shots": 1, "test_rows": 1, "calibrate_rows": 0, "unlabelled_rows": 0, "seed": 0}
+        for name, at_least in least.items():
+            if getattr(self, name) < at_least:
+                raise ConfigError(f"{name} must be at least {at_least}, not {getattr(self, name)}")
+        if any(count < 0 for count in self.counts):
+            raise ConfigError(f"counts are labels a class, 0 or more, not {min(self.counts)}")
+        Budget(self.max_seconds, self.max_cost)  # which checks them
 
 
 @dataclass
@@ -232,13 +239,6 @@ def advise(
         budget.spent,
         machine(),
     )
-
-
-def identity(model: Model) -> str:
-    """Return what tells a model's answers from another's: its kind, weights or endpoint, and dtype."""
-    parts = [type(model).__name__, model.name]
-    parts += [str(getattr(model, name, "")) for name in ("weights", "dtype", "model_id", "base_url")]
-    return "|".join(parts)
 
 
 def _vectors(kinds: Sequence[Student]) -> Student:

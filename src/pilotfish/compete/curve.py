@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def learning_curves(
 
     A class with fewer than n rows gives all it has; an n that most classes cannot give is left out. The penalty is the
     same throughout, since a learner with eight labels has none to spare for tuning. Stops early when half of the time
-    budget is spent, longest fits last.
+    budget is spent, or would be by the next fits; the longest come last.
     """
     labels = np.array(task.train_labels, dtype=object)
     by_class = [np.flatnonzero(labels == label) for label in task.labels]
@@ -90,10 +91,16 @@ def learning_curves(
         for curve, student in zip(curves, kinds, strict=True):
             if 0 in asked and student.dense:
                 _add(curve, 0, by_name(task, student), 1)
+        took, before = 0.0, 0
         for n, times in plan:
-            if budget.elapsed > 0.5 * (budget.max_seconds or float("inf")):
-                watch.say(f"learning curve stops before {n} labels a class: half of --max-seconds is spent")
+            # A fit takes about as much longer as it has more rows.
+            expected = took * n / before if before else 0.0
+            if budget.max_seconds is not None and budget.elapsed + expected > 0.5 * budget.max_seconds:
+                watch.say(
+                    f"learning curve stops before {n} labels a class, which would take over half of --max-seconds"
+                )
                 break
+            started = time.perf_counter()
             for curve, student in zip(curves, kinds, strict=True):
                 right = np.zeros(len(task.test))
                 for draw in range(times):
@@ -102,6 +109,7 @@ def learning_curves(
                     right += _right(task, student, where)
                     advance(1)
                 _add(curve, n, right / times, times)
+            took, before = time.perf_counter() - started, n
     return curves
 
 
@@ -127,19 +135,26 @@ class Crossover:
         low: the lower end of its 95% interval over test rows; `high` the upper one, infinite where some resamples
             never cross.
         reached: the share of resamples in which the curve crosses within the labels there are.
+        first: labels a class of the curve's first point: a crossing there may have come earlier.
     """
 
     labels: float
     low: float
     high: float
     reached: float
+    first: float = 0.0
+
+    @property
+    def from_the_start(self) -> bool:
+        """Whether the small model is ahead at the fewest labels that were measured."""
+        return self.labels <= self.first
 
     def __str__(self) -> str:
         return f"{_shown(self.labels)} [{_shown(self.low)}, {_shown(self.high)}]"
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers; None stands for "not within the labels there are"."""
-        names = ("labels", "low", "high")
+        names = ("labels", "low", "high", "first")
         values = {name: getattr(self, name) for name in names}
         return {name: (value if np.isfinite(value) else None) for name, value in values.items()} | {
             "reached": self.reached
@@ -170,13 +185,15 @@ def crossover(
     scores = np.stack([correct[rows] for correct in curve.correct])
     counts = np.array(curve.counts)
     rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(rows), size=(resamples, len(rows)))
-    found = np.array([_first(counts, scores[:, pick].mean(axis=1), float(large[pick].mean())) for pick in draws])
+    found = np.empty(resamples)
+    for i in range(resamples):
+        pick = rng.integers(0, len(rows), size=len(rows))
+        found[i] = _first(counts, scores[:, pick].mean(axis=1), float(large[pick].mean()))
     at = _first(counts, scores.mean(axis=1), float(large.mean()))
     # "lower"/"higher": an infinite neighbour must not be averaged with a finite one.
     low = float(np.quantile(found, 0.025, method="lower"))
     high = float(np.quantile(found, 0.975, method="higher"))
-    return Crossover(at, low, high, float(np.isfinite(found).mean()))
+    return Crossover(at, low, high, float(np.isfinite(found).mean()), float(counts[0]))
 
 
 def _first(counts: NDArray[np.float64], accuracy: NDArray[np.float64], target: float) -> float:

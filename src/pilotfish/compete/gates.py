@@ -13,7 +13,10 @@ Status = Literal["pass", "warn", "fail"]
 
 
 def licence_gate(licences: Mapping[str, str], allowed: Sequence[str] = ()) -> Gate:
-    """Check each model's licence: permissive ones pass, unknown ones warn; with `allowed`, anything else fails."""
+    """Check each model's licence: permissive ones pass, unknown ones warn; with `allowed`, anything else fails.
+
+    Licences are those of weights on this machine; a model that others serve has their terms instead.
+    """
     wanted = {one.lower() for one in allowed}
     status: Status = "pass"
     for licence in licences.values():

@@ -10,9 +10,12 @@ import numpy as np
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.memo import Memo
+from pilotfish.compete.plan import MIN_TEST, PROBE, WAYS, Sizes, afforded, lanes, rate
+from pilotfish.compete.purse import Purse, list_cost
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.model import Model
 from pilotfish.models.classify import Labeller, Labels
+from pilotfish.models.classify.labeller import Chooser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,17 +24,7 @@ if TYPE_CHECKING:
     from pilotfish.compete.task import TextTask
     from pilotfish.compete.watch import Budget, Watch
 
-PROBE = 16  # rows that tell how fast and how dear the model is
-MIN_TEST = 30  # fewer held-out rows than this say nothing
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many rows the large model is asked about: held out, for the threshold, and to teach a small model."""
-
-    test: int
-    calibrate: int
-    unlabelled: int
+MIN_ROOM = 64  # tokens that a prompt must leave for the text
 
 
 @dataclass
@@ -40,12 +33,13 @@ class Judged:
 
     Attributes:
         zero: candidate, zero-shot.
-        few: candidate, few-shot; None where no examples fit.
+        few: candidate, few-shot; None where the examples do not fit the model or the budget.
         best: the one of them that did better on rows kept back.
         labeller: asks in that way.
         calibrate: its answers for `task.calibrate[:n]`.
         taught: its answers for the first texts of the pool, for the small model to learn from.
-        sizes: how many rows were paid for.
+        sizes: how many rows of each kind were answered.
+        taught_dollars: what the labels to learn from cost, in US dollars; None where the price is not known.
     """
 
     zero: Candidate
@@ -55,6 +49,7 @@ class Judged:
     calibrate: Labels
     taught: Labels
     sizes: Sizes
+    taught_dollars: float | None = 0.0
 
 
 def medoids(task: TextTask, student: Student, shots: int) -> list[tuple[str, str]]:
@@ -92,108 +87,125 @@ def judge(
     """Ask the large model, within what is left of the budget; None where that pays for too few rows to say anything.
 
     The test rows are a seeded sample where not all can be paid for; it is the same sample for every way of asking.
+
+    Raises:
+        ConfigError: the budget is in dollars and the model's price is not known; or it takes too few tokens for the
+            list of labels.
+        UpstreamError: the endpoint failed after its retries.
     """
-    zero = Labeller(model, task.labels, names=task.names, name=model.name)
-    few = Labeller(model, task.labels, names=task.names, examples=medoids(task, student, shots), name=model.name)
+    purse = Purse(model, budget)
+
+    def ask(labeller: Labeller, texts: Sequence[str], what: str) -> Labels:
+        with watch.phase(f"{model.name}{what}", len(texts)) as advance:
+            return memo.predict(labeller, texts, identity, advance, purse)
+
+    ways = _ways(task, model, student, shots, watch)
     rng = np.random.default_rng(seed)
-    test = rng.permutation(len(task.test))
-    probe = [task.train[i] for i in task.fit[:PROBE]]
-    with watch.phase(f"timing {model.name}", 2 * len(probe)) as advance:
-        rates = [_rate(labeller, probe, memo, identity, advance, budget) for labeller in (zero, few)]
+    order = rng.permutation(len(task.test))
+    probe = [task.train[i] for i in rng.permutation(task.fit)[:PROBE]]
+    rates = [rate(ask(way.labeller, probe, f" {way.how}: how fast and how dear it is"), way.labeller) for way in ways]
     wanted = Sizes(
-        min(sizes.test, len(task.test)), min(sizes.calibrate, len(task.calibrate)), min(sizes.unlabelled, len(pool))
+        min(sizes.test, len(task.test)),
+        min(sizes.calibrate, len(task.calibrate)),
+        min(sizes.unlabelled, len(pool)),
+        min(sizes.ways, WAYS),
     )
-    afforded = _afforded(wanted, rates, budget, watch)
-    if afforded is None:
+    plan = afforded(wanted, rates, budget, watch)
+    if plan is None:
         return None
-    sizes = afforded
-    priors = [task.train[i] for i in rng.permutation(task.fit)[:64]] if zero.white_box else []
-    ways: list[Candidate] = []
-    kept = task.calibrate[: sizes.calibrate]
-    for labeller, key, how in ((zero, "large-zero", "zero-shot"), (few, "large-few", f"few-shot, {shots} a label")):
-        if labeller.white_box and priors:
-            with watch.phase(f"{model.name} {how}: its bias, from unlabelled texts", len(priors)) as advance:
-                raw = memo.predict(labeller, priors, identity, advance).logprobs
-                assert raw is not None
-                labeller.fit_prior(raw)
-        with watch.phase(f"{model.name} {how}: held-out rows", sizes.test) as advance:
-            rows = np.sort(test[: sizes.test])
-            found = memo.predict(labeller, [task.test[i] for i in rows], identity, advance)
-        with watch.phase(f"{model.name} {how}: rows kept back", min(len(kept), 64)) as advance:
-            part = kept[:64]
-            there = memo.predict(labeller, [task.train[i] for i in part], identity, advance)
-        score = _share_right(there.labels, [task.train_labels[i] for i in part])
-        ways.append(_candidate(task, labeller, key, how, rows, found, score))
-    best = max(range(len(ways)), key=lambda i: (ways[i].chosen_by, -i))
-    labeller = (zero, few)[best]
-    with watch.phase(f"{model.name}: rows for the threshold", len(kept)) as advance:
-        calibrate = memo.predict(labeller, [task.train[i] for i in kept], identity, advance)
-    with watch.phase(f"{model.name}: labels for the small model to learn from", sizes.unlabelled) as advance:
-        taught = memo.predict(labeller, pool[: sizes.unlabelled], identity, advance)
-    _latency(ways[best], labeller, task)
-    budget.spent += sum(way.dollars or 0.0 for way in ways) * sizes.test
-    budget.spent += sum(trace.cost or 0.0 for answers in (calibrate, taught) for trace in answers.traces)
-    return Judged(ways[0], ways[1], ways[best], labeller, calibrate, taught, sizes)
-
-
-def _rate(
-    labeller: Labeller, probe: Sequence[str], memo: Memo, identity: str, advance: object, budget: Budget
-) -> tuple[float, float]:
-    """Return seconds and dollars a row, from the model's own traces (so a resumed run plans as the first one did)."""
-    found = memo.predict(labeller, probe, identity, advance)  # type: ignore[arg-type]
-    seconds = sum(trace.seconds for trace in found.traces) / max(1, len(probe))
-    if not labeller.white_box:
-        seconds /= labeller.concurrency
-    dollars = sum(trace.cost or 0.0 for trace in found.traces)
-    budget.spent += dollars
-    return seconds, dollars / max(1, len(probe))
-
-
-def _afforded(wanted: Sizes, rates: Sequence[tuple[float, float]], budget: Budget, watch: Watch) -> Sizes | None:
-    """Cut the sizes down to what the budget pays for, keeping a little time back for what follows; None: too few."""
-    seconds = sum(rate for rate, _ in rates)
-    dollars = sum(rate for _, rate in rates)
-    dearest = max(rate for rate, _ in rates), max(rate for _, rate in rates)
-    # Both ways of asking see the test rows and 64 rows of each kind; the better one sees the rest.
-    need_s = (wanted.test + 128) * seconds + (wanted.calibrate + wanted.unlabelled) * dearest[0]
-    need_d = (wanted.test + 128) * dollars + (wanted.calibrate + wanted.unlabelled) * dearest[1]
-    share = min(
-        1.0,
-        0.8 * budget.seconds_left() / need_s if need_s else 1.0,
-        budget.dollars_left() / need_d if need_d else 1.0,
+    priors = [task.train[i] for i in rng.permutation(task.fit)[: plan.ways]]
+    kept = task.calibrate[: plan.calibrate]
+    held = [task.test[i] for i in order[: plan.test]]
+    choosing = [task.train[i] for i in task.calibrate[: plan.ways]]
+    truth = [task.train_labels[i] for i in task.calibrate[: plan.ways]]
+    asked: list[tuple[_Way, Labels, float]] = []
+    for way in ways:
+        if way.labeller.white_box:
+            raw = ask(way.labeller, priors, f" {way.how}: its bias, from texts without labels").logprobs
+            if raw is not None:
+                way.labeller.fit_prior(raw)
+        found = ask(way.labeller, held, f" {way.how}: held-out rows")
+        if len(found.labels) < min(MIN_TEST, wanted.test):
+            break
+        there = ask(way.labeller, choosing, f" {way.how}: rows kept back").labels
+        asked.append((way, found, _share_right(there, truth[: len(there)])))
+    if not asked:
+        watch.say(f"the budget ran out before {model.name} had answered {MIN_TEST} held-out rows: it is left out")
+        return None
+    # One sample for all ways: where the budget ran out early, the rows that every way has answered.
+    n = min(len(found.labels) for _, found, _ in asked)
+    rows = order[:n]
+    made = [_candidate(task, way, np.sort(rows), _reordered(found, np.argsort(rows)), at) for way, found, at in asked]
+    best = max(range(len(made)), key=lambda i: (made[i].chosen_by, -i))
+    labeller = asked[best][0].labeller
+    calibrate = ask(labeller, [task.train[i] for i in kept], ": rows for the threshold")
+    taught = ask(labeller, pool[: plan.unlabelled], ": labels for the small model to learn from")
+    _latency(made[best], labeller, task)
+    return Judged(
+        made[0],
+        made[1] if len(made) > 1 else None,
+        made[best],
+        labeller,
+        calibrate,
+        taught,
+        Sizes(n, len(calibrate.labels), len(taught.labels), plan.ways),
+        _total([trace.cost for trace in taught.traces]),
     )
-    if share < 1.0:
-        cut = Sizes(int(wanted.test * share), int(wanted.calibrate * share), int(wanted.unlabelled * share))
-        if cut.test < min(MIN_TEST, wanted.test):
-            watch.say(
-                f"the budget pays for {cut.test} held-out rows of the large model ({seconds / 2:.2g} s and "
-                f"${dollars / 2:.2g} a row), where {MIN_TEST} is the least that says anything: it is left out"
-            )
-            return None
-        watch.say(f"the budget pays for {cut.test:,} of {wanted.test:,} held-out rows of the large model")
-        return cut
-    return wanted
 
 
-def _candidate(
-    task: TextTask, labeller: Labeller, key: str, how: str, rows: NDArray[np.int64], found: Labels, score: float
-) -> Candidate:
-    costs = [trace.cost for trace in found.traces]
+@dataclass(frozen=True)
+class _Way:
+    """One way of asking: zero-shot or few-shot."""
+
+    key: str
+    how: str
+    labeller: Labeller
+
+
+def _ways(task: TextTask, model: Model, student: Student, shots: int, watch: Watch) -> list[_Way]:
+    """Return the ways of asking, few-shot only where the model has room for the examples and a text."""
+    ways = [_Way("large-zero", "zero-shot", Labeller(model, task.labels, names=task.names, name=model.name))]
+    examples = medoids(task, student, shots)
+    few = Labeller(model, task.labels, names=task.names, examples=examples, name=model.name)
+    if isinstance(model, Chooser):
+        longest = max(model.count(name) for name in few.shown.values())
+        if model.count(model.render(few.request(""))) + longest + MIN_ROOM > model.max_length:
+            watch.say(f"{model.name} has no room for {len(examples)} examples: it is asked without examples only")
+            return ways
+    return [*ways, _Way("large-few", f"few-shot, {shots} a label", few)]
+
+
+def _reordered(found: Labels, order: NDArray[np.int64]) -> Labels:
+    return Labels(
+        [found.labels[i] for i in order],
+        None if found.logprobs is None else found.logprobs[order],
+        [found.traces[i] for i in order],
+        [found.truncated_rows[i] for i in order],
+    )
+
+
+def _candidate(task: TextTask, way: _Way, rows: NDArray[np.int64], found: Labels, score: float) -> Candidate:
+    labeller = way.labeller
+    # What an answer out of a cache costs and takes says nothing of what the next new one will.
+    costs = [list_cost(trace, labeller.model) for trace in found.traces]
     known = [cost for cost in costs if cost is not None]
-    probabilities = None if found.logprobs is None else np.exp(found.logprobs)
+    fresh = [trace.seconds for trace in found.traces if not any(call.cached for call in trace.calls)]
     tokens = sum(trace.usage.tokens_in + trace.usage.tokens_out for trace in found.traces)
-    seconds = sum(trace.seconds for trace in found.traces) / max(1, len(rows))
+    unpriced = any(call.cost is None for trace in found.traces for call in trace.calls)
+    alone = not labeller.white_box and bool(fresh)
     return Candidate(
-        key,
-        f"{labeller.name} {how}",
+        way.key,
+        f"{labeller.name} {way.how}",
         "large",
         rows,
         found.labels,
         [task.test_labels[i] for i in rows],
         chosen_by=score,
-        probabilities=probabilities,
-        seconds=seconds / (1 if labeller.white_box else labeller.concurrency),
-        dollars=sum(known) / max(1, len(rows)) if len(known) == len(costs) else None,
+        probabilities=None if found.logprobs is None else np.exp(found.logprobs),
+        seconds=float(np.mean(fresh)) / lanes(labeller) if fresh else None,
+        p50=float(np.quantile(fresh, 0.50)) if alone else None,
+        p95=float(np.quantile(fresh, 0.95)) if alone else None,
+        dollars=float(np.mean(known)) if known and not unpriced else None,
         weights=_weights(labeller.model),
         details={
             "labels_used": len(labeller.examples),
@@ -205,11 +217,16 @@ def _candidate(
     )
 
 
+def _total(costs: Sequence[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
 def _weights(model: Model) -> int:
     from pilotfish.models.local import LocalModel
 
     if not isinstance(model, LocalModel):
-        return 0
+        return 0  # elsewhere, or not known
     return sum(int(p.numel() * p.element_size()) for p in model.model.parameters())
 
 

@@ -58,8 +58,14 @@ def choose_threshold(
     # Rows of equal confidence are deferred together or not at all.
     cuts = [0, *(k for k in range(1, len(ranked)) if ranked[k] > ranked[k - 1]), len(ranked)]
     k = max(cuts, key=lambda cut: (hits[cut], -cut))
-    above = 0.0 if k == 0 else float("inf") if k == len(ranked) else float((ranked[k - 1] + ranked[k]) / 2)
+    above = 0.0 if k == 0 else float("inf") if k == len(ranked) else _between(ranked[k - 1], ranked[k])
     return Threshold(above, k / len(ranked), float(hits[k]) / len(ranked), len(ranked))
+
+
+def _between(low: float, high: float) -> float:
+    """Return the middle; of neighbouring floats, whose middle is one of them, the higher."""
+    middle = float((low + high) / 2)
+    return middle if middle > low else float(high)
 
 
 def threshold_for(task: TextTask, student: Student, judged: Judged) -> Threshold:
@@ -99,7 +105,7 @@ def cascade(task: TextTask, small: Candidate, judged: Judged, threshold: Thresho
         answers,
         large.truth,
         chosen_by=threshold.accuracy,
-        seconds=(small.seconds or 0.0) + share * (large.seconds or 0.0),
+        seconds=None if small.seconds is None or large.seconds is None else small.seconds + share * large.seconds,
         p50=small.p50 if share < 0.5 else _sum(small.p50, large.p50),
         p95=small.p95 if share < 0.05 else _sum(small.p95, large.p95),
         dollars=dollars,

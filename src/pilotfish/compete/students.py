@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # The inverse penalties tried on the tuning rows; the learning curve, which must not look at those, takes the middle.
 PENALTIES = (3.0, 10.0, 30.0)
 DEFAULT_C = 10.0
+# Fewer tuning rows than this can be separated by luck, and the temperature would run off to its end.
+MIN_TUNE = 20
 
 
 @dataclass
@@ -81,7 +83,12 @@ def students(task: TextTask, small: Encoder | LocalModel, watch: Watch) -> list[
 
 
 def tune(task: TextTask, student: Student) -> None:
-    """Choose the penalty and the temperature on the tuning rows, by a head fitted on the `fit` rows only."""
+    """Choose the penalty and the temperature on the tuning rows, by a head fitted on the `fit` rows only.
+
+    Without tuning rows both stay as they are, and with fewer than 20 of them the temperature does.
+    """
+    if not len(task.tune):
+        return
     _, labels = task.taken(task.fit)
     held, truth = task.taken(task.tune)
     if student.dense:
@@ -91,11 +98,13 @@ def tune(task: TextTask, student: Student) -> None:
         x, held_x = features.transform([task.train[i] for i in task.fit]), features.transform(held)
     best: tuple[float, float] | None = None
     for c in PENALTIES:
-        head = SoftmaxHead(c).fit(x, labels).calibrate(held_x, truth)
+        head = SoftmaxHead(c).fit(x, labels)
+        if len(truth) >= MIN_TUNE:
+            head.calibrate(held_x, truth)
         # The likelihood tells penalties apart where the accuracy of a few tuning rows does not.
         loss = _log_loss(head, held_x, truth)
         if best is None or loss < best[0]:
-            hits = float(np.mean([a == b for a, b in zip(head.predict(held_x), truth, strict=True)])) if truth else 0.0
+            hits = float(np.mean([a == b for a, b in zip(head.predict(held_x), truth, strict=True)]))
             best = (loss, hits)
             student.c, student.temperature, student.tuned = c, head.temperature_, hits
 
@@ -167,9 +176,8 @@ def time_it(candidate: Candidate, predict: Callable[[Sequence[str]], object], te
     one = measure_latency(predict, texts[:60], max_seconds=2.0)
     with Meter() as meter:
         many = measure_latency(predict, texts[:512], batch=64, warmup=1, max_seconds=3.0)
-    rows = sum(many.rows) if isinstance(many.rows, tuple) else 0
     candidate.p50, candidate.p95 = one.p50, one.p95
     candidate.seconds = 1.0 / many.rows_per_second
     energy = meter.reading.energy
-    candidate.joules = energy.joules / max(1, rows + min(64, len(texts)))
+    candidate.joules = energy.joules / (sum(many.rows) + min(64, len(texts)))  # the warm-up batch took some too
     candidate.joules_kind = energy.kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ def text_task(
             [one for i, one in enumerate(texts) if i not in held],
             [one for i, one in enumerate(labels) if i not in held],
         )
+        if not test_texts:
+            raise DataError(f"{len(texts):,} rows leave none to hold out for the test: give more rows, or a test file")
         notes.append(f"{len(test_texts):,} of the rows are held out for the test, stratified by label (seed {seed})")
     else:
         test_texts, test_labels = _columns(test, text, label, "the test rows", notes)
@@ -148,7 +151,7 @@ def _columns(
         notes.append(f"{repeated:,} ids stand on more than one row of {what} (such as {example!r}); rows are kept")
     for row in rows:
         value, of = row.get(text), row.get(label)
-        if not isinstance(value, str) or not value.strip() or of is None or str(of).strip() == "":
+        if not isinstance(value, str) or not value.strip() or _blank(of):
             empty += 1
             continue
         texts.append(value)
@@ -158,6 +161,11 @@ def _columns(
     if not texts:
         raise DataError(f"{what} have no text in {text!r} with a label in {label!r}")
     return texts, labels
+
+
+def _blank(label: Any) -> bool:
+    """Whether a cell holds no label: null, not a number (how some tables write null), or only spaces."""
+    return label is None or (isinstance(label, float) and math.isnan(label)) or not str(label).strip()
 
 
 def _texts(rows: Sequence[Mapping[str, Any]], text: str, notes: list[str]) -> list[str]:
@@ -197,6 +205,8 @@ def _without(free: list[str], test: list[str], notes: list[str]) -> list[str]:
 
 def _check_classes(labels: Sequence[str]) -> None:
     counts = Counter(labels)
+    if not counts:
+        raise DataError("every training row is a near-duplicate of a test row: nothing is left to learn from")
     if len(counts) < 2:
         only = next(iter(counts))
         raise DataError(f"every training row has the label {only!r}: there is nothing to tell apart")

@@ -1,27 +1,21 @@
-"""The answer: small, large, cascade, or large at training time only; why; and what would flip it.
-
-The rule, in order of what it costs to run: of the candidates that stand for the four answers, take the cheapest that is
-shown not to be worse than any other by more than the margin (non-inferiority on the same held-out rows, one-sided
-alpha). Where none is shown to be, take the most accurate and say that the rows do not settle it. A taught small model
-costs what a small one costs to run, so it is the answer only where it is shown to be *better* than the small one
-that people taught.
-"""
+"""The answer in words: small, large, cascade, or large at training time only; why; and what would flip it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pilotfish.compete.candidate import TITLES, Candidate, Family, common_rows
-from pilotfish.measure.intervals import Interval, NonInferiority, non_inferiority, paired_bootstrap
+from pilotfish.compete.rule import Contest, nearest_flip, rows_needed, running_order
+from pilotfish.measure.intervals import Interval, paired_bootstrap, paired_score
 
 if TYPE_CHECKING:
-    from pilotfish.compete.curve import Crossover
+    from numpy.typing import NDArray
 
-# The order of the answers by what they cost to run.
-ORDER: tuple[Family, ...] = ("small", "taught", "cascade", "large")
+    from pilotfish.compete.curve import Crossover
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ def best_by_kept_rows(candidates: Sequence[Candidate]) -> Candidate:
 def decide(
     contenders: Sequence[Candidate], *, margin: float, alpha: float = 0.05, crossing: Crossover | None = None
 ) -> Verdict:
-    """Choose among one candidate of each family (those that were measured).
+    """Choose among one candidate of each family (those that were measured) by the rule of `pilotfish.compete.rule`.
 
     Args:
         contenders: at most one each of small, taught, cascade and large; small must be there.
@@ -80,41 +74,19 @@ def decide(
     """
     by_family = {one.family: one for one in contenders}
     rows = common_rows(contenders)
-    scores = {one.key: one.on(rows) for one in contenders}
-    ordered = [by_family[family] for family in ORDER if family in by_family]
-    tests = {
-        (a.key, b.key): non_inferiority(scores[a.key], scores[b.key], margin, alpha)
-        for a in ordered
-        for b in ordered
-        if a is not b
-    }
-
-    def holds(one: Candidate) -> bool:
-        rivals = [other for other in ordered if other is not one]
-        if one.family == "taught" and "small" in by_family and not tests[one.key, by_family["small"].key].superior:
-            return False
-        return all(tests[one.key, other.key].shown for other in rivals)
-
-    standing = [one for one in ordered if holds(one)]
-    settled = bool(standing)
-    if settled:
-        # A taught model that is shown to be better takes the small one's place: it costs the same to run.
-        taught = by_family.get("taught")
-        chosen = taught if taught in standing and taught is not None else standing[0]
-    else:
-        chosen = max(ordered, key=lambda one: (float(scores[one.key].mean()), -ORDER.index(one.family)))
+    contest = Contest(running_order(by_family), {one.family: one.on(rows) for one in contenders}, margin, alpha)
+    family, settled = contest.choose()
+    chosen = by_family[family]
     differences = {
-        one.key: paired_bootstrap(scores[chosen.key], scores[one.key], method="percentile", resamples=5000)
-        if (scores[chosen.key] != scores[one.key]).any()
-        else tests[chosen.key, one.key].difference
-        for one in ordered
-        if one is not chosen
+        by_family[other].key: _difference(contest.scores[family], contest.scores[other])
+        for other in contest.order
+        if other != family
     }
     return Verdict(
-        answer=TITLES[chosen.family],
+        answer=TITLES[family],
         chosen=chosen,
         reason=_reason(chosen, by_family, differences, settled=settled, margin=margin, rows=len(rows)),
-        flip=_flip(chosen, by_family, scores, tests, margin=margin, settled=settled, crossing=crossing),
+        flip=_flip(contest, by_family, crossing),
         settled=settled,
         differences=differences,
         rows=len(rows),
@@ -122,10 +94,17 @@ def decide(
     )
 
 
+def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> Interval:
+    """Return a - b with its 95% interval; where they never differ, which a bootstrap takes for certainty, by Tango."""
+    if (a == b).all():
+        return paired_score(a, b)
+    return paired_bootstrap(a, b, method="percentile", resamples=5000)
+
+
 def _reason(
     chosen: Candidate,
     by_family: Mapping[Family, Candidate],
-    differences: dict[str, Interval],
+    differences: Mapping[str, Interval],
     *,
     settled: bool,
     margin: float,
@@ -133,85 +112,117 @@ def _reason(
 ) -> str:
     """Say in one sentence how good the choice is, against what, and at what cost."""
     rival = by_family.get("large" if chosen.family == "small" else "small")
-    text = f"{chosen.title} is right on {chosen.accuracy:.1%} of {len(chosen.rows):,} held-out rows"
+    text = f"{chosen.title} is right on {chosen.accuracy.value:.1%} of {len(chosen.rows):,} held-out rows"
     if rival is not None and rival.key in differences:
-        gap = differences[rival.key]
-        more = "more" if gap.value >= 0 else "fewer"
-        text += (
-            f", {abs(gap.value) * 100:.1f} points {more} than {rival.title} "
-            f"[{gap.low * 100:+.1f}, {gap.high * 100:+.1f}] on the {rows:,} rows both answered"
-        )
-        text += _price(chosen, rival)
+        text += f", {_against(differences[rival.key], rival, rows)}{_price(chosen, rival)}"
     if not settled:
         text += (
-            f"; the rows do not show it to be within {margin:.1%} of every other candidate, it is only the best so far"
+            f"; it is only the best so far, as {rows:,} shared rows are too few to show that it is at most "
+            f"{_points(margin)} worse than every other candidate"
         )
     return text + "."
 
 
+def _against(gap: Interval, rival: Candidate, rows: int) -> str:
+    where = f"95% interval {gap.low * 100:+.1f} to {gap.high * 100:+.1f}, on {rows:,} shared rows".replace("-", "−")
+    if round(gap.value, 3) == 0:
+        return f"as often as {rival.title} ({where})"
+    return f"{_points(abs(gap.value))} {'more' if gap.value > 0 else 'less'} often than {rival.title} ({where})"
+
+
+def _points(share: float) -> str:
+    number = f"{share * 100:.1f}".removesuffix(".0")
+    return f"{number} point" if number == "1" else f"{number} points"
+
+
 def _price(chosen: Candidate, rival: Candidate) -> str:
     """Compare what the two cost to run: in dollars where they have a price, else in seconds."""
-    if rival.dollars and chosen.dollars is not None:
-        return f", for ${chosen.dollars * 1000:.2f} instead of ${rival.dollars * 1000:.2f} a thousand rows"
-    if chosen.dollars and rival.dollars is not None:
-        return f", for ${chosen.dollars * 1000:.2f} instead of ${rival.dollars * 1000:.2f} a thousand rows"
+    if chosen.dollars is not None and rival.dollars is not None and (chosen.dollars or rival.dollars):
+        return f", for {_dollars(chosen.dollars)} instead of {_dollars(rival.dollars)} a thousand rows"
     if not chosen.seconds or not rival.seconds:
         return ""
     ratio = rival.seconds / chosen.seconds
-    return (
-        f", {ratio:,.0f} times faster" if ratio >= 1.5 else f", {1 / ratio:,.0f} times slower" if ratio < 0.67 else ""
-    )
+    if 0.67 < ratio < 1.5:
+        return ", at about the same speed"
+    return f", and {_times(ratio)} faster" if ratio > 1 else f", but {_times(1 / ratio)} slower"
 
 
-def _flip(
-    chosen: Candidate,
-    by_family: Mapping[Family, Candidate],
-    scores: dict[str, Any],
-    tests: dict[tuple[str, str], NonInferiority],
-    *,
-    margin: float,
-    settled: bool,
-    crossing: Crossover | None,
-) -> str:
-    """Name the nearest measurement that would change the answer."""
-    mine = float(scores[chosen.key].mean())
-    others = [one for one in by_family.values() if one is not chosen]
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.1f} times"
+
+
+def _dollars(a_row: float) -> str:
+    """Return the dollars of a thousand rows, to the cent or to two digits where that is less."""
+    thousand = a_row * 1000
+    return f"${thousand:.2f}" if thousand >= 0.1 or thousand == 0 else f"${thousand:.2g}"
+
+
+def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Crossover | None) -> str:
+    """Name the nearest measurement that would change the answer, in one sentence."""
+    family, settled = contest.choose()
+    chosen, mine = by_family[family], float(contest.scores[family].mean())
+    others = [one for one in contest.order if one != family]
     if not others:
-        return "measuring a large model: none was given."
+        needed = mine + contest.margin
+        if needed >= 1:
+            return f"none on these rows, of which {chosen.title} gets {mine:.1%} right; harder rows may tell."
+        return f"a large model that is right on more than {needed:.1%} of the same rows; none was measured."
     if not settled:
-        doubtful = [one for one in others if not tests[chosen.key, one.key].shown]
-        nearest = max(doubtful or others, key=lambda one: float(scores[one.key].mean()))
-        more, there = _rows_needed(scores[chosen.key], scores[nearest.key], margin), len(scores[chosen.key])
+        more, against = max(
+            (rows_needed(contest.scores[family], contest.scores[one], contest.margin), one)
+            for one in others
+            if not contest.test(family, one).shown or len(others) == 1 or family == "taught"
+        )
         return (
-            f"about {more:,} held-out rows in all, where there are {there:,}, would settle it against {nearest.title}."
+            f"more held-out rows: about {more:,} in all, where there are {len(contest.scores[family]):,}, would be "
+            f"likely to settle it against {by_family[against].title}."
         )
-    if chosen.family in ("small", "taught"):
-        large = by_family.get("large")
-        if large is None:
-            return "measuring a large model: none was given."
-        have = float(scores[large.key].mean())
-        text = (
-            f"a large model that is right on more than {min(1.0, mine + margin):.1%} of the same rows; "
-            f"this one is right on {have:.1%}"
-        )
-        if crossing is not None and math.isfinite(crossing.labels) and crossing.labels > 0:
-            text += f" (with fewer than {crossing} labels a class it is ahead of the small model)"
-        return text + "."
-    small = by_family["small"]
-    gap = mine - float(scores[small.key].mean())
-    dear = (chosen.dollars or 0.0) - (small.dollars or 0.0)
-    if dear > 0 and gap > 0:
+    nearest = nearest_flip(contest)
+    if nearest is None:
         return (
-            f"an error that costs you less than ${dear / gap:.4f}: then the small model's savings outweigh its errors."
+            f"none on these {len(contest.scores[family]):,} rows: whatever another candidate answered, "
+            f"{chosen.title} would stay within {_points(contest.margin)} of it; harder rows may tell."
         )
-    return (
-        f"a small model that is right on more than {max(0.0, mine - margin):.1%} of the same rows; "
-        f"this one is right on {mine - gap:.1%}."
+    one, more, then = nearest
+    have, rows = float(contest.scores[one].mean()), len(contest.scores[one])
+    text = (
+        f"{by_family[one].title} being right on about {more:,} more of the {rows:,} shared rows "
+        f"({have + more / rows:.1%}, not {have:.1%}): then the answer would be {_named(then)}"
     )
+    if family == "small" and crossing is not None and _passed(crossing):
+        text += (
+            f"; and with fewer than about {crossing.labels:.0f} labels a class (95% interval {_span(crossing)}) the "
+            "large model is the better one"
+        )
+    if family in ("cascade", "large") and (dear := _error_worth(contest, family, chosen, by_family)):
+        text += f"; and where an error costs you less than {dear}, the small model's savings outweigh its errors"
+    return text + "."
 
 
-def _rows_needed(a: Any, b: Any, margin: float, z: float = 1.645 + 0.842) -> int:
-    """Return the rows for 80% power to show non-inferiority, were the true difference and spread as seen."""
-    difference = float((a - b).mean())
-    spread = max(float((a - b).var()), 1.0 / len(a))
-    return max(len(a) + 1, math.ceil((z / max(margin + difference, 0.002)) ** 2 * spread))
+def _named(family: Family) -> str:
+    return "large at training time only" if family == "taught" else f"the {family}{' model' * (family != 'cascade')}"
+
+
+def _passed(crossing: Crossover) -> bool:
+    return bool(np.isfinite(crossing.labels)) and crossing.labels >= 1 and not crossing.from_the_start
+
+
+def _span(crossing: Crossover) -> str:
+    if not np.isfinite(crossing.high):
+        return f"from {crossing.low:.0f} on"
+    return f"{crossing.low:.0f} to {crossing.high:.0f}"
+
+
+def _error_worth(
+    contest: Contest, family: Family, chosen: Candidate, by_family: Mapping[Family, Candidate]
+) -> str | None:
+    """Return the dollars an error must cost for the choice to be worth its price over the small model."""
+    small = by_family.get("small")
+    if small is None or chosen.dollars is None or small.dollars is None:
+        return None
+    gap = float(contest.scores[family].mean() - contest.scores["small"].mean())
+    dear = chosen.dollars - small.dollars
+    if gap <= 0 or dear <= 0:
+        return None
+    worth = dear / gap
+    return f"${worth:,.2f}" if worth >= 0.1 else f"${worth:.2g}"

@@ -60,8 +60,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in (("--max-seconds", self.max_seconds), ("--max-cost", self.max_cost)):
-            if value is not None and value < 0:
-                raise ConfigError(f"{name} must not be below 0, not {value:g}")
+            if value is not None and not value >= 0:
+                raise ConfigError(f"{name} must be 0 or more, not {value:g}")
 
     @property
     def elapsed(self) -> float:
@@ -75,9 +75,3 @@ class Budget:
     def dollars_left(self) -> float:
         """Dollars left; infinite without a limit."""
         return float("inf") if self.max_cost is None else max(0.0, self.max_cost - self.spent)
-
-    def affords(self, rows: int, seconds_a_row: float, dollars_a_row: float, share: float = 1.0) -> int:
-        """Return how many of `rows` a share of what is left pays for."""
-        by_time = share * self.seconds_left() / seconds_a_row if seconds_a_row > 0 else float("inf")
-        by_cost = share * self.dollars_left() / dollars_a_row if dollars_a_row > 0 else float("inf")
-        return int(min(rows, by_time, by_cost))

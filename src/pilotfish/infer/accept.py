@@ -69,6 +69,8 @@ class Above:
     def __post_init__(self) -> None:
         if self.score not in SCORES:
             raise ConfigError(f"unknown score {self.score!r}{did_you_mean(self.score, SCORES)}")
+        if math.isnan(self.above):
+            raise ConfigError("the threshold `above` must be a number; with NaN no reply would ever be trusted")
 
     def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Score a reply.

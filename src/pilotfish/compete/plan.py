@@ -1,0 +1,95 @@
+"""How much of the large model's work the budget pays for, planned from a few rows that tell its speed and price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilotfish.compete.watch import Budget, Watch
+    from pilotfish.models.classify import Labeller, Labels
+
+PROBE = 16  # rows that tell how fast and how dear the model is
+MIN_TEST = 30  # fewer held-out rows than this say nothing
+ENOUGH = 100  # held-out rows that come before anything else is paid for
+WAYS = 64  # rows for each of: choosing the way of asking, and the correction of a white box's label bias
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many rows the large model is asked about.
+
+    Attributes:
+        test: held-out rows, in each way of asking.
+        calibrate: rows kept back, for the threshold.
+        unlabelled: texts to teach a small model.
+        ways: rows to choose the way of asking by, and again to correct its label bias by.
+    """
+
+    test: int
+    calibrate: int
+    unlabelled: int
+    ways: int = WAYS
+
+
+def rate(found: Labels, labeller: Labeller) -> tuple[float, float] | None:
+    """Return seconds and dollars a row, from the model's own traces (so a resumed run plans as the first one did)."""
+    rows = len(found.labels)
+    if not rows:
+        return None
+    seconds = sum(trace.seconds for trace in found.traces) / rows / lanes(labeller)
+    return seconds, sum(trace.cost or 0.0 for trace in found.traces) / rows
+
+
+def lanes(labeller: Labeller) -> int:
+    """Return how many questions are in flight at a time."""
+    if labeller.white_box:
+        return 1
+    own = getattr(labeller.model, "concurrency", labeller.concurrency)
+    return max(1, min(labeller.concurrency, own if isinstance(own, int) else labeller.concurrency))
+
+
+def afforded(wanted: Sizes, rates: Sequence[tuple[float, float] | None], budget: Budget, watch: Watch) -> Sizes | None:
+    """Cut the sizes down to what the budget pays for; None: too few held-out rows.
+
+    A little time is kept for what follows. Held-out rows come first, up to 100; the rest is cut alike.
+    """
+    known = [rate for rate in rates if rate is not None]
+    if not known or len(known) < len(rates):
+        watch.say("the budget does not even pay for timing the large model: it is left out")
+        return None
+    # Every way of asking sees the held-out rows and two times the rows for choosing; the better one sees the rest.
+    each = [sum(rate[i] for rate in known) for i in (0, 1)]
+    dearest = [max(rate[i] for rate in known) for i in (0, 1)]
+    left = (0.8 * budget.seconds_left(), budget.dollars_left())
+
+    def pays_for(one: Sizes) -> bool:
+        return all(
+            (one.test + 2 * one.ways) * each[i] + (one.calibrate + one.unlabelled) * dearest[i] <= left[i]
+            for i in (0, 1)
+        )
+
+    if pays_for(wanted):
+        return wanted
+    least = min(MIN_TEST, wanted.test)
+    steps = [(floor, percent) for floor in (ENOUGH, 60) for percent in range(99, 14, -1)]
+    for floor, percent in [*steps, *((MIN_TEST, percent) for percent in range(99, -1, -1))]:
+        share = percent / 100
+        cut = Sizes(
+            max(int(wanted.test * share), min(wanted.test, floor)),
+            int(wanted.calibrate * share),
+            int(wanted.unlabelled * share),
+            max(int(wanted.ways * share), 16),
+        )
+        if pays_for(cut):
+            watch.say(
+                f"the budget pays for {cut.test:,} of {wanted.test:,} held-out rows of the large model, "
+                f"{cut.calibrate:,} for the threshold and {cut.unlabelled:,} to learn from"
+            )
+            return cut
+    watch.say(
+        f"the budget does not pay for {least} held-out rows of the large model, the least that says anything, at "
+        f"{each[0] / len(known):.2g} s and ${each[1] / len(known):.2g} a row: it is left out"
+    )
+    return None
