@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pilotfish.compete import gates
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves
@@ -31,6 +33,7 @@ from pilotfish.measure.meters import Meter, Reading, machine
 from pilotfish.models.classify import TextClassifier
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
+from pilotfish.models.remote import RemoteModel
 
 if TYPE_CHECKING:
     from pilotfish.compete.task import TextTask
@@ -165,21 +168,23 @@ def advise(
         memo: a file in which the large model's answers are kept, so that a run that was stopped asks nothing twice.
 
     Raises:
-        ConfigError: the budget does not pay for a measurement.
+        ConfigError: the time does not even do for reading the texts with the small model, or there is a limit in
+            dollars and the large model's price is not known.
         ModelError: a model does not load, or the endpoint fails.
     """
     settings = settings or Settings()
     watch = watch or Watch()
     budget = Budget(settings.max_seconds, settings.max_cost)
+    task = _without_idle_rows(task, settings, large)
     with Meter() as meter:
         with watch.phase(f"loading {small.name}"):
             small.load()
-        kinds = students(task, small, watch)
+        kinds = students(task, small, watch, budget)
         with watch.phase("fitting and timing small models", len(kinds)) as advance:
             found = []
             for student in kinds:
                 tune(task, student)
-                found.append(fitted(task, student))
+                found.append(fitted(task, student, patience=min(2.0, 0.02 * (settings.max_seconds or 100.0))))
                 advance(1)
         best = best_by_kept_rows([candidate for candidate, _ in found])
         index = [candidate for candidate, _ in found].index(best)
@@ -219,7 +224,7 @@ def advise(
         contenders.insert(1, taught.both)
         candidates += [taught.silver, *([taught.gold] if taught.lesson.hidden else []), taught.both]
     verdict = decide(contenders, margin=settings.margin, alpha=settings.alpha, crossing=crossings.get(best.key))
-    licences = {one.name: getattr(one, "licence", "unknown") for one in (small, large) if one is not None}
+    licences = {one.name: _licence(one) for one in (small, large) if one is not None}
     return Advice(
         task,
         settings,
@@ -239,6 +244,28 @@ def advise(
         budget.spent,
         machine(),
     )
+
+
+def _without_idle_rows(task: TextTask, settings: Settings, large: Model | None) -> TextTask:
+    """Leave out the unlabelled rows that nothing would learn from, as reading them all may take hours."""
+    most = settings.unlabelled_rows if large is not None else 0
+    if len(task.unlabelled) <= most:
+        return task
+    picked = np.random.default_rng([settings.seed, 5]).permutation(len(task.unlabelled))[:most]
+    note = (
+        f"of {len(task.unlabelled):,} unlabelled rows a seeded sample of {most:,} is used"
+        if large is not None
+        else f"{len(task.unlabelled):,} unlabelled rows are not used: no large model is there to label them"
+    )
+    return dataclasses.replace(
+        task, unlabelled=[task.unlabelled[i] for i in np.sort(picked)], notes=(*task.notes, note)
+    )
+
+
+def _licence(model: Encoder | LocalModel | Model) -> str:
+    if isinstance(model, RemoteModel):
+        return gates.SERVED
+    return str(getattr(model, "licence", "unknown"))
 
 
 def _vectors(kinds: Sequence[Student]) -> Student:
@@ -270,7 +297,7 @@ def _gates(
         limit = small.max_length
         cut = {small.name: (sum(n > limit for n in small.lengths(texts)), len(texts))}
     else:
-        cut = {small.name: (0, len(texts))}
+        cut = {small.name: (sum(small.count(text) > small.max_length for text in texts), len(texts))}
     if judged is not None:
         asked = len(judged.best.rows)
         cut[judged.labeller.name] = (int(judged.best.details["truncated"]), asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.compete.page import page
 from pilotfish.errors import DataError
 from pilotfish.measure.report import render_html
+from pilotfish.rows._atomic import atomic
 from pilotfish.rows.write import write
 
 if TYPE_CHECKING:
@@ -27,32 +29,57 @@ def write_folder(advice: Advice, out: Path, large: Mapping[str, Any] | None) -> 
     where there is one), examples.jsonl (of the few-shot prompt), answers.jsonl (held-out rows and what each candidate
     said), and advice.json last.
 
+    Where the choice needs the large model and `large` is None, the file's default is the small model.
+
     Raises:
         DataError: the folder cannot be written; no advice.json is left that a later run would trust.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / LAST).unlink(missing_ok=True)
+        (out / "examples.jsonl").unlink(missing_ok=True)
         for part in ("model", "taught"):
-            shutil.rmtree(out / part, ignore_errors=True)
+            if (out / part).exists():
+                shutil.rmtree(out / part)
         advice.classifier.save(out / "model")
         if advice.taught is not None:
             advice.taught.classifier.save(out / "taught")
-        if advice.judged is not None:
-            examples = [{"text": text, "label": label} for text, label in advice.judged.labeller.examples]
-            write(examples or [{"text": "", "label": ""}], out / "examples.jsonl")
+        if advice.judged is not None and advice.judged.labeller.examples:
+            write(
+                ({"text": text, "label": label} for text, label in advice.judged.labeller.examples),
+                out / "examples.jsonl",
+            )
         write(_answers(advice), out / "answers.jsonl")
-        (out / "report.html").write_text(render_html(page(advice)), encoding="utf-8")
-        (out / "pilotfish.toml").write_text(_toml(advice, large), encoding="utf-8")
-        text = json.dumps(advice.to_json(), ensure_ascii=False, indent=1, default=_plain)
-        (out / LAST).write_text(text + "\n", encoding="utf-8")
+        _put(out / "report.html", render_html(page(advice)))
+        _put(out / "pilotfish.toml", _toml(advice, large))
+        _put(out / LAST, json.dumps(plain(advice.to_json()), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise DataError(f"cannot write the advice into {out}: {error.strerror or error}") from error
 
 
-def _plain(value: Any) -> Any:
-    """Turn numpy numbers into Python's."""
-    return value.item() if hasattr(value, "item") else str(value)
+def _put(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    with atomic(path) as file:
+        file.write(text.encode())
+
+
+def plain(value: Any) -> Any:
+    """Return what strict JSON can say: numpy's numbers as Python's, those that are not finite as None.
+
+    Raises:
+        TypeError: a value that JSON has no form for.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"advice.json has no form for a {type(value).__name__}")
 
 
 def _answers(advice: Advice) -> Iterator[dict[str, Any]]:
@@ -67,10 +94,16 @@ def _answers(advice: Advice) -> Iterator[dict[str, Any]]:
 def _toml(advice: Advice, large: Mapping[str, Any] | None) -> str:
     """Return the collaboration file; its `assistant` is the choice."""
     choice = {"small": "small", "large": "large", "cascade": "cascade", "large at training time only": "taught"}
+    default = choice[advice.verdict.answer]
     lines = [
         '# Written by `pilotfish advise`. Try it:  pilotfish ask pilotfish.toml "…" --trace',
-        f"# {advice.verdict.answer}: {advice.verdict.reason}",
-        f'default = "{choice[advice.verdict.answer]}"',
+        _comment(f"{advice.verdict.answer}: {advice.verdict.reason}"),
+    ]
+    if large is None and default in ("large", "cascade"):
+        lines.append(f"# The choice, {default}, needs the large model, whose table was not given: add it to use it.")
+        default = "small"
+    lines += [
+        f'default = "{default}"',
         "",
         *table("models.small", {"use": "classifier", "path": "model"}),
     ]
@@ -94,6 +127,11 @@ def _toml(advice: Advice, large: Mapping[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
+def _comment(text: str) -> str:
+    """Return a TOML comment; line breaks and control characters, which one may not hold, become spaces."""
+    return "# " + "".join(char if char.isprintable() else " " for char in text)
+
+
 def table(name: str, values: Mapping[str, Any]) -> list[str]:
     """Return the lines of a TOML table of strings, numbers, lists and inline tables, and an empty line."""
     return [f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in values.items() if value is not None), ""]
@@ -107,10 +145,12 @@ def _key(key: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if hasattr(value, "item"):
+        value = value.item()
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(one) for one in value) + "]"
     # JSON's escapes are TOML's, but for DEL.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from pilotfish.compete.purse import Purse, list_cost
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.model import Model
 from pilotfish.models.classify import Labeller, Labels
-from pilotfish.models.classify.labeller import Chooser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -167,9 +166,10 @@ def _ways(task: TextTask, model: Model, student: Student, shots: int, watch: Wat
     ways = [_Way("large-zero", "zero-shot", Labeller(model, task.labels, names=task.names, name=model.name))]
     examples = medoids(task, student, shots)
     few = Labeller(model, task.labels, names=task.names, examples=examples, name=model.name)
-    if isinstance(model, Chooser):
-        longest = max(model.count(name) for name in few.shown.values())
-        if model.count(model.render(few.request(""))) + longest + MIN_ROOM > model.max_length:
+    if few.white_box:
+        local: Any = model
+        longest = max(local.count(name) for name in few.shown.values())
+        if local.count(local.render(few.request(""))) + longest + MIN_ROOM > local.max_length:
             watch.say(f"{model.name} has no room for {len(examples)} examples: it is asked without examples only")
             return ways
     return [*ways, _Way("large-few", f"few-shot, {shots} a label", few)]

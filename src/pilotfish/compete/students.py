@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.compete.candidate import Candidate
+from pilotfish.errors import ConfigError
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.models.classify import (
     EncoderFeatures,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotfish.compete.task import TextTask
-    from pilotfish.compete.watch import Watch
+    from pilotfish.compete.watch import Budget, Watch
     from pilotfish.models.local import LocalModel
 
 # The inverse penalties tried on the tuning rows; the learning curve, which must not look at those, takes the middle.
@@ -33,6 +35,7 @@ PENALTIES = (3.0, 10.0, 30.0)
 DEFAULT_C = 10.0
 # Fewer tuning rows than this can be separated by luck, and the temperature would run off to its end.
 MIN_TUNE = 20
+READING = 0.7  # the share of the time left that reading the texts may take
 
 
 @dataclass
@@ -62,9 +65,15 @@ class Student:
         return features.transform([texts[i] for i in where]), features.transform(held)
 
 
-def students(task: TextTask, small: Encoder | LocalModel, watch: Watch) -> list[Student]:
-    """Return the students with their vectors; an encoder gives static vectors too, a language model does not."""
+def students(task: TextTask, small: Encoder | LocalModel, watch: Watch, budget: Budget | None = None) -> list[Student]:
+    """Return the students with their vectors; an encoder gives static vectors too, a language model does not.
+
+    Raises:
+        ConfigError: reading the texts would take most of the time there is.
+    """
     everything = [*task.train, *task.test, *task.unlabelled]
+    if budget is not None and budget.max_seconds is not None:
+        _check_time(EncoderFeatures(small), everything, budget)
     kinds = [Student("tfidf", "TF-IDF + logistic regression", TfidfFeatures())]
     kinds.append(Student("encoder", f"{small.name} + logistic head", EncoderFeatures(small)))
     if isinstance(small, Encoder):
@@ -80,6 +89,19 @@ def students(task: TextTask, small: Encoder | LocalModel, watch: Watch) -> list[
         a, b = len(task.train), len(task.train) + len(task.test)
         student.train, student.test, student.unlabelled = vectors[:a], vectors[a:b], vectors[b:]
     return kinds
+
+
+def _check_time(features: EncoderFeatures, texts: Sequence[str], budget: Budget) -> None:
+    sample = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:64]]
+    features.transform(sample[:8])  # the first pass warms up
+    started = time.perf_counter()
+    features.transform(sample)
+    expected = (time.perf_counter() - started) / len(sample) * len(texts)
+    if expected > READING * budget.seconds_left():
+        raise ConfigError(
+            f"--max-seconds {budget.max_seconds:g} is too short: reading the {len(texts):,} texts with "
+            f"{features.encoder.name} takes about {expected:,.0f} s; give more time, fewer rows or a smaller model"
+        )
 
 
 def tune(task: TextTask, student: Student) -> None:
@@ -118,8 +140,11 @@ def _log_loss(head: SoftmaxHead, x: Any, truth: Sequence[str]) -> float:
     return float(-np.log(picked.clip(min=1e-12)).mean())
 
 
-def fitted(task: TextTask, student: Student) -> tuple[Candidate, TextClassifier]:
-    """Fit a tuned student on every training row; return what it says of the test rows, and the classifier."""
+def fitted(task: TextTask, student: Student, patience: float = 2.0) -> tuple[Candidate, TextClassifier]:
+    """Fit a tuned student on every training row; return what it says of the test rows, and the classifier.
+
+    `patience` is the most seconds that each of the two timings (single rows, batches) takes.
+    """
     if not student.dense:
         student.features.fit(task.train)
         student.train, student.test = student.features.transform(task.train), student.features.transform(task.test)
@@ -138,7 +163,7 @@ def fitted(task: TextTask, student: Student) -> tuple[Candidate, TextClassifier]
         weights=weights_of(classifier),
         details={"labels_used": len(task.train), "c": student.c, "temperature": round(student.temperature, 4)},
     )
-    time_it(candidate, classifier.predict_proba, task.test)
+    time_it(candidate, classifier.predict_proba, task.test, patience)
     return candidate, classifier
 
 
@@ -171,11 +196,13 @@ def weights_of(classifier: TextClassifier) -> int:
     return size
 
 
-def time_it(candidate: Candidate, predict: Callable[[Sequence[str]], object], texts: Sequence[str]) -> None:
+def time_it(
+    candidate: Candidate, predict: Callable[[Sequence[str]], object], texts: Sequence[str], patience: float = 2.0
+) -> None:
     """Measure seconds and joules a row in batches, and the latency of single rows."""
-    one = measure_latency(predict, texts[:60], max_seconds=2.0)
+    one = measure_latency(predict, texts[:60], max_seconds=patience)
     with Meter() as meter:
-        many = measure_latency(predict, texts[:512], batch=64, warmup=1, max_seconds=3.0)
+        many = measure_latency(predict, texts[:512], batch=64, warmup=1, max_seconds=patience)
     candidate.p50, candidate.p95 = one.p50, one.p95
     candidate.seconds = 1.0 / many.rows_per_second
     energy = meter.reading.energy
