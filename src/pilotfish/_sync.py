@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,23 +14,44 @@ T = TypeVar("T")
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end and return its result, whether or not this thread already runs an event loop."""
+    """Run `work` to its end and return its result, whether or not this thread already runs an event loop.
+
+    In a running loop (a notebook's) the work has a loop and a thread of its own. Ctrl-C cancels it in either case.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
     box: list[T] = []
     failure: list[BaseException] = []
+    started = threading.Event()
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+
+    async def main() -> T:
+        task = asyncio.ensure_future(work)
+        running.append((asyncio.get_running_loop(), task))
+        started.set()
+        return await task
 
     def run() -> None:
         try:
-            box.append(asyncio.run(work))
+            box.append(asyncio.run(main()))
         except BaseException as error:
             failure.append(error)
+        finally:
+            started.set()
 
-    thread = threading.Thread(target=run, name="pilotfish-wait")
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="pilotfish-wait")
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        started.wait()
+        for loop, task in running:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
     if failure:
         raise failure[0]
     return box[0]

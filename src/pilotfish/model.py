@@ -93,7 +93,7 @@ class Message:
         """Read the chat-completions form.
 
         Raises:
-            ConfigError: `role` is missing or `content` is neither text, parts nor null.
+            ConfigError: `role` is missing, `content` is neither text, parts nor null, or `tool_calls` are no list.
         """
         if not isinstance(data, Mapping) or not isinstance(data.get("role"), str):
             raise ConfigError('a message needs a role: {"role": "user", "content": "…"}')
@@ -101,10 +101,15 @@ class Message:
         if content is None:
             content = ""
         elif isinstance(content, list | tuple):
+            if not all(isinstance(part, Mapping) for part in content):
+                raise ConfigError('a message\'s content parts must be objects: {"type": "text", "text": "…"}')
             content = tuple(content)
         elif not isinstance(content, str):
             raise ConfigError(f"a message's content must be text or a list of parts, not {type(content).__name__}")
-        calls = tuple(ToolCall.from_json(call) for call in data.get("tool_calls") or ())
+        asked = data.get("tool_calls") or ()
+        if not isinstance(asked, list | tuple) or not all(isinstance(call, Mapping) for call in asked):
+            raise ConfigError("a message's tool_calls must be a list of objects")
+        calls = tuple(ToolCall.from_json(call) for call in asked)
         return cls(data["role"], content, data.get("name"), calls, data.get("tool_call_id"))
 
 
@@ -163,7 +168,8 @@ class Request:
         for name in ("max_tokens", "temperature", "top_p", "seed", "presence_penalty", "frequency_penalty"):
             value = getattr(self, name)
             if value is not None:
-                data[name] = value
+                # 0 and 0.0 are equal, so their requests are, and so must their keys be.
+                data[name] = int(value) if isinstance(value, float) and value.is_integer() else value
         if self.n != 1:
             data["n"] = self.n
         if self.stop:
@@ -186,7 +192,7 @@ class Request:
         """Read a chat-completions body; fields this class does not know are kept in `extra` (but for `model`).
 
         Raises:
-            ConfigError: `messages` is missing or not a list of messages.
+            ConfigError: `messages` is missing or not a list of messages; `stop` or `tools` are not what they must be.
         """
         messages = data.get("messages")
         if not isinstance(messages, list) or not messages:
@@ -200,9 +206,9 @@ class Request:
             if key == "max_completion_tokens":
                 settings["max_tokens"] = value
             elif key == "stop":
-                settings["stop"] = (value,) if isinstance(value, str) else tuple(value)
+                settings["stop"] = (value,) if isinstance(value, str) else _items(key, value, str, "texts")
             elif key == "tools":
-                settings["tools"] = tuple(value)
+                settings["tools"] = _items(key, value, Mapping, "objects")
             elif key in known:
                 settings[key] = value
             else:
@@ -212,6 +218,13 @@ class Request:
     def key(self) -> str:
         """Return canonical JSON of everything that can change the answer; equal requests have equal keys."""
         return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _items(key: str, value: Any, kind: Any, called: str) -> tuple[Any, ...]:
+    """Return a list of one kind of thing as a tuple, or say that it is something else."""
+    if not isinstance(value, list | tuple) or not all(isinstance(item, kind) for item in value):
+        raise ConfigError(f"{key} must be a list of {called}")
+    return tuple(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +439,7 @@ class Scored:
 
     @property
     def total(self) -> float:
-        """log p(continuation | context), in nats."""
+        """The log-probability of the whole continuation given its context, in nats."""
         return sum(self.logprobs)
 
     @property

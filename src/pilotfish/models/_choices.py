@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 TREE_FAMILIES = {"llama", "qwen2", "qwen3", "mistral", "gpt2", "phi3", "olmo2", "granite", "smollm3"}
 
 
+def takes_trees(model: Any, longest: int) -> bool:
+    """Say whether a tree can stand in for texts of up to `longest` tokens: a known family, and no window in the way."""
+    config = model.config
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    return config.model_type in TREE_FAMILIES and (not window or longest <= int(window))
+
+
 @dataclass(frozen=True)
 class TokenTree:
     """The choices' tokens as a tree. Inner nodes only: `tokens[i]` under `parents[i]` (-1: the context's end).

@@ -37,7 +37,8 @@ def pick(logits: Any, request: Request, counts: Any, generator: Any) -> int:
     if request.frequency_penalty:
         logits = logits - request.frequency_penalty * counts
     temperature = 0.0 if request.temperature is None else request.temperature
-    if temperature <= 0:
+    # Below this a draw is the likeliest token anyway, and dividing by it overflows.
+    if temperature < 1e-4:
         return int(logits.argmax())
     probabilities = torch.softmax(logits / temperature, dim=-1)
     if request.top_p is not None and request.top_p < 1:
@@ -111,7 +112,8 @@ def generate(
         counts[token] += 1
         if request.logprobs:
             piece.logprobs.append(token_logprob(logits, token, tokenizer, request.top_logprobs))
-        text = tokenizer.decode(made, skip_special_tokens=True)
+        # No cleaning of spaces: it would change text that was shown already.
+        text = tokenizer.decode(made, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         stop = first_stop(text, request.stop)
         if stop >= 0:
             piece.text, piece.finish = text[shown:stop], "stop"

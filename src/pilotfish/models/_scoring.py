@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish.errors import ConfigError
 from pilotfish.model import Scored
 from pilotfish.models._tokens import buckets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# The most logits held at once: 64 million, 256 MB in float32.
+# The most logits held at once, 256 MB in float32; one row with a long continuation may exceed it.
 LOGITS = 64_000_000
 
 
@@ -51,30 +52,33 @@ def score_ids(
     `progress` is called with the number of rows each batch finishes.
     """
     torch = need("torch", "local")
-    results: list[Scored | None] = [None] * len(rows)
+    # A row whose continuation is empty needs no pass: its log-probability is 0.
+    results = [Scored((), (), True)] * len(rows)
+    asked = [i for i, (ids, split) in enumerate(rows) if len(ids) > split]
+    if progress and len(asked) < len(rows):
+        progress(len(rows) - len(asked))
     vocabulary = int(model.get_output_embeddings().weight.shape[0])
     with torch.inference_mode():
-        for batch in buckets([len(ids) for ids, _ in rows], batch_tokens):
+        for bucket in buckets([len(rows[i][0]) for i in asked], batch_tokens):
+            batch = [asked[j] for j in bucket]
             keep = max(len(rows[i][0]) - rows[i][1] for i in batch)
-            step = max(1, LOGITS // (vocabulary * max(1, keep)))
+            step = max(1, LOGITS // (vocabulary * keep))
             for start in range(0, len(batch), step):
                 part = batch[start : start + step]
                 # The last token predicts nothing that is asked for, so it is not fed.
                 inputs = left_padded([rows[i][0][:-1] for i in part], model.device)
-                logits = model(**inputs, logits_to_keep=max(1, keep), use_cache=False).logits
+                logits = model(**inputs, logits_to_keep=keep, use_cache=False).logits
                 for j, i in enumerate(part):
                     ids, split = rows[i]
                     results[i] = _scored(logits[j], ids[split:])
                 if progress:
                     progress(len(part))
-    return [result for result in results if result is not None]
+    return results
 
 
 def _scored(logits: Any, targets: list[int]) -> Scored:
     """Read the log-probabilities of `targets` off the last len(targets) rows of `logits` (positions, vocabulary)."""
     torch = need("torch", "local")
-    if not targets:
-        return Scored((), (), True)
     logprobs = torch.log_softmax(logits[-len(targets) :].float(), dim=-1)
     ids = torch.tensor(targets, device=logits.device)
     picked = logprobs.gather(-1, ids[:, None])[:, 0]
@@ -96,8 +100,17 @@ def next_logits(model: Any, rows: Sequence[list[int]], *, batch_tokens: int) -> 
 
 
 def hidden_states(model: Any, rows: Sequence[list[int]], layer: int, *, batch_tokens: int) -> list[NDArray[np.float32]]:
-    """Return the hidden states of one layer: a (tokens, width) array a row. Layer 0 is the embedding, -1 the last."""
+    """Return the hidden states of one layer: a (tokens, width) array a row. Layer 0 is the embedding, -1 the last.
+
+    Raises:
+        ConfigError: the model has no such layer.
+    """
     torch = need("torch", "local")
+    layers = int(model.config.num_hidden_layers) + 1
+    if not -layers <= layer < layers:
+        raise ConfigError(
+            f"no layer {layer}: this model has layers 0 (the embedding) to {layers - 1}, or -1 for the last"
+        )
     out: list[Any] = [None] * len(rows)
     with torch.inference_mode():
         for batch in buckets([len(row) for row in rows], batch_tokens):

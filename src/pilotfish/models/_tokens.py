@@ -6,18 +6,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pilotfish.errors import ModelError
-from pilotfish.model import Request
+from pilotfish.model import Message, Request
 
 
 def render_chat(tokenizer: Any, request: Request, name: str) -> str:
     """Return the prompt text of a request: by the tokenizer's chat template, or the plain text where it has none.
 
     Raises:
-        ModelError: the template refuses these messages (a role it does not know, say).
+        ModelError: the template refuses these messages (a role it does not know, say), or they hold more than text.
     """
+    if not request.messages:
+        raise ModelError(f"{name}: a request without messages; give it at least one")
+    for message in request.messages:
+        _check_text(message, name)
     if not getattr(tokenizer, "chat_template", None):
-        if any(message.role not in ("user", "system") for message in request.messages):
-            raise ModelError(f"{name} has no chat template, so it takes no {request.messages[-1].role} turns")
+        for message in request.messages:
+            if message.role not in ("user", "system"):
+                raise ModelError(f"{name} has no chat template, so it takes no {message.role} turns")
         return "\n\n".join(message.text for message in request.messages) + "\n"
     messages = [{"role": message.role, "content": message.text} for message in request.messages]
     # A conversation that ends with the assistant's own words asks for them to be continued.
@@ -32,9 +37,25 @@ def render_chat(tokenizer: Any, request: Request, name: str) -> str:
         raise ModelError(f"{name}: its chat template refuses this conversation: {error}") from error
 
 
+def _check_text(message: Message, name: str) -> None:
+    """Refuse what a text model would pass over in silence.
+
+    Raises:
+        ModelError: the message has a part that is not text, or calls tools.
+    """
+    if not isinstance(message.content, str):
+        for part in message.content:
+            if part.get("type") != "text":
+                raise ModelError(
+                    f"{name} reads text only; a {message.role} turn has a part of type {part.get('type')!r}"
+                )
+    if message.tool_calls:
+        raise ModelError(f"{name}: a local model's plain generation takes no tool calls in the conversation")
+
+
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Return the ids of a text, begun by the beginning-of-sequence token where this tokenizer wants one."""
-    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     bos = tokenizer.bos_token_id
     if bos is not None and (not ids or ids[0] != bos) and _adds_bos(tokenizer):
         ids.insert(0, bos)
@@ -50,26 +71,44 @@ def _adds_bos(tokenizer: Any) -> bool:
     return bool(known)
 
 
+def start_token(tokenizer: Any) -> int:
+    """Return the token that stands for an empty text: the beginning-of-sequence token, else the end's.
+
+    Raises:
+        ModelError: the tokenizer has neither.
+    """
+    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if start is None:
+        raise ModelError("this tokenizer has no start token, so nothing can be said of an empty text")
+    return int(start)
+
+
 def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], int]:
     """Return the ids of context + continuation tokenised as one text, and how many of them are the context's.
 
     White space at the end of the context moves to the continuation, since most tokenizers join it to the next word.
     An empty context becomes the beginning- or end-of-sequence token, so that the first token has a probability too.
+    Where the tokenizer joins the end of the context with the continuation, the split comes before the joined token:
+    no part of the continuation goes unscored.
 
     Raises:
         ModelError: the tokenizer has neither token and the context is empty.
     """
+    whole, split = _joint(tokenizer, context, continuation)
+    return (whole, split) if split else ([start_token(tokenizer), *whole], 1)
+
+
+def _joint(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], int]:
+    """Return the ids of the two as one text, and how many of the first are the context's alone (maybe none)."""
     stripped = context.rstrip(" \t")
-    continuation = context[len(stripped) :] + continuation
-    whole = encode(tokenizer, stripped + continuation)
-    split = len(encode(tokenizer, stripped)) if stripped else (1 if _adds_bos(tokenizer) else 0)
-    if split == 0:
-        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        if start is None:
-            raise ModelError("this tokenizer has no start token, so an empty context cannot be scored")
-        return [start, *whole], 1
-    # Where the seam melts into one token, the context keeps its own count but leaves the continuation a token.
-    return whole, min(split, len(whole) - 1) if continuation and len(whole) > 1 else split
+    whole = encode(tokenizer, context + continuation)
+    alone = encode(tokenizer, stripped) if stripped else whole[: int(_adds_bos(tokenizer))]
+    return whole, _common(alone, whole)
+
+
+def _common(left: Sequence[int], right: Sequence[int]) -> int:
+    """Return how many first ids two rows share."""
+    return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
 Tails = tuple[tuple[int, ...], ...]
@@ -79,6 +118,9 @@ def joint_choices(
     tokenizer: Any, contexts: Sequence[str], choices: Sequence[str]
 ) -> tuple[list[list[int]], list[Tails]]:
     """Return each context's ids, and for each context the ids of every choice, tokenised jointly with it.
+
+    Where a choice melts into its context, all choices of that context are cut before the joined token, so that they
+    are compared from the same place.
 
     A text is cut at special tokens before anything else, so what follows the last one (an assistant's header, in a
     chat) is tokenised by itself. Where all contexts end alike after it, choices are tokenised once rather than once a
@@ -94,12 +136,10 @@ def joint_choices(
             return ids, [tails] * len(contexts)
     all_ids, all_tails = [], []
     for context in contexts:
-        pairs = [encode_pair(tokenizer, context, choice) for choice in choices]
+        pairs = [_joint(tokenizer, context, choice) for choice in choices]
         at = min(split for _, split in pairs)
-        all_ids.append(pairs[0][0][:at])
+        all_ids.append(pairs[0][0][:at] or [start_token(tokenizer)])
         all_tails.append(tuple(tuple(whole[at:]) for whole, _ in pairs))
-        if any(whole[:at] != pairs[0][0][:at] for whole, _ in pairs):
-            raise ModelError("this tokenizer cuts the context differently for each choice; end it with a space")
     return all_ids, all_tails
 
 

@@ -34,9 +34,17 @@ def located(weights: str | Path, catalog: Catalog | None, *, progress: bool = Tr
 
 
 def pick_device(device: str) -> str:
-    """Return `device`, or for "auto" cuda, mps or cpu: the first that is there."""
+    """Return `device`, or for "auto" cuda, mps or cpu: the first that is there.
+
+    Raises:
+        ConfigError: there is no such device on this machine.
+    """
     torch = need("torch", "local")
     if device != "auto":
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:  # each backend raises its own kind
+            raise ConfigError(f"device {device!r} is not there: {first_line(error)}; use auto or cpu") from error
         return device
     if torch.cuda.is_available():
         return "cuda"
@@ -52,8 +60,7 @@ def pick_dtype(dtype: str, device: str) -> Any:
         ConfigError: `dtype` is none of `DTYPES`.
     """
     torch = need("torch", "local")
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    check_dtype(dtype)
     if dtype != "auto":
         return getattr(torch, dtype)
     if device.startswith("cuda"):
@@ -68,6 +75,21 @@ def cpu_has_bfloat16() -> bool:
     torch = need("torch", "local")
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def check_dtype(dtype: str) -> None:
+    """Check a dtype's name without importing torch.
+
+    Raises:
+        ConfigError: `dtype` is none of `DTYPES`.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or the name of its type where it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def quiet(transformers: Any) -> None:

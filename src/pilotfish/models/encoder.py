@@ -47,6 +47,7 @@ class Encoder:
         batch_tokens: int = 4096,
         catalog: Catalog | None = None,
     ) -> None:
+        _weights.check_dtype(dtype)
         self.weights = str(weights)
         self.name = name or Path(self.weights).name
         self.dtype = dtype
@@ -76,13 +77,15 @@ class Encoder:
             _weights.use_threads(self.threads)
             folder, resolved = _weights.located(self.weights, self._catalog)
             self.licence = resolved.licence
+            if resolved.kind == "causal-lm":
+                raise ModelError(f"{self.weights}: a language model, not an encoder; load it as a local model")
             device = _weights.pick_device(self.device)
             try:
                 model = library.SentenceTransformer(
                     str(folder), device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
                 )
-            except (OSError, ValueError, KeyError) as error:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            except Exception as error:  # each library on the way raises its own kinds
+                reason = _weights.first_line(error)
                 raise ModelError(f"{self.weights}: not an encoder that loads: {reason}") from error
             self._model = model.to(_weights.pick_dtype(self.dtype, device)).eval()
             return self
@@ -100,12 +103,15 @@ class Encoder:
     @property
     def max_length(self) -> int:
         """How many tokens of a text are read; the rest is cut off."""
-        return int(self.model.max_seq_length)
+        return int(self.model.max_seq_length or 2**31)
 
     @property
     def dimension(self) -> int:
         """The length of a vector."""
-        return int(self.model.get_embedding_dimension())
+        model = self.model
+        # Its name until sentence-transformers 5.
+        size = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
+        return int(size())
 
     @property
     def parameters(self) -> int:

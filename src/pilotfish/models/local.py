@@ -17,7 +17,7 @@ from pilotfish._extras import need
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Call, Delta, Reply, Request, Scored, TokenLogprob, Trace
 from pilotfish.models import _weights
-from pilotfish.models._tokens import encode, encode_pair, joint_choices, render_chat
+from pilotfish.models._tokens import encode, encode_pair, joint_choices, render_chat, start_token
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
 __all__ = ["LocalModel"]
+
+
+# Fields of a chat-completions request that say nothing about the answer.
+IGNORED = {"metadata", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user"}
 
 
 class LocalModel:
@@ -56,8 +60,7 @@ class LocalModel:
         max_tokens: int = 256,
         catalog: Catalog | None = None,
     ) -> None:
-        if dtype not in _weights.DTYPES:
-            raise ConfigError(f"dtype must be one of {', '.join(_weights.DTYPES)}, not {dtype!r}")
+        _weights.check_dtype(dtype)
         self.weights = str(weights)
         self.name = name or Path(self.weights).name
         self.dtype = dtype
@@ -94,11 +97,17 @@ class LocalModel:
             dtype = _weights.pick_dtype(self.dtype, device)
             _weights.quiet(transformers)
             try:
-                tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-                model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-            except (OSError, ValueError, KeyError) as error:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+                model, found = transformers.AutoModelForCausalLM.from_pretrained(
+                    folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                )
+            except Exception as error:  # each library on the way raises its own kinds
+                reason = _weights.first_line(error)
                 raise ModelError(f"{self.weights}: not a causal language model that loads: {reason}") from error
+            # transformers fills what a file lacks with random numbers; an encoder would pass for a language model.
+            if found["missing_keys"]:
+                lacks = f"{len(found['missing_keys'])} weights, {min(found['missing_keys'])} among them"
+                raise ModelError(f"{self.weights}: not a whole causal language model: its files lack {lacks}")
             self._loaded = (model.to(device).eval(), tokenizer)
             return self
 
@@ -146,7 +155,8 @@ class LocalModel:
         """Return log p(continuation | context) for each (context, continuation), in nats.
 
         The two are tokenised as one text and split at the context's length, a space at the context's end going to the
-        continuation.
+        continuation. An empty context is the start token; an empty continuation has log-probability 0. `progress` is
+        called with the number of pairs each batch finishes.
 
         Raises:
             ModelError: a pair is longer than the model takes.
@@ -165,13 +175,16 @@ class LocalModel:
         """Return log p(choice | context) in nats for every context and choice: (contexts, choices).
 
         Equal to `score` on every pair, but the contexts' common beginning runs once and the choices share one pass.
-        Where one choice's tokens begin another's, the token that ends a turn is added to each, so that the shorter one
-        does not win by being a part of the longer one.
+        Two things keep the choices comparable. Where one choice's tokens begin another's, the token that ends a turn
+        is added to each, so that the shorter one does not win by being a part of the longer one. And where a choice
+        melts into its context, all of that context's choices are scored from before the joined token.
 
         Raises:
-            ModelError: a context with its longest choice is longer than the model takes.
+            ConfigError: a choice is empty.
+            ModelError: a context with its longest choice is longer than the model takes, or one choice begins another
+                and the tokenizer has no token that ends a turn.
         """
-        from pilotfish.models._choices import TREE_FAMILIES, PrefixCache, choice_logprobs
+        from pilotfish.models._choices import PrefixCache, choice_logprobs, takes_trees
         from pilotfish.models._scoring import score_ids
 
         model, tokenizer = self._ready()
@@ -181,11 +194,18 @@ class LocalModel:
             raise ConfigError("a choice must not be empty")
         ids, tails = joint_choices(tokenizer, contexts, choices)
         rows = [[(row + list(tail), len(row)) for tail in row_tails] for row, row_tails in zip(ids, tails, strict=True)]
-        end = [tokenizer.eos_token_id] if any(_one_begins_another(row_tails) for row_tails in set(tails)) else []
-        self._check_lengths([len(whole) + len(end) for row in rows for whole, _ in row])
+        end: list[int] = []
+        if any(_one_begins_another(row_tails) for row_tails in set(tails)):
+            if tokenizer.eos_token_id is None:
+                raise ModelError(
+                    f"{self.name}: one choice begins another, and its tokenizer has no token to end it with"
+                )
+            end = [tokenizer.eos_token_id]
+        lengths = [len(whole) + len(end) for row in rows for whole, _ in row]
+        self._check_lengths(lengths)
         with self._lock:
             # The tree needs one set of choice tokens for all rows; joint tokenisation may cut some seams differently.
-            if len(set(tails)) == 1 and model.config.model_type in TREE_FAMILIES:
+            if len(set(tails)) == 1 and takes_trees(model, max(lengths)):
                 self._prefix = self._prefix or PrefixCache()
                 return choice_logprobs(
                     model,
@@ -202,7 +222,10 @@ class LocalModel:
             return np.array([one.total for one in scored]).reshape(len(contexts), len(choices))
 
     def next_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the unnormalised next-token logits after each text: (texts, vocabulary).
+        """Return the unnormalised next-token logits after each text (after the start token where it is empty).
+
+        Returns:
+            (texts, vocabulary), float32.
 
         Raises:
             ModelError: a text is longer than the model takes.
@@ -210,21 +233,26 @@ class LocalModel:
         from pilotfish.models import _scoring
 
         model, tokenizer = self._ready()
-        rows = [encode(tokenizer, text) for text in texts]
+        rows = [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
         self._check_lengths([len(row) for row in rows])
         with self._lock:
             return _scoring.next_logits(model, rows, batch_tokens=self.batch_tokens)
 
-    def hidden(self, texts: Sequence[str], layer: int = -1) -> list[NDArray[np.float32]]:
+    def hidden(self, texts: Sequence[str], layer: int = -1, *, truncate: bool = False) -> list[NDArray[np.float32]]:
         """Return a layer's hidden states, one (tokens, width) array a text; layer 0 is the embedding, -1 the last.
 
+        An empty text is the start token. With `truncate` a text that is too long is cut at its end.
+
         Raises:
-            ModelError: a text is longer than the model takes.
+            ConfigError: the model has no such layer.
+            ModelError: a text is longer than the model takes, without `truncate`.
         """
         from pilotfish.models import _scoring
 
         model, tokenizer = self._ready()
-        rows = [encode(tokenizer, text) for text in texts]
+        rows = [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
+        if truncate:
+            rows = [row[: self.max_length] for row in rows]
         self._check_lengths([len(row) for row in rows])
         with self._lock:
             return _scoring.hidden_states(model, rows, layer, batch_tokens=self.batch_tokens)
@@ -233,8 +261,6 @@ class LocalModel:
         longest = max(lengths, default=1)
         if longest > self.max_length:
             raise ModelError(f"{self.name} takes {self.max_length} tokens at most; a text has {longest}: shorten it")
-        if min(lengths, default=1) < 1:
-            raise ModelError(f"{self.name}: a text has no tokens; give it at least one character")
 
     # Model: what every model does.
 
@@ -269,7 +295,7 @@ class LocalModel:
             else:
                 put(None)
 
-        future = loop.run_in_executor(self._pool, work)
+        job = self._pool.submit(work)
         try:
             while (item := await queue.get()) is not None:
                 if isinstance(item, BaseException):
@@ -277,16 +303,32 @@ class LocalModel:
                 yield item
         finally:
             stopped.set()
-            # Wait for the worker: it must not touch the loop after this coroutine has gone.
-            await asyncio.shield(future)
+            # Wait for the worker: it must not touch the loop after this coroutine has gone. One that another request
+            # keeps waiting never starts.
+            if not job.cancel():
+                await asyncio.shield(asyncio.wrap_future(job))
+
+    def _check_request(self, request: Request) -> None:
+        """Refuse what plain generation would pass over in silence.
+
+        Raises:
+            ModelError: the request asks for tools, a format, no answer at all, or a setting that is not known here.
+        """
+        asked = [key for key in request.extra if key not in IGNORED]
+        if request.response_format not in (None, {"type": "text"}):
+            asked.insert(0, "response_format")
+        if request.tools:
+            asked.insert(0, "tools")
+        if asked:
+            raise ModelError(f"{self.name}: a local model's plain generation takes no {asked[0]}")
+        if request.n < 1:
+            raise ModelError(f"{self.name}: n must be at least 1, not {request.n}")
 
     def _generate(self, request: Request, put: Callable[[Delta], None], stopped: threading.Event) -> None:
         """Generate request.n answers; stream the first, and put the final delta with the whole reply."""
         from pilotfish.models._generate import generate
 
-        if request.tools or request.response_format not in (None, {"type": "text"}):
-            asked = "tools" if request.tools else "response_format"
-            raise ModelError(f"{self.name}: a local model's plain generation takes no {asked}")
+        self._check_request(request)
         model, tokenizer = self._ready()
         ids = encode(tokenizer, self.render(request))
         room = self.max_length - len(ids)
@@ -294,9 +336,9 @@ class LocalModel:
             raise ModelError(f"{self.name} takes {self.max_length} tokens; the prompt alone has {len(ids)}: shorten it")
         limit = min(room, request.max_tokens if request.max_tokens is not None else self.max_tokens)
         replies: list[Reply] = []
-        started = time.perf_counter()
         with self._lock:
             for sample in range(request.n):
+                started = time.perf_counter()
                 texts: list[str] = []
                 logprobs: list[TokenLogprob] = []
                 tokens, finish = 0, "length"
@@ -314,12 +356,11 @@ class LocalModel:
                 call = Call(self.name, "model", len(ids), tokens, seconds)
                 shown = tuple(logprobs) if request.logprobs else None
                 replies.append(Reply("".join(texts), finish_reason=finish, logprobs=shown, trace=Trace((call,))))
-                started = time.perf_counter()
         whole = Trace(tuple(call for reply in replies for call in reply.trace.calls))
         put(Delta(reply=replies[0].with_(trace=whole, choices=tuple(replies[1:]))))
 
 
 def _one_begins_another(rows: Sequence[tuple[int, ...]]) -> bool:
-    """Say whether one row is the beginning of another (equal rows too)."""
-    ordered = sorted(rows)
+    """Say whether one row is the beginning of another, longer one."""
+    ordered = sorted(set(rows))
     return any(later[: len(row)] == row for row, later in itertools.pairwise(ordered))

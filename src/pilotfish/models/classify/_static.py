@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
-import shutil
+import json
 from pathlib import Path
 from typing import Any
 
 from pilotfish._extras import need
-from pilotfish.models._fetch_store import home
+from pilotfish.models._fetch_store import MARKER, home, install, locked
 from pilotfish.models.encoder import Encoder
-
-MARKER = "pilotfish.json"
 
 
 def distilled(encoder: Encoder, dimension: int) -> Any:
@@ -24,9 +21,16 @@ def distilled(encoder: Encoder, dimension: int) -> Any:
     the encoder's weights; a folder without its marker is one that was not finished, and is made anew.
     """
     static = need("model2vec", "train").StaticModel
-    folder = home() / "static" / f"{_fingerprint(encoder)}-{dimension}"
-    if (folder / MARKER).exists():
-        return static.from_pretrained(folder)
+    name = f"{_fingerprint(encoder)}-{dimension}"
+    folder = home() / "static" / name
+    with locked(f"static-{name}"):
+        if not (folder / MARKER).exists():
+            _distil(encoder, dimension, folder)
+    return static.from_pretrained(folder)
+
+
+def _distil(encoder: Encoder, dimension: int, folder: Path) -> None:
+    """Write the distilled model, whole or not at all."""
     distil = need("model2vec.distill", "train")
     body = encoder.model[0].auto_model
     # model2vec draws a bar of its own over ours; what goes wrong is raised.
@@ -34,29 +38,13 @@ def distilled(encoder: Encoder, dimension: int) -> Any:
         model = distil.distill_from_model(
             body, encoder.tokenizer, device=str(body.device), pca_dims=dimension, quantize_to="float32"
         )
-    _keep(model, folder)
-    return model
-
-
-def _keep(model: Any, folder: Path) -> None:
-    """Write the model whole or not at all; of two processes at once the later one's copy is dropped."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        model.save_pretrained(temporary)
-        (temporary / MARKER).write_text("{}\n", encoding="utf-8")
-        if folder.exists() and not (folder / MARKER).exists():
-            shutil.rmtree(folder)
-        if not folder.exists():
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with install(folder, {"encoder": encoder.weights, "dimension": dimension}) as partial:
+        model.save_pretrained(partial)
 
 
 def _fingerprint(encoder: Encoder) -> str:
-    """Return a hash of the encoder's weights."""
-    digest = hashlib.sha256()
+    """Return a hash of the encoder's weights and vocabulary."""
+    digest = hashlib.sha256(json.dumps(sorted(encoder.tokenizer.get_vocab().items())).encode())
     for name, tensor in sorted(encoder.model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())

@@ -49,7 +49,8 @@ class TextClassifier:
         return [self.classes_[i] for i in self.predict_proba(texts).argmax(axis=1)]
 
     def save(self, folder: Path) -> None:
-        """Write the classifier; `classifier.json` comes last, so a folder with it is whole."""
+        """Write the classifier; `classifier.json` comes last and goes first, so a folder with it is whole."""
+        (folder / "classifier.json").unlink(missing_ok=True)
         self.features.save(folder)
         self.head.save(folder)
         facts = {"kind": "text-classifier", "features": self.features.kind}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pilotfish._extras import need
-from pilotfish.errors import ModelError
+from pilotfish.errors import DataError, ModelError
 from pilotfish.models.classify._static import distilled
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
@@ -47,8 +47,15 @@ class TfidfFeatures:
         self.ngrams = ngrams
 
     def fit(self, texts: Sequence[str]) -> TfidfFeatures:
-        """Learn the vocabulary and the document frequencies."""
-        self.vectorizer_: Any = self._new().fit(texts)
+        """Learn the vocabulary and the document frequencies.
+
+        Raises:
+            DataError: the texts have no words.
+        """
+        try:
+            self.vectorizer_: Any = self._new().fit(texts)
+        except ValueError as error:
+            raise DataError(f"TF-IDF finds no words in the {len(texts)} training texts") from error
         return self
 
     def _new(self, **settings: Any) -> Any:
@@ -85,7 +92,10 @@ class TfidfFeatures:
 
 
 class EncoderFeatures:
-    """An encoder's sentence vectors; or a local language model's last hidden states, averaged over the tokens."""
+    """An encoder's sentence vectors; or a local language model's last hidden states, averaged over the tokens.
+
+    A text longer than the model takes is cut at its end, by either.
+    """
 
     kind = "encoder"
 
@@ -104,7 +114,8 @@ class EncoderFeatures:
         # In parts, so that the hidden states of all tokens of all texts are never held at once.
         for start in range(0, len(texts), 64):
             part = list(texts[start : start + 64])
-            pooled = [states.mean(axis=0) for states in self.encoder.hidden(part)]
+            pooled = [states.mean(axis=0) for states in self.encoder.hidden(part, truncate=True)]
+            # Length one, as sentence encoders give: the head's penalty then means the same for both.
             vectors.extend(vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in pooled)
             if progress:
                 progress(len(part))
@@ -157,10 +168,13 @@ class StaticFeatures:
 
     def transform(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
         """Return (texts, dimension)."""
-        vectors = np.asarray(self.model_.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+        if not texts:
+            return np.zeros((0, self.model_.dim), dtype=np.float32)
+        # In this process: averaging vectors is quick, and starting others is not.
+        vectors = self.model_.encode(list(texts), show_progress_bar=False, use_multiprocessing=False)
         if progress:
             progress(len(texts))
-        return vectors.reshape(len(texts), -1)
+        return np.asarray(vectors, dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the static model's own folder (safetensors and JSON)."""
@@ -170,8 +184,9 @@ class StaticFeatures:
     @classmethod
     def load(cls, folder: Path) -> StaticFeatures:
         """Read what `save` wrote."""
-        features = cls(None)
-        features.model_ = need("model2vec", "train").StaticModel.from_pretrained(folder / "static")
+        model = need("model2vec", "train").StaticModel.from_pretrained(folder / "static")
+        features = cls(None, int(model.dim))
+        features.model_ = model
         return features
 
 
@@ -181,6 +196,7 @@ def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Fe
     Raises:
         ModelError: no such kind, or the files are damaged.
     """
+    damaged = need("safetensors", "local").SafetensorError
     try:
         if kind == "tfidf":
             return TfidfFeatures.load(folder)
@@ -188,6 +204,6 @@ def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Fe
             return EncoderFeatures.load(folder, catalog)
         if kind == "static":
             return StaticFeatures.load(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, damaged) as error:
         raise ModelError(f"{folder}: not saved {kind} features: {error}") from error
     raise ModelError(f"{folder}: features of an unknown kind {kind!r}; known: tfidf, encoder, static")

@@ -47,11 +47,11 @@ class SoftmaxHead:
             DataError: fewer than two classes.
         """
         linear = need("sklearn.linear_model", "train")
-        labels = np.asarray(y, dtype=object)
+        labels = np.asarray([str(label) for label in y], dtype=object)
         if len(set(labels)) < 2:
             raise DataError("a classifier needs at least two classes among its training rows")
         model = linear.LogisticRegression(C=self.c, max_iter=self.max_iter)
-        model.fit(x, labels.astype(str), sample_weight=sample_weight)
+        model.fit(x, labels, sample_weight=sample_weight)
         coef, intercept = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # one row for two classes: the other row is zero
             coef = np.vstack([np.zeros_like(coef), coef])
@@ -69,9 +69,9 @@ class SoftmaxHead:
         Rows whose label the head does not know are left out; with none left the temperature stays.
         """
         index = {label: i for i, label in enumerate(self.classes_)}
-        known = [i for i, label in enumerate(y) if label in index]
+        known = [i for i, label in enumerate(y) if str(label) in index]
         if known:
-            targets = np.array([index[y[i]] for i in known])
+            targets = np.array([index[str(y[i])] for i in known])
             self.temperature_ = fit_temperature(self.decision_function(x)[known] * self.temperature_, targets)
         return self
 
@@ -104,6 +104,7 @@ class SoftmaxHead:
             ModelError: the folder holds no head, a damaged one, or one of a later format.
         """
         numpy_files = need("safetensors.numpy", "local")
+        damaged = need("safetensors", "local").SafetensorError
         try:
             facts = json.loads((folder / "head.json").read_text(encoding="utf-8"))
             tensors = numpy_files.load_file(folder / "head.safetensors")
@@ -113,11 +114,20 @@ class SoftmaxHead:
             head.classes_ = [str(label) for label in facts["classes"]]
             head.coef_, head.intercept_ = tensors["coef"], tensors["intercept"]
             head.temperature_ = float(facts["temperature"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder}: not a saved classifier head: {error}") from error
-        if head.coef_.shape[0] != len(head.classes_):
-            raise ModelError(f"{folder}: the head has {head.coef_.shape[0]} rows for {len(head.classes_)} classes")
+        except (OSError, ValueError, KeyError, TypeError, damaged) as error:
+            raise ModelError(f"{folder}: not a saved classifier head: {_said(error)}") from error
+        classes = len(head.classes_)
+        if head.coef_.ndim != 2 or head.coef_.shape[0] != classes or head.intercept_.shape != (classes,):
+            shapes = f"{head.coef_.shape} and {head.intercept_.shape}"
+            raise ModelError(f"{folder}: a damaged classifier head: arrays of {shapes} for {classes} classes")
+        if not (np.isfinite(head.temperature_) and head.temperature_ > 0):
+            raise ModelError(f"{folder}: a damaged classifier head: its temperature is {head.temperature_}")
         return head
+
+
+def _said(error: BaseException) -> str:
+    """Return what an error says; a KeyError says only the key."""
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -26,10 +26,8 @@ INSTRUCTION = "Sort the text into exactly one category. Answer with the category
 
 
 @runtime_checkable
-class Chooser(Protocol):
+class Chooser(Model, Protocol):
     """A white-box model that scores a set of choices after a context (`LocalModel`)."""
-
-    max_tokens: int
 
     @property
     def max_length(self) -> int:
@@ -45,6 +43,11 @@ class Chooser(Protocol):
         self, contexts: Sequence[str], choices: Sequence[str], *, progress: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Return log p(choice | context): (contexts, choices)."""
+
+
+def _chooses(model: Model) -> TypeGuard[Chooser]:
+    """Say whether a model is a `Chooser`, without reading its properties: some of them load the weights."""
+    return all(callable(getattr(model, name, None)) for name in ("choices", "render", "count"))
 
 
 @dataclass
@@ -93,7 +96,11 @@ class Labeller(WholeReplies):
         concurrency: the most questions in flight to a black-box model.
         max_text: the most characters of a text that the prompt holds; None for no limit but the model's own.
 
+    Raises:
+        ConfigError: fewer than two labels, a label twice or empty, an example with another label, or a limit below 1.
+
     Attributes:
+        shown: label -> the name in the prompt, without line breaks; two labels never share one.
         prior_: (classes,) log of the mean label probabilities, set by `calibrate`; subtracted from then on.
     """
 
@@ -110,17 +117,28 @@ class Labeller(WholeReplies):
     def __post_init__(self) -> None:
         if len(set(self.labels)) < 2:
             raise ConfigError("a labeller needs two different labels or more")
+        if len(set(self.labels)) < len(self.labels):
+            twice = next(label for label in self.labels if list(self.labels).count(label) > 1)
+            raise ConfigError(f"a labeller needs each label once; {twice!r} stands there twice")
+        if not all(label.strip() for label in self.labels):
+            raise ConfigError("a labeller's label must not be empty")
+        for key in ("concurrency", "max_text"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                raise ConfigError(f"a labeller's {key} must be at least 1, not {value}")
         unknown = [label for _, label in self.examples if label not in set(self.labels)]
         if unknown:
             raise ConfigError(f"an example has the label {unknown[0]!r}, which is not among the labels")
-        self.shown = {label: self.names.get(label) or label.replace("_", " ").strip() for label in self.labels}
-        if len(set(self.shown.values())) < len(set(self.labels)):
+        self.shown = {
+            label: _one_line(self.names.get(label) or label.replace("_", " ")) or label for label in self.labels
+        }
+        if len(set(self.shown.values())) < len(self.labels):
             self.shown = {label: label for label in self.labels}
 
     @property
     def white_box(self) -> bool:
         """Whether the labels' probabilities are read off the model, so that no answer is parsed."""
-        return isinstance(self.model, Chooser)
+        return _chooses(self.model)
 
     def request(self, text: str) -> Request:
         """Return what the model is asked about a text."""
@@ -131,7 +149,7 @@ class Labeller(WholeReplies):
         messages.append(Message("user", self._framed(text)))
         # The longest name in characters bounds its tokens; room is left for quotes or a short preamble.
         longest = max(len(name) for name in self.shown.values())
-        return Request(messages=tuple(messages), temperature=0.0, max_tokens=min(longest + 16, 64))
+        return Request(messages=tuple(messages), temperature=0.0, max_tokens=longest + 16)
 
     def _too_long(self, text: str) -> bool:
         return self.max_text is not None and len(text) > self.max_text
@@ -147,7 +165,7 @@ class Labeller(WholeReplies):
         Raises:
             UpstreamError: the endpoint failed after its retries.
         """
-        if isinstance(self.model, Chooser):
+        if _chooses(self.model):
             return self._by_probability(self.model, texts, progress)
         return wait(self._by_answer(texts, progress))
 
@@ -157,11 +175,9 @@ class Labeller(WholeReplies):
         Batch calibration (Zhou et al. 2023, equation 3): each label's log-probability less the log of its mean over
         the texts. No label is looked at. A black-box model has no probabilities, so nothing changes.
         """
-        if isinstance(self.model, Chooser) and texts:
-            self.prior_ = None
-            logprobs = self._by_probability(self.model, texts, None).logprobs
-            assert logprobs is not None
-            self.fit_prior(logprobs)
+        if _chooses(self.model) and texts:
+            contexts, _ = self._fitted(self.model, texts)
+            self.fit_prior(_normalised(self.model.choices(contexts, list(self.shown.values()))))
         return self
 
     def fit_prior(self, logprobs: NDArray[np.float64]) -> Labeller:
@@ -176,7 +192,7 @@ class Labeller(WholeReplies):
     def _by_probability(self, model: Chooser, texts: Sequence[str], progress: Callable[[int], None] | None) -> Labels:
         contexts, truncated = self._fitted(model, texts)
         started = time.perf_counter()
-        raw = model.choices(contexts, [self.shown[label] for label in self.labels], progress=progress)
+        raw = model.choices(contexts, list(self.shown.values()), progress=progress)
         each = (time.perf_counter() - started) / max(1, len(texts))
         logprobs = self.corrected(_normalised(raw))
         labels: list[str | None] = [self.labels[i] for i in logprobs.argmax(axis=1)]
@@ -188,20 +204,29 @@ class Labeller(WholeReplies):
         room = model.max_length - max(model.count(name) for name in self.shown.values()) - 2
         contexts, truncated = [], []
         for text in texts:
-            context = model.render(self.request(text))
-            cut = text
-            # A token is a character at least, so one round mostly does; re-tokenising may need a second.
-            while model.count(context) > room:
-                shorter = cut[: max(0, len(cut) - max(1, (model.count(context) - room)))]
-                if shorter == cut or not shorter:
-                    raise ConfigError(
-                        f"{self.model.name}: its {model.max_length} tokens do not hold the labels and examples"
-                    )
-                cut = shorter
+            # No tokenizer packs more characters into a token: so a text of megabytes is not tokenised to its end.
+            cut = text[: room * 64]
+            context = model.render(self.request(cut))
+            if model.count(context) > room:
+                cut = self._shortened(model, cut, room)
                 context = model.render(self.request(cut))
             truncated.append(cut != text or self._too_long(text))
             contexts.append(context)
         return contexts, truncated
+
+    def _shortened(self, model: Chooser, text: str, room: int) -> str:
+        """Return the longest beginning of a text (but for a token or so) whose prompt has `room` tokens at most."""
+
+        def fits(length: int) -> bool:
+            return model.count(model.render(self.request(text[:length]))) <= room
+
+        if not fits(1):
+            raise ConfigError(f"{self.model.name}: its {model.max_length} tokens do not hold the labels and examples")
+        low, high = 1, min(len(text), self.max_text or len(text))
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        return text[:low]
 
     async def _by_answer(self, texts: Sequence[str], progress: Callable[[int], None] | None) -> Labels:
         gate = asyncio.Semaphore(self.concurrency)
@@ -213,8 +238,12 @@ class Labeller(WholeReplies):
                 progress(1)
             return parse_label(reply.text, self.shown), reply.trace
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(text)) for text in texts]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(text)) for text in texts]
+        except BaseExceptionGroup as failed:
+            # The first failure stopped the others; it is what the caller can act on.
+            raise failed.exceptions[0] from None
         answers = [task.result() for task in tasks]
         cut = [self._too_long(text) for text in texts]
         return Labels([label for label, _ in answers], None, [trace for _, trace in answers], cut)
@@ -226,7 +255,7 @@ class Labeller(WholeReplies):
 
         Such a reply has the finish reason "parse_failure", so that a collaboration can tell.
         """
-        if isinstance(self.model, Chooser):
+        if _chooses(self.model):
             labels = await asyncio.to_thread(self._by_probability, self.model, [request.prompt], None)
             assert labels.logprobs is not None
             order = np.argsort(-labels.logprobs[0], kind="stable")
@@ -234,11 +263,17 @@ class Labeller(WholeReplies):
             return Reply(
                 ranked[0][0], logprobs=(TokenLogprob(ranked[0][0], ranked[0][1], ranked),), trace=labels.traces[0]
             )
-        reply = await self.model.reply(self.request(request.prompt))
+        asked = self.request(request.prompt).with_(logprobs=request.logprobs, top_logprobs=request.top_logprobs)
+        reply = await self.model.reply(asked)
         label = parse_label(reply.text, self.shown)
         if label is None:
             return reply.with_(finish_reason="parse_failure").decided(self.name, "no label in the answer")
         return reply.with_(text=label)
+
+
+def _one_line(text: str) -> str:
+    """Return a text with every run of white space as one space."""
+    return " ".join(text.split())
 
 
 def _normalised(logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
