@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble.build import build
 from pilotfish.assemble.check import checked
-from pilotfish.assemble.specs import SPECS, AdviseSpec, EncoderSpec, FileSpec, LocalSpec, OpenAISpec, Spec
+from pilotfish.assemble.specs import (
+    MEANS,
+    SPECS,
+    AdviseSpec,
+    EncoderSpec,
+    FileSpec,
+    LocalSpec,
+    MapSpec,
+    OpenAISpec,
+    Spec,
+)
 from pilotfish.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -105,6 +115,11 @@ class Collaboration:
         return self._file.advise
 
     @property
+    def map(self) -> MapSpec | None:
+        """The `[map]` table, if there is one."""
+        return self._file.map
+
+    @property
     def catalog(self) -> Catalog:
         """The catalog with the file's own entries over it."""
         if self._catalog is None:
@@ -124,6 +139,27 @@ class Collaboration:
         """
         self._known(name)
         return dict(self._file.models[name])
+
+    def answers_by(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return the tables of a model and of all it refers to, without what does not decide an answer.
+
+        Two runs with equal ones ask the same model, as far as a file can tell.
+
+        Raises:
+            ConfigError: no such model.
+        """
+        self._known(name)
+        found: dict[str, dict[str, Any]] = {}
+        left = [name]
+        while left:
+            one = left.pop()
+            if one in found:
+                continue
+            table = self._file.models[one]
+            means = MEANS.get(str(table["use"]), ())
+            found[one] = {key: value for key, value in sorted(table.items()) if key not in means}
+            left += [target for _, target in references(self._specs[one])]
+        return found
 
     def model(self, name: str | None = None) -> Model:
         """Return a model, built with all it refers to; the same object each time.

@@ -114,6 +114,17 @@ class CascadeSpec(Spec):
     accept: AcceptSpec
 
 
+# Settings that change how an answer comes, not what it is: a run resumes though they changed.
+MEANS = {
+    "local": ("device", "threads", "batch_tokens"),
+    "encoder": ("device", "threads", "batch_tokens"),
+    "openai": (
+        *("base_url", "key_env", "key_header", "price", "concurrency", "timeout", "connect_timeout", "deadline"),
+        *("retries", "cache", "headers"),
+    ),
+    "recorded": ("price",),
+}
+
 SPECS: dict[str, type[Spec]] = {
     "local": LocalSpec,
     "encoder": EncoderSpec,
@@ -153,6 +164,27 @@ class AdviseSpec(Spec):
     seed: int = 0
 
 
+class MapSpec(Spec):
+    """The `[map]` table: what the flags of `pilotfish map` say, in a file. Paths are relative to the file."""
+
+    rows: str | None = None
+    prompt: str | None = None
+    out: str | None = None
+    model: Ref | None = None
+    column: str = "answer"
+    system: str | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, strict=False)] | None = None
+    seed: int | None = None
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    shard_rows: Annotated[int, Field(ge=1)] = 10_000
+    format: str | None = None
+    encoding: str | None = None
+    strict: bool = False
+    trace_columns: bool = False
+    output: str | None = None
+
+
 class FileSpec(Spec):
     """The whole file. `models` and `catalog` hold tables that are checked one by one."""
 
@@ -160,3 +192,4 @@ class FileSpec(Spec):
     models: dict[str, dict[str, object]] = {}
     catalog: dict[str, dict[str, object]] = {}
     advise: AdviseSpec | None = None
+    map: MapSpec | None = None

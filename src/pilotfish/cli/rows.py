@@ -1,0 +1,284 @@
+"""`pilotfish rows`: convert, de-duplicate, split and look at files of rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pilotfish.cli._common import format_options, say, say_rejects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pilotfish.rows import Rejects, Row, Rows
+    from pilotfish.rows.dedupe import Duplicates
+
+__all__ = ["group"]
+
+TO = "Of the output: jsonl, csv, tsv or parquet; told by its name otherwise (- is jsonl)."
+
+
+@click.group("rows")
+def group() -> None:
+    """Convert, de-duplicate, split and look at files of rows.
+
+    "-" stands for standard input or output. A bad row never stops a command, unless --strict, and is never dropped in
+    silence: it goes into a file of rejects, with its line and the reason, and the command says so.
+    """
+
+
+@group.command("convert")
+@click.argument("src")
+@click.argument("dst")
+@click.option("--to", help=TO)
+@click.option("--columns", help="Keep only these columns, separated by commas.")
+@click.option("--split", help="The split to take from a datasets folder with several.")
+@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl]")
+@format_options
+def convert(src: str, dst: str, to: str | None, rejects_file: str | None, **options: Any) -> None:
+    """Write the rows of SRC to DST in another format, in constant memory."""
+    from pilotfish.cli._target import check_target, put
+
+    check_target(dst, to)
+    with _rejects(rejects_file, src, dst) as rejects:
+        count = put(_rows(src, rejects, **options), dst, to)
+        say(f"{count:,} rows in {_shown(dst)}")
+        say_rejects(rejects)
+
+
+@group.command("dedupe")
+@click.argument("src")
+@click.argument("dst")
+@click.option("--text", required=True, help="The column that is compared.")
+@click.option("--label", help="Report duplicates that differ in this column.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.8,
+    show_default=True,
+    help="The least similarity (Jaccard, of character trigrams) of two texts that count as one.",
+)
+@click.option("--report", help="Write what was found into this JSON file.")
+@click.option("--to", help=TO)
+@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl]")
+@format_options
+def dedupe(
+    src: str,
+    dst: str,
+    text: str,
+    label: str | None,
+    threshold: float,
+    report: str | None,
+    to: str | None,
+    rejects_file: str | None,
+    **options: Any,
+) -> None:
+    """Write the rows of SRC to DST without those that say the same as an earlier one."""
+    from pilotfish.cli._target import check_target, put
+    from pilotfish.rows._atomic import atomic
+    from pilotfish.rows.dedupe import dedupe as deduped
+
+    check_target(dst, to)
+    with _rejects(rejects_file, src, dst) as rejects:
+        rows = _with_text(src, rejects, text, label, **options)
+        kept, found = deduped(rows, text=text, label=label, threshold=threshold)
+        put(kept, dst, to)
+        if report is not None:
+            with atomic(Path(report)) as file:
+                file.write(json.dumps(found.to_json(), ensure_ascii=False, indent=1, default=str).encode() + b"\n")
+        _tell_duplicates(rows, found, text, label)
+        say(f"{len(kept):,} rows in {_shown(dst)}")
+        say_rejects(rejects)
+
+
+@group.command("split")
+@click.argument("src")
+@click.option("--parts", default="train=.8,test=.2", show_default=True, help="Names and shares, which sum to 1.")
+@click.option("--stratify", help="Give each part its share of every value of this column.")
+@click.option("--group", "group_by", help="Keep rows with the same value of this column in one part.")
+@click.option("--text", help="Drop near-duplicates by this column first.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1, min_open=True), default=0.8, show_default=True, help="As for dedupe."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder for the parts.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another split.")
+@click.option("--to", default="jsonl", show_default=True, help="Of the parts: jsonl, csv, tsv or parquet.")
+@format_options
+def split(
+    src: str,
+    parts: str,
+    stratify: str | None,
+    group_by: str | None,
+    text: str | None,
+    threshold: float,
+    out: Path,
+    seed: int,
+    to: str,
+    **options: Any,
+) -> None:
+    """Deal the rows of SRC out into files of the folder --out, one a part, and note in split.json how it was done.
+
+    The split goes by seed and the order of the rows: the same file gives the same parts on every machine.
+    """
+    from pilotfish.cli._target import check_target
+    from pilotfish.rows import need_columns
+    from pilotfish.rows._lock import locked
+    from pilotfish.rows.dedupe import dedupe as deduped
+    from pilotfish.rows.split import split as dealt
+
+    shares = _shares(parts)
+    for name in shares:
+        check_target(f"{name}.{to}", to)
+    with locked(out), _rejects(str(out / "rejects.jsonl"), src, None) as rejects:
+        rows: Rows = _with_text(src, rejects, text, None, **options) if text else list(_rows(src, rejects, **options))
+        need_columns(rows[0], *[column for column in (stratify, group_by) if column], source=src)
+        before = len(rows)
+        if text:
+            rows, found = deduped(rows, text=text, threshold=threshold)
+            _tell_duplicates(rows, found, text, None)
+        chosen = dealt(rows, shares, seed, stratify=stratify, group=group_by)
+        for name, where in chosen.items():
+            if not len(where):
+                say(f"the part {name!r} is empty: {len(rows):,} rows are too few for it")
+        how = {"source": src, "rows": before, "duplicates": before - len(rows), "seed": seed, "shares": shares}
+        how |= {"stratify": stratify, "group": group_by, "text": text, "rejected": len(rejects)}
+        _write_parts(out, to, {name: [rows[i] for i in where] for name, where in chosen.items()}, how)
+        say(", ".join(f"{name} {len(where):,}" for name, where in chosen.items()) + f" rows, in {out}")
+        say_rejects(rejects)
+
+
+@group.command("head")
+@click.argument("src")
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many rows.")
+@click.option("--to", default="jsonl", show_default=True, help="How to show them: jsonl, csv or tsv.")
+@format_options
+def head(src: str, count: int, to: str, **options: Any) -> None:
+    """Print the first rows of SRC; the rest is not read."""
+    from itertools import islice
+
+    from pilotfish.cli._target import put
+    from pilotfish.rows import Rejects
+
+    rejects = Rejects()
+    put(islice(_rows(src, rejects, **options), count), "-", to)
+    say_rejects(rejects)
+
+
+def _rows(src: str, rejects: Rejects, *, columns: str | None = None, **options: Any) -> Iterator[Row]:
+    """Read the rows of a source."""
+    from pilotfish.rows import read
+
+    names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
+    options["format"] = options.pop("format_")
+    return read(src, rejects=rejects, columns=names, **options)
+
+
+def _rejects(given: str | None, src: str, dst: str | None) -> Rejects:
+    """Return the rejects of a command; what an earlier one left in the file goes.
+
+    Raises:
+        ConfigError: the file is the input or the output.
+    """
+    from pilotfish.errors import ConfigError
+    from pilotfish.rows import Rejects
+    from pilotfish.rows._atomic import cannot_write
+
+    path = Path(given or ("rejects.jsonl" if dst in (None, "-") else f"{dst}.rejects.jsonl"))
+    taken = [Path(name).resolve() for name in (src, dst) if name is not None]
+    if path.resolve() in taken:
+        raise ConfigError(f"{path}: this is the input or the output; choose another file with --rejects")
+    try:
+        if path.is_file():
+            path.unlink()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return Rejects(path)
+
+
+def _with_text(src: str, rejects: Rejects, text: str, label: str | None, **options: Any) -> Rows:
+    """Return the rows that have a text; the others are rejected.
+
+    Raises:
+        DataError: the column is not there, or no row has a text in it.
+    """
+    from pilotfish.errors import DataError
+    from pilotfish.rows import need_columns
+    from pilotfish.rows._json import shown
+
+    rows: Rows = []
+    for place, row in enumerate(_rows(src, rejects, **options), 1):
+        if place == 1:
+            need_columns(row, text, *([label] if label else []), source=src)
+        if isinstance(row.get(text), str):
+            rows.append(row if label is None else {label: None} | row)
+        else:
+            rejects.add(src, None, f"no text in {text!r}: row {place}", shown(row))
+    if not rows:
+        raise DataError(f"{src}: no row has a text in {text!r}")
+    return rows
+
+
+def _tell_duplicates(rows: Rows, found: Duplicates, text: str, label: str | None) -> None:
+    """Say what was removed, and show the first conflicts."""
+    removed = len(found.removed)
+    say(f"{removed:,} of {len(found.group):,} rows removed as duplicates, {found.exact:,} of them exact copies")
+    if label is None or not found.conflicts:
+        return
+    say(f"{len(found.conflicts):,} groups of duplicates differ in {label!r}, such as:")
+    for conflict in found.conflicts[:3]:
+        shown = [
+            f"{rows[row][text][:50]!r} is {value}" for row, value in zip(conflict.rows, conflict.labels, strict=True)
+        ]
+        say("  " + "; ".join(shown[:3]))
+
+
+def _shares(parts: str) -> dict[str, float]:
+    """Read `train=.8,test=.2`.
+
+    Raises:
+        ConfigError: not such a list, or a name that cannot be a file's.
+    """
+    from pilotfish.errors import ConfigError
+
+    shares: dict[str, float] = {}
+    for part in parts.split(","):
+        name, _, share = part.strip().partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            raise ConfigError(
+                f"--parts takes names and shares, such as train=.8,test=.2, not {part.strip()!r}"
+            ) from None
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigError(f"--parts: {name!r} cannot be a file's name; use letters and digits")
+        if name in shares:
+            raise ConfigError(f"--parts: {name!r} stands there twice")
+        shares[name] = value
+    return shares
+
+
+def _write_parts(out: Path, kind: str, parts: dict[str, Rows], how: dict[str, Any]) -> None:
+    """Write the parts, and split.json last: while it is not there, the parts are not of one split."""
+    from pilotfish.rows import write
+    from pilotfish.rows._atomic import atomic, cannot_write
+
+    note = out / "split.json"
+    try:
+        note.unlink(missing_ok=True)
+        for name in parts:
+            (out / f"{name}.{kind}").unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    for name, rows in parts.items():
+        if rows:
+            write(rows, out / f"{name}.{kind}", kind)
+    with atomic(note) as file:
+        how["parts"] = {name: len(rows) for name, rows in parts.items()}
+        file.write(json.dumps(how, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def _shown(target: str) -> str:
+    return "standard output" if target == "-" else target
