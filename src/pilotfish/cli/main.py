@@ -9,11 +9,16 @@ import errno
 import importlib
 import os
 import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from pilotfish.errors import PilotfishError
+
+__all__ = ["COMMANDS", "main", "run"]
 
 # Command -> (module, attribute, what `--help` shows).
 COMMANDS = {
@@ -23,6 +28,7 @@ COMMANDS = {
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),
 }
+WRONG, BUG, STOPPED = 2, 1, 130
 
 
 class Commands(click.Group):
@@ -65,42 +71,96 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error; anywhere on the line.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def main(debug: bool) -> None:
-    """Small models that make large language models cheaper, better, and sometimes unnecessary."""
+def main() -> None:
+    """Small models that make large language models cheaper, better, and sometimes unnecessary.
+
+    Exit codes: 0 done, 2 something is wrong (one line says what), 130 stopped by Ctrl-C, 1 a bug of ours.
+    """
 
 
-def run(args: list[str] | None = None) -> NoReturn:
-    """Run the command line: exit 0 when done, 2 with one line on an error, 130 on Ctrl-C."""
-    args = sys.argv[1:] if args is None else args
+def run(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 when done, 2 with one line on an error, 130 on Ctrl-C, 1 on a bug."""
+    args, debug = _without_debug(sys.argv[1:] if args is None else args)
     # Progress bars of libraries would draw over ours; the environment's own setting wins.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     try:
-        main.main(args, prog_name="pilotfish", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("stopped", 130)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except PilotfishError as error:
-        if "--debug" in args:
-            raise
-        _fail(str(error), 2)
-    except BrokenPipeError:
-        # Who reads us has gone (`| head`); the interpreter must not complain about it when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        if "--debug" in args or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise
-        _fail(f"{error.filename or 'a file'}: {error.strerror}", 2)
-    sys.exit(0)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    line = " ".join(text.split())
-    click.echo(line if code == 130 else f"error: {line}", err=True)
+        if "_PILOTFISH_COMPLETE" in os.environ:
+            main.main(args, prog_name="pilotfish")
+        # Not `main.main`, which has ways of its own with Ctrl-C and broken pipes.
+        with main.make_context("pilotfish", args) as context:
+            main.invoke(context)
+        sys.stdout.flush()
+        code = 0
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit | click.exceptions.Exit | BrokenPipeError):
+            traceback.print_exception(error)
+        line, code = told(error)
+        # What standard output cannot take is not to be tried again when the interpreter ends.
+        _drop_output()
+        if line:
+            with suppress(OSError):
+                click.echo(line, err=True)
     sys.exit(code)
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """Return the one line and the exit code for whatever ended a command; no line where none is due."""
+    error = _inner(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return "", error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, click.exceptions.Exit):
+        return "", error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return text or "stopped", STOPPED
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message(), WRONG
+    if isinstance(error, click.ClickException):
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f" ({where} --help)" if where else ""
+        return f"error: {' '.join(error.format_message().split())}{hint}", WRONG
+    if isinstance(error, PilotfishError):
+        return f"error: {text}", WRONG
+    if isinstance(error, BrokenPipeError):
+        return "", 0  # who read us has what it wanted (`| head`)
+    if isinstance(error, OSError) and error.errno is not None:
+        what = error.filename if isinstance(error.filename, str | os.PathLike) else "writing"
+        full = "; free some space and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"error: {what}: {error.strerror}{full}", WRONG
+    if isinstance(error, MemoryError):
+        return "error: out of memory: take fewer rows at a time, or a smaller model", WRONG
+    return f"error: a bug: {type(error).__name__}: {text} (the same command with --debug shows where)", BUG
+
+
+def _inner(error: BaseException) -> BaseException:
+    """Return the one error that a group is about: a stop first, then one that is ours."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [_inner(one) for one in error.exceptions]
+    for kind in (KeyboardInterrupt, PilotfishError, OSError):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
+
+
+def _without_debug(args: Sequence[str]) -> tuple[list[str], bool]:
+    """Take --debug out from wherever it stands before a bare `--`."""
+    end = args.index("--") if "--" in args else len(args)
+    kept = [word for word in args[:end] if word != "--debug"]
+    return [*kept, *args[end:]], len(kept) < end
+
+
+def _drop_output() -> None:
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    run()
