@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pilotfish.compete.students import DEFAULT_C, Student, by_name
+from pilotfish.compete.students import DEFAULT_C, Student, by_name, fit_head
 from pilotfish.errors import DataError
 from pilotfish.measure.intervals import Interval, bootstrap
-from pilotfish.models.classify import SoftmaxHead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +121,7 @@ def _add(curve: Curve, n: float, correct: NDArray[np.float64], seeds: int) -> No
 def _right(task: TextTask, student: Student, where: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (test rows,) 1 where a student taught on training rows `where` is right."""
     x, held = student.vectors(task.train, where, task.test)
-    head = SoftmaxHead(DEFAULT_C).fit(x, [task.train_labels[i] for i in where])
+    head = fit_head(DEFAULT_C, x, [task.train_labels[i] for i in where])
     return np.array([a == b for a, b in zip(head.predict(held), task.test_labels, strict=True)], dtype=np.float64)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.compete.candidate import Candidate
+from pilotfish.compete.students import fit_head
 from pilotfish.models.classify import SoftmaxHead, TextClassifier, TfidfFeatures
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def threshold_for(task: TextTask, student: Student, judged: Judged) -> Threshold
     else:
         features = TfidfFeatures().fit([task.train[i] for i in task.fit])
         x, held = features.transform([task.train[i] for i in task.fit]), features.transform(texts)
-    head = SoftmaxHead(student.c).fit(x, [task.train_labels[i] for i in task.fit])
+    head = fit_head(student.c, x, [task.train_labels[i] for i in task.fit])
     head.temperature_ = student.temperature
     probabilities = head.predict_proba(held)
     small = np.array([a == b for a, b in zip(head.predict(held), truth, strict=True)], dtype=np.float64)
@@ -204,14 +205,14 @@ def teach(task: TextTask, student: Student, small: Candidate, judged: Judged, le
     def joined(rows: NDArray[np.int64], share: float) -> SoftmaxHead:
         labels = [*(task.train_labels[i] for i in rows), *silver]
         counts = np.concatenate([np.ones(len(rows)), share * weights])
-        return SoftmaxHead(student.c).fit(_stacked(student.train[rows], vectors), labels, sample_weight=counts)
+        return fit_head(student.c, _stacked(student.train[rows], vectors), labels, counts)
 
     trials = [(_hits(joined(learn, share), tune_x, tune_y), -share) for share in (0.1, 1.0)]
     tuned, share = max(trials)[0], -max(trials)[1]
     head = joined(lesson.gold, share)
     head.temperature_ = student.temperature
-    alone = SoftmaxHead(student.c).fit(vectors, silver, sample_weight=weights)
-    by_people = SoftmaxHead(student.c).fit(student.train[lesson.gold], [task.train_labels[i] for i in lesson.gold])
+    alone = fit_head(student.c, vectors, silver, weights)
+    by_people = fit_head(student.c, student.train[lesson.gold], [task.train_labels[i] for i in lesson.gold])
     count = len(lesson.gold)
 
     def candidate(key: str, what: str, fitted: SoftmaxHead, gold: int, taught: int) -> Candidate:

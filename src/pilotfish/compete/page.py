@@ -219,8 +219,8 @@ def _costs(advice: Advice) -> Table:
         "What each candidate takes to run; a dash is not known, or not measured.",
         chosen=next(i for i, one in enumerate(advice.candidates) if one is advice.verdict.chosen),
         note=(
-            "Models on this machine cost seconds and joules, no dollars. A cascade takes what the small model takes and, "
-            "for the share of rows that it defers, what the large one takes."
+            "Models on this machine cost seconds and joules, no dollars. A cascade takes what the small model takes, "
+            "and for the share of rows that it defers, what the large one takes."
         ),
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pilotfish._extras import need
 from pilotfish.compete.candidate import Candidate
 from pilotfish.errors import ConfigError
 from pilotfish.measure.meters import Meter, measure_latency
@@ -104,6 +105,16 @@ def _check_time(features: EncoderFeatures, texts: Sequence[str], budget: Budget)
         )
 
 
+def fit_head(c: float, x: Any, labels: Sequence[str], weights: NDArray[np.float64] | None = None) -> SoftmaxHead:
+    """Fit a linear head, in one thread.
+
+    Each step is a few milliseconds of linear algebra: threads that wait for one another make it no faster on an idle
+    machine, and many times slower on a busy one.
+    """
+    with need("threadpoolctl", "train").threadpool_limits(1, user_api="blas"):
+        return SoftmaxHead(c).fit(x, labels, sample_weight=weights)
+
+
 def tune(task: TextTask, student: Student) -> None:
     """Choose the penalty and the temperature on the tuning rows, by a head fitted on the `fit` rows only.
 
@@ -120,7 +131,7 @@ def tune(task: TextTask, student: Student) -> None:
         x, held_x = features.transform([task.train[i] for i in task.fit]), features.transform(held)
     best: tuple[float, float] | None = None
     for c in PENALTIES:
-        head = SoftmaxHead(c).fit(x, labels)
+        head = fit_head(c, x, labels)
         if len(truth) >= MIN_TUNE:
             head.calibrate(held_x, truth)
         # The likelihood tells penalties apart where the accuracy of a few tuning rows does not.
@@ -148,7 +159,7 @@ def fitted(task: TextTask, student: Student, patience: float = 2.0) -> tuple[Can
     if not student.dense:
         student.features.fit(task.train)
         student.train, student.test = student.features.transform(task.train), student.features.transform(task.test)
-    head = SoftmaxHead(student.c).fit(student.train, task.train_labels)
+    head = fit_head(student.c, student.train, task.train_labels)
     head.temperature_ = student.temperature
     classifier = TextClassifier(student.features, head)
     candidate = Candidate(

@@ -111,10 +111,14 @@ def _reason(
     rows: int,
 ) -> str:
     """Say in one sentence how good the choice is, against what, and at what cost."""
-    rival = by_family.get("large" if chosen.family == "small" else "small")
+    rival = by_family.get("large" if chosen.family in ("small", "cascade") else "small")
     text = f"{chosen.title} is right on {chosen.accuracy.value:.1%} of {len(chosen.rows):,} held-out rows"
     if rival is not None and rival.key in differences:
         text += f", {_against(differences[rival.key], rival, rows)}{_price(chosen, rival)}"
+    small = by_family.get("small")
+    if chosen.family == "cascade" and small is not None:
+        gap = differences[small.key].value
+        text += f"; it is {_points(abs(gap))} {'better' if gap >= 0 else 'worse'} than the small model alone"
     if not settled:
         text += (
             f"; it is only the best so far, as {rows:,} shared rows are too few to show that it is at most "

@@ -1,0 +1,36 @@
+"""Few threads: the made-up tasks are tiny, and on a busy machine threads that wait for one another cost seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pilotfish.models.encoder import Encoder
+
+
+@pytest.fixture(autouse=True, scope="package")
+def few_threads() -> Iterator[None]:
+    """One thread for the linear algebra of the tests in this folder."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="package")
+def encoder(tiny_encoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encoder]:
+    """A tiny encoder whose static vectors are kept in a folder of the tests."""
+    from pilotfish.models.encoder import Encoder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PILOTFISH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield Encoder(tiny_encoder_folder, name="tiny", device="cpu", threads=1).load()
