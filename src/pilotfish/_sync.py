@@ -24,7 +24,7 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     box: list[T] = []
     failure: list[BaseException] = []
-    started = threading.Event()
+    started, ended = threading.Event(), threading.Event()
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
 
     async def main() -> T:
@@ -40,18 +40,21 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
             failure.append(error)
         finally:
             started.set()
+            ended.set()
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="pilotfish-wait")
     thread.start()
     try:
-        thread.join()
+        # Not join: a join that Ctrl-C breaks off takes the thread for ended (Python 3.11).
+        ended.wait()
     except BaseException:
         started.wait()
         for loop, task in running:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+        ended.wait()
         raise
+    thread.join()
     if failure:
         raise failure[0]
     return box[0]
