@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
@@ -43,16 +44,17 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
             ended.set()
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="pilotfish-wait")
-    thread.start()
     try:
+        thread.start()
         # Not join: a join that Ctrl-C breaks off takes the thread for ended (Python 3.11).
         ended.wait()
     except BaseException:
-        started.wait()
-        for loop, task in running:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(task.cancel)
-        ended.wait()
+        # The limit is for the moment before the thread has begun; then there is nothing to cancel.
+        if started.wait(5):
+            for loop, task in running:
+                with contextlib.suppress(RuntimeError):  # the loop has closed: the work has ended by itself
+                    loop.call_soon_threadsafe(task.cancel)
+            ended.wait()
         raise
     thread.join()
     if failure:
