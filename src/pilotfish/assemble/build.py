@@ -29,12 +29,12 @@ def build(name: str, spec: specs.Spec, part: Callable[[str], Any], catalog: Cata
         from pilotfish.models.local import LocalModel
 
         settings = spec.model_dump(exclude={"use", "weights"})
-        return LocalModel(_weights(spec.weights, folder), name=name, catalog=catalog, **settings)
+        return LocalModel(weights_from(spec.weights, folder), name=name, catalog=catalog, **settings)
     if isinstance(spec, specs.EncoderSpec):
         from pilotfish.models.encoder import Encoder
 
         settings = spec.model_dump(exclude={"use", "weights"})
-        return Encoder(_weights(spec.weights, folder), name=name, catalog=catalog, **settings)
+        return Encoder(weights_from(spec.weights, folder), name=name, catalog=catalog, **settings)
     if isinstance(spec, specs.OpenAISpec):
         return _remote(name, spec, folder)
     if isinstance(spec, specs.RecordedSpec):
@@ -58,7 +58,7 @@ def build(name: str, spec: specs.Spec, part: Callable[[str], Any], catalog: Cata
     return plugin(spec.use)(name=name, settings=dict(spec.settings), part=part)
 
 
-def _weights(weights: str, folder: Path) -> str:
+def weights_from(weights: str, folder: Path) -> str:
     """Return weights as the catalog takes them; a path beside the file counts as from the file."""
     beside = folder / weights
     return str(beside) if beside.exists() and not Path(weights).is_absolute() else weights

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotfish.assemble.build import build
+from pilotfish.assemble.build import build, weights_from
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
     MEANS,
@@ -140,6 +140,15 @@ class Collaboration:
         self._known(name)
         return dict(self._file.models[name])
 
+    def spec(self, name: str) -> Spec:
+        """Return a model's table, checked.
+
+        Raises:
+            ConfigError: no such model.
+        """
+        self._known(name)
+        return self._specs[name]
+
     def answers_by(self, name: str) -> dict[str, dict[str, Any]]:
         """Return the tables of a model and of all it refers to, without what does not decide an answer.
 
@@ -160,6 +169,23 @@ class Collaboration:
             found[one] = {key: value for key, value in sorted(table.items()) if key not in means}
             left += [target for _, target in references(self._specs[one])]
         return found
+
+    def check(self, name: str) -> None:
+        """Look up the weights that a model and its parts name, without loading or fetching anything.
+
+        Raises:
+            ConfigError: no such model, or a hub name that cannot be one.
+            ModelError: weights that are neither known nor here.
+        """
+        for one in self.answers_by(name):
+            weights = getattr(self._specs[one], "weights", None)
+            if not isinstance(weights, str):
+                continue
+            weights = weights_from(weights, self.folder)
+            if weights.startswith("hf:"):
+                self.catalog.adopted(weights)
+            elif weights not in self.catalog.entries:
+                self.catalog.resolve(weights, pull=False)
 
     def model(self, name: str | None = None) -> Model:
         """Return a model, built with all it refers to; the same object each time.

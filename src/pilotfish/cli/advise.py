@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotfish.cli._common import Stopped, say_rejects
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pilotfish.assemble.specs import AdviseSpec
+    from pilotfish.cli._advise_plan import Plan
+    from pilotfish.compete.advise import Advice
+    from pilotfish.compete.task import TextTask
+    from pilotfish.model import Model
+    from pilotfish.models.encoder import Encoder
+    from pilotfish.models.local import LocalModel
 
 __all__ = ["command"]
 
@@ -44,121 +51,60 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
     """Measure small, large and both on ROWS, and say which to deploy, with the evidence.
 
     ROWS is a file of labelled rows, or a TOML file with an [advise] table (flags win over it). The report, the chosen
-    model and a file for `pilotfish ask` go into the folder --out. A run that was stopped goes on where it was.
+    model and a file for `pilotfish ask` go into the folder --out. A run that was stopped goes on where it was: what the
+    large model answered is kept there.
     """
     from rich.console import Console
 
     console = Console(stderr=True, quiet=quiet)
     console.print("pilotfish advise: reading the rows", highlight=False)
-    spec, collaboration, folder = _spec(rows, flags)
+    from pilotfish.cli._advise_plan import Plan, check_extras, check_rows, settings_of
+    from pilotfish.rows._lock import locked
+
+    # All that can be known to be wrong is told within a second, before anything heavy is imported.
+    plan = Plan.of(rows, flags)
+    settings = settings_of(plan.spec)
+    check_rows(plan.spec)
+    check_extras()
     from pilotfish.compete.advise import advise, kept
     from pilotfish.compete.folder import write_folder
     from pilotfish.compete.watch import Watch
-    from pilotfish.rows._lock import locked
 
-    settings = _settings(spec)
-    out.mkdir(parents=True, exist_ok=True)
     with locked(out):
-        task = _task(spec, folder, out, strict)
+        task = _task(plan.spec, out, strict=strict)
         console.print(
             f"{len(task.train):,} training rows, {len(task.test):,} held out, {len(task.labels)} labels, "
             f"{len(task.unlabelled):,} unlabelled",
             highlight=False,
         )
-        small = collaboration.part(spec.small)
-        _check_small(small, spec.small)
-        large = collaboration.model(spec.large) if spec.large else None
-        found = advise(task, small, large, settings, watch=Watch(console), memo=kept(out))
-        write_folder(found, out, _portable(collaboration.table(spec.large), folder) if spec.large else None)
+        small, large = _models(plan)
+        try:
+            found = advise(task, small, large, settings, watch=Watch(console), memo=kept(out))
+        except KeyboardInterrupt:
+            kept_too = (
+                f"; what {large.name} answered is kept in {out}: the same command goes on from there" if large else ""
+            )
+            raise Stopped(f"stopped, no advice was written{kept_too}") from None
+        write_folder(found, out, _portable(plan, plan.spec.large) if plan.spec.large else None)
+        _complete(plan, out)
     _show(found, out, console)
 
 
-def _spec(rows: str, flags: dict[str, Any]) -> tuple[AdviseSpec, Any, Path]:
-    """Return the settings, the models and the folder that paths start from."""
-    from pilotfish.assemble import Collaboration, model_of
-    from pilotfish.assemble.check import checked
-    from pilotfish.assemble.specs import AdviseSpec
-    from pilotfish.errors import ConfigError
-
-    given = {key: value for key, value in flags.items() if value not in (None, ())}
-    given["names"] = dict(_pair(pair) for pair in given.get("names", ()))
-    given["licences"] = list(given.get("licences", ()))
-    given["format"] = given.pop("format_", None)
-    models: dict[str, Any] = {}
-    if rows.endswith(".toml"):
-        there = Collaboration.load(rows)
-        if there.advise is None:
-            raise ConfigError(f"{rows}: no [advise] table; it names rows, text, label, small and large")
-        folder = Path(rows).parent
-        table = there.advise.model_dump(exclude_none=True)
-        models = {name: there.table(name) for name in there.names}
-    else:
-        folder = Path()
-        table = {"rows": rows, "small": "", "text": "", "label": ""}
-        missing = [f"--{key}" for key in ("text", "label", "small") if key not in given]
-        if missing:
-            raise ConfigError(f"{', '.join(missing)} must be given: which columns, and which small model")
-    for key in ("rows", "test", "unlabelled"):
-        if rows.endswith(".toml") and key in table and table[key] != "-":
-            table[key] = str(folder / table[key])
-    for role in ("small", "large"):
-        if role in given and given[role] not in models:
-            models[role] = model_of(given[role])[1]
-            given[role] = role
-    table |= {key: value for key, value in given.items() if value not in (None, {}, [])}
-    spec = checked(AdviseSpec, table, rows)
-    where = rows if rows.endswith(".toml") else "the command line"
-    catalog = there.catalog_tables if rows.endswith(".toml") else {}
-    collaboration = Collaboration({"models": models, "catalog": catalog}, where=where, folder=folder)
-    for role, name in (("small", spec.small), ("large", spec.large)):
-        if name is not None and name not in collaboration.names:
-            raise ConfigError(f"{where}: [advise] {role} = {name!r}: no such model")
-    return spec, collaboration, folder
-
-
-def _pair(text: str) -> tuple[str, str]:
-    label, equals, name = text.partition("=")
-    if not equals or not label or not name:
-        raise click.UsageError(f"--name takes LABEL=NAME, not {text!r}")
-    return label, name
-
-
-def _settings(spec: AdviseSpec) -> Any:
-    from pilotfish.compete.advise import Settings
-    from pilotfish.compete.curve import COUNTS
-
-    names = ("margin", "seeds", "shots", "test_rows", "calibrate_rows", "unlabelled_rows", "max_seconds", "max_cost")
-    chosen = {name: getattr(spec, name) for name in names}
-    memory = _bytes(spec.max_memory) if spec.max_memory else None
-    counts = tuple(spec.counts) if spec.counts is not None else COUNTS
-    return Settings(counts=counts, max_memory=memory, licences=tuple(spec.licences), seed=spec.seed, **chosen)
-
-
-def _bytes(text: str) -> int:
-    """Read a size such as 512MB, 2GiB or 1e9."""
-    from pilotfish.errors import ConfigError
-
-    found = re.fullmatch(r"\s*([\d.eE+]+)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
-    try:
-        assert found is not None
-        base = 1024 if found[3] else 1000
-        return int(float(found[1]) * base ** " kmgt".index(found[2].lower() or " "))
-    except (AssertionError, ValueError):
-        raise ConfigError(f"--max-memory takes a size such as 512MB or 2GiB, not {text!r}") from None
-
-
-def _task(spec: AdviseSpec, folder: Path, out: Path, strict: bool) -> Any:
+def _task(spec: AdviseSpec, out: Path, *, strict: bool) -> TextTask:
     """Read the rows and split them; bad rows go into rejects.jsonl."""
     from pilotfish.compete.task import text_task
-    from pilotfish.rows.read import read
-    from pilotfish.rows.rejects import Rejects
+    from pilotfish.rows import Rejects, read
+    from pilotfish.rows._atomic import cannot_write
 
-    (out / "rejects.jsonl").unlink(missing_ok=True)
-    with Rejects(out / "rejects.jsonl") as rejects:
+    path = out / "rejects.jsonl"
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    with Rejects(path) as rejects:
 
         def rows_of(source: str) -> list[dict[str, Any]]:
-            settings: dict[str, Any] = {"format": spec.format, "encoding": spec.encoding}
-            return list(read(source, strict=strict, rejects=rejects, **settings))
+            return list(read(source, strict=strict, rejects=rejects, format=spec.format, encoding=spec.encoding))
 
         task = text_task(
             rows_of(spec.rows),
@@ -170,33 +116,73 @@ def _task(spec: AdviseSpec, folder: Path, out: Path, strict: bool) -> Any:
             test_share=spec.test_share,
             seed=spec.seed,
         )
-        if rejects:
-            click.echo(f"{rejects.summary()}: see {out / 'rejects.jsonl'}", err=True)
+        say_rejects(rejects)
     return task
 
 
-def _check_small(small: Any, name: str) -> None:
-    from pilotfish.errors import ConfigError
+def _models(plan: Plan) -> tuple[Encoder | LocalModel, Model | None]:
+    """Build the two models, called in the report by names that a reader knows."""
     from pilotfish.models.encoder import Encoder
     from pilotfish.models.local import LocalModel
+    from pilotfish.models.remote import RemoteModel
 
-    if not isinstance(small, Encoder | LocalModel):
-        raise ConfigError(
-            f"the small model {name!r} must be an encoder or a local language model, whose vectors are here"
-        )
-
-
-def _portable(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a model's table with paths made absolute, so that it works from the output folder too."""
-    fixed = dict(table)
-    for key in ("weights", "path", "cache"):
-        value = fixed.get(key)
-        if isinstance(value, str) and (folder / value).exists():
-            fixed[key] = str((folder / value).resolve())
-    return fixed
+    small = plan.models.part(plan.spec.small)
+    assert isinstance(small, Encoder | LocalModel)  # Plan.of saw to it
+    large = plan.models.model(plan.spec.large) if plan.spec.large else None
+    small.name = plan.name(plan.spec.small)
+    if plan.spec.large and isinstance(large, LocalModel | RemoteModel):
+        name = plan.name(plan.spec.large)
+        large.name = name if name != small.name else f"{name} (large)"
+    return small, large
 
 
-def _show(found: Any, out: Path, console: Console) -> None:
+def _portable(plan: Plan, name: str) -> dict[str, Any]:
+    """Return a model's table as it can stand in the output folder: absolute paths, its parts by new names."""
+    from pilotfish.assemble.file import references
+
+    table = plan.models.table(name)
+    for key in ("weights", "path", "cache", "examples"):
+        value = table.get(key)
+        if isinstance(value, str) and (plan.models.folder / value).exists():
+            table[key] = str((plan.models.folder / value).resolve())
+    parts = _parts(plan)
+    return table | {key: parts[target] for key, target in references(plan.models.spec(name))}
+
+
+def _parts(plan: Plan) -> dict[str, str]:
+    """Return the names that the parts of the large model get beside the models that the advice itself brings."""
+    large = plan.spec.large
+    parts = [name for name in plan.models.answers_by(large) if name != large] if large else []
+    return {name: f"large-model-{number}" for number, name in enumerate(parts, 1)}
+
+
+def _complete(plan: Plan, out: Path) -> None:
+    """Add to the output's file what its models refer to: parts of the large one, entries of the file's own catalog.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    from pilotfish.compete.folder import table
+    from pilotfish.rows._atomic import atomic
+
+    lines: list[str] = []
+    for name, new in _parts(plan).items():
+        lines += table(f"models.{new}", _portable(plan, name))
+    for name, entry in plan.models.catalog_tables.items():
+        source = str(entry.get("source", ""))
+        if source.startswith("path:"):
+            where = plan.models.folder / Path(source.removeprefix("path:")).expanduser()
+            source = f"path:{where.resolve()}"
+        # Quoted, for a dot in a bare name would begin a table of its own.
+        lines += table(f'catalog."{name}"', {**entry, **({"source": source} if source else {})})
+    if lines:
+        path = out / "pilotfish.toml"
+        whole = path.read_text(encoding="utf-8") + "\n" + "\n".join(lines)
+        with atomic(path) as file:
+            file.write(whole.encode())
+
+
+def _show(found: Advice, out: Path, console: Console) -> None:
     """Print the report on standard error's terminal, and the verdict and the paths on standard output."""
     from rich.console import Console as Terminal
 

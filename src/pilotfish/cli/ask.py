@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from pilotfish.cli._common import collaboration_of
+
+if TYPE_CHECKING:
+    from pilotfish.model import Trace
 
 __all__ = ["command"]
 
@@ -37,33 +42,30 @@ def command(
     or openai:NAME.
     """
     from pilotfish._sync import wait
-    from pilotfish.assemble import Collaboration, model_of
-    from pilotfish.errors import ConfigError, DataError
+    from pilotfish.errors import ModelError
     from pilotfish.model import Delta, Message, Reply, Request
 
-    if file.endswith(".toml"):
-        collaboration = Collaboration.load(file)
-    elif Path(file).suffix and Path(file).is_file() and not file.endswith(".gguf"):
-        raise ConfigError(f"{file}: a collaboration file ends in .toml")
-    else:
-        collaboration = Collaboration({"models": {"assistant": model_of(file)[1]}}, where=file)
-    text = sys.stdin.read() if prompt == "-" else prompt
-    if not text.strip():
-        raise DataError("the prompt is empty")
-    messages = (*((Message("system", system),) if system else ()), Message("user", text))
+    models = collaboration_of(file)
+    name = model or models.default
+    models.check(name)
+    messages = (*((Message("system", system),) if system else ()), Message("user", _text(prompt)))
     request = Request(messages=messages, max_tokens=max_tokens, temperature=temperature, seed=seed)
 
     async def go() -> Reply:
-        chosen = collaboration.model(model)
+        chosen = models.model(name)
         last = Delta()
+        begun = False
         try:
             async for last in chosen.stream(request):
                 if not as_json and last.text:
+                    begun = True
                     click.echo(last.text, nl=False)
         finally:
-            await collaboration.aclose()
+            if begun:
+                click.echo()
+            await models.aclose()
         if last.reply is None:
-            raise DataError(f"{chosen.name} ended its answer without the whole reply")
+            raise ModelError(f"{chosen.name} ended its answer without the whole reply")
         return last.reply
 
     reply = wait(go())
@@ -79,22 +81,38 @@ def command(
             shown["mean_logprob"] = reply.mean_logprob
         click.echo(json.dumps(shown, ensure_ascii=False))
         return
-    click.echo()
     for call in reply.tool_calls:
         click.echo(f"{call.name}({call.arguments})")
     if trace:
         _show(reply.trace)
 
 
-def _show(trace: object) -> None:
+def _text(prompt: str) -> str:
+    """Return the prompt, or what standard input holds.
+
+    Raises:
+        DataError: it is empty, or not UTF-8.
+    """
+    from pilotfish.errors import DataError
+
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8") if prompt == "-" else prompt
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: not UTF-8 (byte {error.start})") from None
+    if not text.strip():
+        raise DataError("the prompt is empty")
+    return text
+
+
+def _show(trace: Trace) -> None:
     """Print the calls and decisions of a trace on standard error."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    from pilotfish.model import Trace
-
-    assert isinstance(trace, Trace)
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=200)  # a file has no edge to wrap at
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("call", "role", "tokens in", "tokens out", "seconds", "cost $", ""):
         table.add_column(
@@ -104,7 +122,13 @@ def _show(trace: object) -> None:
         cost = "unknown" if call.cost is None else f"{call.cost:.6f}"
         note = ", ".join(part for part in ("cached" if call.cached else "", call.why) if part)
         table.add_row(
-            call.model, call.role, f"{call.tokens_in:,}", f"{call.tokens_out:,}", f"{call.seconds:.3f}", cost, note
+            Text(call.model),
+            call.role,
+            f"{call.tokens_in:,}",
+            f"{call.tokens_out:,}",
+            f"{call.seconds:.3f}",
+            cost,
+            Text(note),
         )
     usage = trace.usage
     total = "unknown" if trace.cost is None else f"{trace.cost:.6f}"

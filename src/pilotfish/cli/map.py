@@ -55,6 +55,7 @@ def command(file: str, rows: str | None, fresh: bool, quiet: bool, **flags: Any)
     if spec.output is not None:
         _check_output(spec.output)
     name = spec.model or models.default
+    models.check(name)
     try:
         report = _run(models, name, spec, out, fresh=fresh, quiet=quiet)
     except KeyboardInterrupt:
