@@ -57,4 +57,5 @@ def collaboration_of(file: str) -> Collaboration:
         return Collaboration.load(file)
     if Path(file).is_file() and not file.endswith(".gguf"):
         raise ConfigError(f"{file}: not a model and not a collaboration file, whose name ends in .toml")
-    return Collaboration({"models": {"assistant": model_of(file)[1]}}, where=file)
+    # Traces then show the model's own name.
+    return Collaboration({"models": {Path(file).name: model_of(file)[1]}}, where=file)
