@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--quick] [--data DIR]` runs one benchmark, or `all`; its last line is the result as JSON."""
+"""`python -m benchmarks NAME [--quick] [--data DIR]` runs one benchmark, or `all`; its last line is the result."""
 
 from __future__ import annotations
 

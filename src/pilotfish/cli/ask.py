@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("--model", "-m", help="Which model of the file; its default otherwise.")
 @click.option("--system", help="A system message to put before the question.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The most tokens of the answer.")
-@click.option("--temperature", type=click.FloatRange(0), help="0 (greedy) unless said otherwise.")
+@click.option("--temperature", type=click.FloatRange(0), help="0 is greedy; the model's own default otherwise.")
 @click.option("--seed", type=int, help="Of the sampling.")
 @click.option("--trace", is_flag=True, help="Show every call made: tokens, seconds, cost; and every decision.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply and its trace as JSON.")

@@ -119,9 +119,10 @@ def split(
     to: str,
     **options: Any,
 ) -> None:
-    """Deal the rows of SRC out into files of the folder --out, one a part, and note in split.json how it was done.
+    """Deal the rows of SRC out into files of the folder --out, one a part.
 
-    The split goes by seed and the order of the rows: the same file gives the same parts on every machine.
+    How it was done is noted in split.json, which is written last. The split goes by seed and the order of the rows: the
+    same file gives the same parts on every machine.
     """
     from pilotfish.cli._target import check_target
     from pilotfish.rows import need_columns
