@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pilotfish._extras import need
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,11 +19,10 @@ if TYPE_CHECKING:
 def few_threads() -> Iterator[None]:
     """One thread for the linear algebra of the tests in this folder."""
     import torch
-    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with need("threadpoolctl", "train").threadpool_limits(1):
         yield
     torch.set_num_threads(before)
 

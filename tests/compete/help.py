@@ -1,4 +1,4 @@
-"""What the advisor's tests share: small made-up tasks, a scripted large model that knows some of the answers, scores."""
+"""What the advisor's tests share: made-up tasks, a scripted large model that knows some answers, scored candidates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def nonsense(rng: random.Random, words: int) -> str:
 def made_rows(
     count: int, *, classes: int = 3, hard: float = 0.0, seed: int = 0, labels: Sequence[str] = tuple(KEYWORDS)
 ) -> list[Row]:
-    """Return rows whose label two keywords give away; a `hard` share has no keyword, so nothing can learn their label."""
+    """Return rows whose label two keywords give away; a `hard` share has none, so nothing can learn them."""
     rng = random.Random(seed)
     words = list(KEYWORDS.values())[:classes]
     rows: list[Row] = []

@@ -74,8 +74,8 @@ class Candidate:
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 over the labels."""
-        return macro_f1(list(self.truth), ["" if answer is None else answer for answer in self.answers])
+        """The mean F1 over the labels; an answer without a label counts against the true one only."""
+        return macro_f1(list(self.truth), list(self.answers))
 
     @property
     def failures(self) -> int:

@@ -45,7 +45,7 @@ def truncation_gate(cut: Mapping[str, tuple[int, int]]) -> Gate:
     worst = max((part / whole for part, whole in cut.values() if whole), default=0.0)
     status: Status = "fail" if worst > 0.2 else "warn" if worst > 0.05 else "pass"
     shown = "; ".join(
-        f"{name} cut {part:,} of {whole:,} texts ({part / whole:.1%})" for name, (part, whole) in cut.items()
+        f"{name} cut {part:,} of {whole:,} texts ({part / max(1, whole):.1%})" for name, (part, whole) in cut.items()
     )
     return Gate("Truncation", status, shown)
 
