@@ -20,7 +20,7 @@ import numpy as np
 
 from pilotfish.compete import gates
 from pilotfish.compete.candidate import Candidate
-from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves
+from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves, mean_labels
 from pilotfish.compete.large import Judged, judge
 from pilotfish.compete.memo import Memo, identity
 from pilotfish.compete.mix import Taught, Threshold, cascade, lesson, teach, threshold_for
@@ -275,7 +275,7 @@ def _vectors(kinds: Sequence[Student]) -> Student:
 
 def _complete(curves: Sequence[Curve], found: Sequence[tuple[Candidate, TextClassifier]], task: TextTask) -> None:
     """Add to each curve the point of all training rows, at the mean number of rows a class."""
-    mean = len(task.train) / len(task.labels)
+    mean = mean_labels(task)
     for curve, (candidate, _) in zip(curves, found, strict=True):
         if not curve.counts or mean > curve.counts[-1]:
             curve.counts.append(mean)

@@ -53,6 +53,12 @@ class Curve:
         return {"key": self.key, "title": self.title, "points": points}
 
 
+def mean_labels(task: TextTask) -> float:
+    """Return the mean number of training rows a class, rounded to what a reader wants to see."""
+    mean = len(task.train) / len(task.labels)
+    return float(round(mean)) if mean >= 10 else round(mean, 1)
+
+
 def mean_interval(correct: NDArray[np.float64]) -> Interval:
     """Return the mean of (rows,) scores with a bootstrap interval; exact where all rows agree."""
     if float(correct.std()) == 0.0:

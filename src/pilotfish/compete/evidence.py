@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pilotfish.compete.curve import mean_labels
 from pilotfish.measure.metrics import Calibration, calibration, confusion
 from pilotfish.measure.report import Block, Column, Details, Figure, KeyValues, Paragraph, Table, plots
 
@@ -25,7 +26,7 @@ def curves(advice: Advice) -> list[Block]:
     mark = None
     if crossing is not None and np.isfinite(crossing.labels) and crossing.labels > 0:
         mark = (crossing.labels, "small overtakes large")
-    everything = len(advice.task.train) / len(advice.task.labels)
+    everything = mean_labels(advice.task)
     svg = plots.curve_plot(lines, crossover=mark, all_labels=everything)
     data: list[list[Cell]] = [
         [curve.title, f"{n:.0f}", interval, seeds]
@@ -155,9 +156,10 @@ def method(advice: Advice) -> list[Block]:
     shown = KeyValues([(name, value) for name, value in facts if isinstance(value, str | int | float)])
     notes: list[Block] = [Paragraph(note, "note") for note in task.notes]
     how = Paragraph(
-        "Penalties and temperatures are chosen on rows kept back to tune; the cascade's threshold, and the way of "
-        "asking the large model, on other rows kept back. After that each small model is fitted again on every "
-        "training row, and everything is measured on the held-out rows."
+        "A head is multinomial logistic regression on a text's vector. Penalties and temperatures are chosen on rows "
+        "kept back to tune; the cascade's threshold, and the way of asking the large model, on other rows kept back. "
+        "After that each small model is fitted again on every training row, and everything is measured on the held-out "
+        "rows, which nothing learns from."
     )
     return [shown, *notes, how]
 

@@ -100,7 +100,7 @@ def cascade(task: TextTask, small: Candidate, judged: Judged, threshold: Thresho
     dollars = None if large.dollars is None else (small.dollars or 0.0) + share * large.dollars
     return Candidate(
         "cascade",
-        f"cascade: small first, {share:.0%} deferred to large",
+        f"cascade, {share:.0%} to large",
         "cascade",
         large.rows,
         answers,
@@ -218,7 +218,7 @@ def teach(task: TextTask, student: Student, small: Candidate, judged: Judged, le
     def candidate(key: str, what: str, fitted: SoftmaxHead, gold: int, taught: int) -> Candidate:
         return Candidate(
             key,
-            f"{student.title}, {what}",
+            f"taught: {what}",
             "taught",
             np.arange(len(task.test)),
             fitted.predict(student.test),
@@ -235,9 +235,9 @@ def teach(task: TextTask, student: Student, small: Candidate, judged: Judged, le
         )
 
     return Taught(
-        silver=candidate("taught-silver", "large's labels only", alone, 0, len(silver)),
-        both=candidate("taught", f"{count:,} labels by people and {len(silver):,} by large", head, count, len(silver)),
-        gold=candidate("taught-gold", f"the same {count:,} labels by people only", by_people, count, 0),
+        silver=candidate("taught-silver", f"{len(silver):,} large's labels only", alone, 0, len(silver)),
+        both=candidate("taught", f"{count:,} people's + {len(silver):,} large's labels", head, count, len(silver)),
+        gold=candidate("taught-gold", f"the same {count:,} people's labels only", by_people, count, 0),
         classifier=TextClassifier(student.features, head),
         lesson=lesson,
         silver_rows=len(silver),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pilotfish.compete.candidate import TITLES, Candidate
+from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.evidence import both_models, curves, errors, method
 from pilotfish.measure.frontier import Frontier, Point
 from pilotfish.measure.metrics import ece
@@ -54,7 +54,7 @@ def page(advice: Advice) -> Report:
             Section("How many labels it takes", curves(advice)),
             *([Section("Using both models", both_models(advice))] if advice.judged else []),
             Section("Where the choice is wrong", errors(advice)),
-            Section("Hard gates", [Gates(advice.gates)]),
+            Section("Hard gates", [Gates(advice.gates, "Checked before the choice is put to work.")]),
             Section("The data and the method", method(advice)),
         ],
         footer="Made by `pilotfish advise`. Intervals are 95% unless said otherwise.",
@@ -95,24 +95,23 @@ def _highlights(advice: Advice) -> list[Highlight]:
 
 def _candidates(advice: Advice) -> list[Block]:
     chosen = advice.verdict.chosen
+    uneven = len({len(one.rows) for one in advice.candidates}) > 1
     parsed = any(one.details.get("how") == "answer parsed" for one in advice.candidates)
     columns = [
         Column("Candidate"),
-        Column("Kind"),
         Column("Accuracy", "right", ".1%", "max", "95% Wilson"),
         Column("Macro-F1", "right", ".3f", "max"),
         Column("ECE", "right", ".3f", "min", "calibration error"),
-        Column("Rows", "right", ",", help="held out"),
+        *([Column("Rows", "right", ",", help="held out")] if uneven else []),
         *([Column("No label", "right", ",", help="parse failures")] if parsed else []),
     ]
     rows: list[list[Cell]] = [
         [
             one.title,
-            TITLES[one.family],
             one.accuracy,
             one.macro_f1,
             _ece(advice, one),
-            len(one.rows),
+            *([len(one.rows)] if uneven else []),
             *([one.failures if one.details.get("how") == "answer parsed" else None] if parsed else []),
         ]
         for one in advice.candidates
@@ -120,7 +119,7 @@ def _candidates(advice: Advice) -> list[Block]:
     table = Table(
         columns,
         rows,
-        "Every candidate on the held-out rows, which taught and tuned nothing.",
+        f"Every candidate on the {len(advice.task.test):,} held-out rows, which taught and tuned nothing.",
         chosen=next(i for i, one in enumerate(advice.candidates) if one is chosen),
         note=_sample_note(advice),
     )
@@ -199,7 +198,10 @@ def _costs(advice: Advice) -> Table:
     """Return the table of what each candidate takes to run; only the columns of which something is known."""
     kinds = " and ".join(sorted({one.joules_kind for one in advice.candidates if one.joules_kind}))
     columns: list[tuple[Column, list[Cell]]] = [
-        (Column("s / 1,000", "right", help="in batches"), [digits(one.seconds, 1000) for one in advice.candidates]),
+        (
+            Column("s / 1,000", "right", help="rows, in batches"),
+            [digits(one.seconds, 1000) for one in advice.candidates],
+        ),
         (Column("p50 ms", "right", help="one row"), [digits(one.p50, 1000) for one in advice.candidates]),
         (Column("p95 ms", "right", help="one row"), [digits(one.p95, 1000) for one in advice.candidates]),
         (
@@ -238,7 +240,9 @@ def digits(value: float | None, times: float = 1.0) -> str | None:
     number = value * times
     if number >= 10:
         return f"{number:,.0f}"
-    return f"{number:.1f}" if number >= 1 or number == 0 else f"{number:.2g}" if number >= 0.001 else "< 0.001"
+    if number == 0 or number >= 1:
+        return f"{number:.1f}".removesuffix(".0")
+    return f"{number:.2g}" if number >= 0.001 else "< 0.001"
 
 
 def _milliseconds(seconds: float | None) -> str:

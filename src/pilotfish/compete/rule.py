@@ -117,6 +117,20 @@ def nearest_flip(contest: Contest) -> tuple[Family, int, Family] | None:
     return one, more, then
 
 
+def hopeful(contest: Contest) -> tuple[Family, int] | None:
+    """Return a candidate cheaper than the choice that more rows are likely to show within the margin, and how many.
+
+    None where there is none: where each cheaper one is worse than another by the margin or more, as far as is seen.
+    """
+    chosen, _ = contest.choose()
+    for one in contest.order[: contest.order.index(chosen)]:
+        mine = contest.scores[one]
+        rivals = [contest.scores[other] for other in contest.order if other != one]
+        if one != "taught" and all(float((mine - rival).mean()) > -contest.margin for rival in rivals):
+            return one, max(rows_needed(mine, rival, contest.margin) for rival in rivals)
+    return None
+
+
 def rows_needed(a: NDArray[np.float64], b: NDArray[np.float64], margin: float) -> int:
     """Return the rows for 80% power to show that a is not worse than b, were difference and spread as seen."""
     difference = float((a - b).mean())

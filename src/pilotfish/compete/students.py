@@ -76,9 +76,9 @@ def students(task: TextTask, small: Encoder | LocalModel, watch: Watch, budget: 
     if budget is not None and budget.max_seconds is not None:
         _check_time(EncoderFeatures(small), everything, budget)
     kinds = [Student("tfidf", "TF-IDF + logistic regression", TfidfFeatures())]
-    kinds.append(Student("encoder", f"{small.name} + logistic head", EncoderFeatures(small)))
+    kinds.append(Student("encoder", f"{small.name} + head", EncoderFeatures(small)))
     if isinstance(small, Encoder):
-        kinds.append(Student("static", f"static vectors of {small.name} + logistic head", StaticFeatures(small)))
+        kinds.append(Student("static", f"static {small.name} + head", StaticFeatures(small)))
     for student in kinds:
         if not student.dense:
             continue
@@ -183,7 +183,14 @@ def majority(task: TextTask) -> Candidate:
     label = Counter(task.train_labels).most_common(1)[0][0]
     rows = np.arange(len(task.test))
     return Candidate(
-        "majority", f"always {label!r}", "baseline", rows, [label] * len(rows), task.test_labels, seconds=0.0, p50=0.0
+        "majority",
+        f"majority: always {label!r}",
+        "baseline",
+        rows,
+        [label] * len(rows),
+        task.test_labels,
+        seconds=0.0,
+        p50=0.0,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.compete.candidate import TITLES, Candidate, Family, common_rows
-from pilotfish.compete.rule import Contest, nearest_flip, rows_needed, running_order
+from pilotfish.compete.rule import Contest, hopeful, nearest_flip, rows_needed, running_order
 from pilotfish.measure.intervals import Interval, paired_bootstrap, paired_score
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def _reason(
 ) -> str:
     """Say in one sentence how good the choice is, against what, and at what cost."""
     rival = by_family.get("large" if chosen.family in ("small", "cascade") else "small")
-    text = f"{chosen.title} is right on {chosen.accuracy.value:.1%} of {len(chosen.rows):,} held-out rows"
+    text = (
+        f"{_subject(chosen, by_family)} is right on {chosen.accuracy.value:.1%} of {len(chosen.rows):,} held-out rows"
+    )
     if rival is not None and rival.key in differences:
         text += f", {_against(differences[rival.key], rival, rows)}{_price(chosen, rival)}"
     small = by_family.get("small")
@@ -125,6 +127,16 @@ def _reason(
             f"{_points(margin)} worse than every other candidate"
         )
     return text + "."
+
+
+def _subject(chosen: Candidate, by_family: Mapping[Family, Candidate]) -> str:
+    small, large = by_family.get("small"), by_family.get("large")
+    if chosen.family == "cascade" and small is not None and large is not None:
+        share = float(chosen.details.get("deferred", 0.0))
+        return f"The cascade of {small.title} and, for {share:.0%} of the rows, {large.title}"
+    if chosen.family == "taught" and small is not None:
+        return f"{small.title} ({chosen.title})"
+    return chosen.title
 
 
 def _against(gap: Interval, rival: Candidate, rows: int) -> str:
@@ -181,6 +193,14 @@ def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Cro
             f"more held-out rows: about {more:,} in all, where there are {len(contest.scores[family]):,}, would be "
             f"likely to settle it against {by_family[against].title}."
         )
+    cheaper = hopeful(contest)
+    if cheaper is not None:
+        one, more = cheaper
+        return (
+            f"more held-out rows: about {more:,} in all, where there are {len(contest.scores[family]):,}, would be "
+            f"likely to show that {by_family[one].title} is within {_points(contest.margin)} of every other candidate, "
+            f"which would make the answer {_named(one)}."
+        )
     nearest = nearest_flip(contest)
     if nearest is None:
         return (
@@ -190,16 +210,16 @@ def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Cro
     one, more, then = nearest
     have, rows = float(contest.scores[one].mean()), len(contest.scores[one])
     text = (
-        f"{by_family[one].title} being right on about {more:,} more of the {rows:,} shared rows "
-        f"({have + more / rows:.1%}, not {have:.1%}): then the answer would be {_named(then)}"
+        f"about {more:,} more right {'answer' if more == 1 else 'answers'} of {by_family[one].title} on the {rows:,} "
+        f"shared rows ({have + more / rows:.1%}, not {have:.1%}) would make the answer {_named(then)}"
     )
     if family == "small" and crossing is not None and _passed(crossing):
         text += (
-            f"; and with fewer than about {crossing.labels:.0f} labels a class (95% interval {_span(crossing)}) the "
+            f"; with fewer than about {crossing.labels:.0f} labels a class (95% interval {_span(crossing)}) the "
             "large model is the better one"
         )
     if family in ("cascade", "large") and (dear := _error_worth(contest, family, chosen, by_family)):
-        text += f"; and where an error costs you less than {dear}, the small model's savings outweigh its errors"
+        text += f"; where an error costs you less than {dear}, the small model's savings outweigh its errors"
     return text + "."
 
 
