@@ -16,12 +16,14 @@ def checked(spec: type[T], table: Mapping[str, Any], where: str) -> T:
     """Return the table as a `spec`.
 
     Raises:
-        ConfigError: the first fault, in one line that begins with `where`; an unknown key names the nearest known one.
+        ConfigError: one fault, in one line that begins with `where`; an unknown key names the nearest known one.
     """
     try:
         return spec.model_validate(dict(table))
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
+        faults = error.errors(include_url=False, include_input=False)
+    # A key that is missing is often there under a name with a slip in it: that name says more.
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     path = [str(part) for part in fault["loc"]]
     key = ".".join(path)
     if fault["type"] == "extra_forbidden":

@@ -30,7 +30,7 @@ from pilotfish.assemble.specs import (
     OpenAISpec,
     Spec,
 )
-from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
     from pilotfish.model import Model
@@ -107,6 +107,8 @@ class Collaboration:
             return DEFAULT
         if len(self._specs) == 1:
             return next(iter(self._specs))
+        if not self._specs:
+            raise ConfigError(f"{self.where}: no models in it; each is a table such as [models.small]")
         raise ConfigError(f"{self.where}: several models and none called {DEFAULT!r}: say which with --model")
 
     @property
@@ -182,10 +184,13 @@ class Collaboration:
             if not isinstance(weights, str):
                 continue
             weights = weights_from(weights, self.folder)
-            if weights.startswith("hf:"):
-                self.catalog.adopted(weights)
-            elif weights not in self.catalog.entries:
-                self.catalog.resolve(weights, pull=False)
+            try:
+                if weights.startswith("hf:"):
+                    self.catalog.adopted(weights)
+                elif weights not in self.catalog.entries:
+                    self.catalog.resolve(weights, pull=False)
+            except ModelError as error:
+                raise ModelError(f"{self._at(one)}{error}") from None
 
     def model(self, name: str | None = None) -> Model:
         """Return a model, built with all it refers to; the same object each time.
@@ -233,6 +238,10 @@ class Collaboration:
             close = getattr(model, "aclose", None)
             if close is not None:
                 await close()
+
+    def _at(self, name: str) -> str:
+        """Return where a model is described; nothing where it was named on the command line."""
+        return f"{self.where}: [models.{name}]: " if self.where.endswith(".toml") else ""
 
     def _part(self, name: str) -> Any:
         if name not in self._built:

@@ -77,6 +77,7 @@ class Plan:
             if name not in plan.models.names:
                 known = did_you_mean(name, plan.models.names)
                 raise ConfigError(f"{where}: [advise] {role} = {name!r}: no such model{known}")
+        for _, name in plan.roles:
             plan.models.check(name)
         if not isinstance(plan.models.spec(spec.small), EncoderSpec | LocalSpec):
             raise ConfigError(

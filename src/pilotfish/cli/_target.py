@@ -28,7 +28,8 @@ def check_target(target: str, kind: str | None = None) -> str:
         raise ConfigError(f"{target}: a folder; give the file to write")
     named = kind or name_format(Path(target))
     if named is None:
-        raise ConfigError(f"{target}: cannot tell the format from the name; give one of {', '.join(WRITABLE)} as --to")
+        endings = ", ".join(f".{name}" for name in WRITABLE)
+        raise ConfigError(f"{target}: cannot tell the format from the name, which should end in one of {endings}")
     if named not in WRITABLE:
         raise ConfigError(f"{target}: cannot write the format {named!r}; it can be {', '.join(WRITABLE)}")
     return named
