@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from pilotfish.assemble.file import Collaboration, model_of
+from pilotfish.assemble.file import Collaboration
+from pilotfish.assemble.single import model_of
 
 __all__ = ["Collaboration", "model_of"]

@@ -25,10 +25,9 @@ from pilotfish.assemble.specs import (
     AdviseSpec,
     EncoderSpec,
     FileSpec,
-    LocalSpec,
     MapSpec,
-    OpenAISpec,
     Spec,
+    references,
 )
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
@@ -283,37 +282,3 @@ class Collaboration:
 
         for name in self._specs:
             visit(name, ())
-
-
-def references(spec: Spec) -> list[tuple[str, str]]:
-    """Return (key, name) for every field that names another model."""
-    found = []
-    for key, field in type(spec).model_fields.items():
-        value = getattr(spec, key)
-        if any(isinstance(mark, str) for mark in field.metadata) and isinstance(value, str):
-            found.append((key, value))
-    return found
-
-
-def model_of(spec: str) -> tuple[str, dict[str, Any]]:
-    """Return (kind, table) for a model that is named on the command line rather than in a file.
-
-    `openai:NAME` is an endpoint; anything else is weights: a catalog name, `hf:org/name`, a folder or a GGUF file. An
-    encoder is told by the catalog, or by the `modules.json` of its folder.
-    """
-    if spec.startswith("openai:"):
-        table = {"use": "openai", "model": spec.removeprefix("openai:")}
-        checked(OpenAISpec, table, spec)
-        return "openai", table
-    folder = Path(spec)
-    if (folder / "modules.json").is_file():
-        return "encoder", {"use": "encoder", "weights": spec}
-    if (folder / "classifier.json").is_file():
-        return "classifier", {"use": "classifier", "path": spec}
-    from pilotfish.models.catalog import Catalog
-
-    known = Catalog.load().entries
-    kind = "encoder" if spec in known and known[spec].kind == "encoder" else "local"
-    table = {"use": kind, "weights": spec}
-    checked(EncoderSpec if kind == "encoder" else LocalSpec, table, spec)
-    return kind, table

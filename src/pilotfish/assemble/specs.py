@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Ref = Annotated[str, "the name of another model of this file"]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Spec(BaseModel):
@@ -29,7 +30,7 @@ class LocalSpec(Spec):
     """A causal language model on this machine."""
 
     use: Literal["local"]
-    weights: str
+    weights: Text
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     device: str = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -41,7 +42,7 @@ class EncoderSpec(Spec):
     """A text encoder on this machine; not a model that answers, but what `advise` takes as the small one."""
 
     use: Literal["encoder"]
-    weights: str
+    weights: Text
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "float32"
     device: str = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -52,7 +53,7 @@ class OpenAISpec(Spec):
     """An OpenAI-compatible endpoint. The key is read from the variable `key_env`; it cannot stand in the file."""
 
     use: Literal["openai"]
-    model: str
+    model: Text
     base_url: str | None = None
     api: Literal["chat", "completions"] = "chat"
     key_env: str | None = "OPENAI_API_KEY"
@@ -73,7 +74,7 @@ class RecordedSpec(Spec):
     """Recorded answers, replayed. The further fields name the columns that hold them."""
 
     use: Literal["recorded"]
-    path: str
+    path: Text
     price: PriceSpec | None = None
     columns: dict[str, str] = {}
 
@@ -82,7 +83,7 @@ class ClassifierSpec(Spec):
     """A saved small classifier, such as `pilotfish advise` writes."""
 
     use: Literal["classifier"]
-    path: str
+    path: Text
 
 
 class LabellerSpec(Spec):
@@ -139,9 +140,9 @@ SPECS: dict[str, type[Spec]] = {
 class AdviseSpec(Spec):
     """The `[advise]` table: what the flags of `pilotfish advise` say, in a file. Paths are relative to the file."""
 
-    rows: str
-    text: str
-    label: str
+    rows: Text
+    text: Text
+    label: Text
     small: Ref = "small"
     large: Ref | None = None
     test: str | None = None
@@ -193,3 +194,13 @@ class FileSpec(Spec):
     catalog: dict[str, dict[str, object]] = {}
     advise: AdviseSpec | None = None
     map: MapSpec | None = None
+
+
+def references(spec: Spec) -> list[tuple[str, str]]:
+    """Return (key, name) for every field that names another model."""
+    found = []
+    for key, field in type(spec).model_fields.items():
+        value = getattr(spec, key)
+        if any(isinstance(mark, str) for mark in field.metadata) and isinstance(value, str):
+            found.append((key, value))
+    return found

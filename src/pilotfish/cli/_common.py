@@ -57,5 +57,7 @@ def collaboration_of(file: str) -> Collaboration:
         return Collaboration.load(file)
     if Path(file).is_file() and not file.endswith(".gguf"):
         raise ConfigError(f"{file}: not a model and not a collaboration file, whose name ends in .toml")
+    table = model_of(file)[1]
     # Traces then show the model's own name.
-    return Collaboration({"models": {Path(file).name: model_of(file)[1]}}, where=file)
+    name = str(table.get("model") or Path(file).name or file)
+    return Collaboration({"models": {name: table}}, where=file)

@@ -138,7 +138,7 @@ def _models(plan: Plan) -> tuple[Encoder | LocalModel, Model | None]:
 
 def _portable(plan: Plan, name: str) -> dict[str, Any]:
     """Return a model's table as it can stand in the output folder: absolute paths, its parts by new names."""
-    from pilotfish.assemble.file import references
+    from pilotfish.assemble.specs import references
 
     table = plan.models.table(name)
     for key in ("weights", "path", "cache", "examples"):
