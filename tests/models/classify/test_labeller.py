@@ -225,3 +225,12 @@ def test_nothing_to_label(tiny_lm: LocalModel) -> None:
         labels = Labeller(model, LABELS).predict([])
         assert (labels.labels, labels.failure_rate, labels.truncated) == ([], 0.0, 0)
     assert Reply("x").finish_reason == "stop"
+
+
+@pytest.mark.models
+def test_smollm2_learns_from_examples(smollm2: LocalModel) -> None:
+    shown = [("He ran the marathon.", "sports"), ("Fry an egg.", "cooking")]
+    shown += [("They lost the final.", "sports"), ("Chop the onions.", "cooking")]
+    texts = ["The team won the football match.", "Our striker scored a goal.", "Boil the pasta.", "Bake a cake."]
+    labels = Labeller(smollm2, ["sports", "cooking"], examples=shown).predict(texts)
+    assert labels.labels == ["sports", "sports", "cooking", "cooking"]
