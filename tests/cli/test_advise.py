@@ -171,7 +171,9 @@ def test_ctrl_c_leaves_no_advice_and_two_do_not_share_a_folder(tmp_path: Path, t
         assert upstream.wait_for(lambda: upstream.calls >= 1, 100)
         line = error_of(pilotfish("advise", "a.toml", "--out", "out", cwd=tmp_path))
         assert f"out: another run (process {process.pid}) is writing here" in line
-        assert upstream.wait_for(lambda: upstream.calls >= 10, 60)
+        assert upstream.wait_for(
+            lambda: upstream.calls >= 20, 60
+        )  # answers are kept a batch at a time, and the first has 16
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -183,12 +185,18 @@ def test_ctrl_c_leaves_no_advice_and_two_do_not_share_a_folder(tmp_path: Path, t
     assert (tmp_path / "out" / "work" / "large.jsonl").stat().st_size > 0
 
 
-def test_labelled_lines_in_latin_1_without_a_large_model(tmp_path: Path, tiny_encoder_folder: Path) -> None:
+def test_labelled_lines_in_latin_1_without_a_large_model_and_a_full_disk(
+    tmp_path: Path, tiny_encoder_folder: Path
+) -> None:
     rows = made_rows(60)
     lines = [f"{row['label']} {row['text']} café" for row in rows]
     (tmp_path / "some.train.all").write_bytes("\n".join(lines).encode("latin-1"))
     arguments = ["some.train.all", "--text", "text", "--label", "label", "--encoding", "latin-1", "--out", "out"]
     arguments += ["--small", str(tiny_encoder_folder), "--quiet", "--seeds", "1", "--max-seconds", "60"]
+    small_disk = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))"
+    full = pilotfish("advise", *arguments, cwd=tmp_path, before=small_disk)
+    assert "cannot write a model's weights: File too large" in error_of(full)
+    assert not (tmp_path / "out" / "advice.json").exists()
     done = pilotfish("advise", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "verdict: small"

@@ -103,6 +103,9 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         if line:
             with suppress(OSError):
                 click.echo(line, err=True)
+        if code == STOPPED:
+            # Ctrl-C does not wait for a thread that loads or computes; what is on the disk is whole at any moment.
+            os._exit(code)
     sys.exit(code)
 
 
@@ -130,6 +133,9 @@ def told(error: BaseException) -> tuple[str, int]:
         what = error.filename if isinstance(error.filename, str | os.PathLike) else "writing"
         full = "; free some space and run again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         return f"error: {what}: {error.strerror}{full}", WRONG
+    if type(error).__name__ == "SafetensorError" and "os error" in text:
+        # safetensors has no OSError for a file that the system does not take; importing it to ask would take a second.
+        return f"error: cannot write a model's weights: {text.rpartition('I/O error: ')[2]}", WRONG
     if isinstance(error, MemoryError):
         return "error: out of memory: take fewer rows at a time, or a smaller model", WRONG
     return f"error: a bug: {type(error).__name__}: {text} (the same command with --debug shows where)", BUG
