@@ -49,7 +49,7 @@ class UpstreamError(ModelError):
         self.retry_after = retry_after
 
 
-class MissingExtra(PilotfishError):
+class MissingExtra(PilotfishError):  # noqa: N818 the name in the design
     """An optional dependency is not installed; the text names the exact pip command."""
 
 

@@ -138,6 +138,27 @@ def test_a_seam_that_differs_is_not_taken_for_the_first_ones() -> None:
     assert len(set(tails)) == 2
 
 
+class Claims:
+    """A tokenizer that says it cuts texts at "c", and does not."""
+
+    all_special_tokens = ("c",)
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __call__(self, text: str, **settings: Any) -> Any:
+        return self._real(text, **settings)
+
+
+def test_a_tokenizer_that_does_not_cut_at_special_tokens_is_found_out() -> None:
+    contexts = ["the c", "Sort the c"]
+    expected = joint_choices(cutter("melting"), contexts, ["at sat", "zebra"])
+    assert joint_choices(Claims(cutter("melting")), contexts, ["at sat", "zebra"]) == expected
+
+
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 200))
 def test_buckets_hold_every_index_once_longest_first_within_the_budget(lengths: list[int], budget: int) -> None:
     batches: list[list[int]] = list(buckets(lengths, budget))
