@@ -96,6 +96,25 @@ def test_a_faulty_table_is_one_line(tmp_path: Path, text: str, message: str) -> 
     assert message in error_of(pilotfish("advise", "a.toml", cwd=tmp_path))
 
 
+def test_a_wrong_key_no_endpoint_and_no_price_are_told_before_anything_is_measured(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl", made_rows(40))
+    small = SMALL.replace('"tiny"', '"all-minilm-l6-v2"')
+    nested = '[models.big]\nuse = "labeller"\nmodel = "m"\nlabels = ["card", "refund"]\n'
+    watch = "import sys, atexit\natexit.register(lambda: print('torch' in sys.modules))"
+    with ScriptedUpstream(key="another") as upstream:
+        write_toml(tmp_path / "a.toml", small, nested, remote("m", upstream.url), TABLE + 'large = "big"\n')
+        done = pilotfish("advise", "a.toml", cwd=tmp_path, before=watch)
+        assert "$TEST_KEY" in error_of(done)
+        assert done.stdout == "False\n"
+        assert upstream.calls == 1
+        line = error_of(pilotfish("advise", "a.toml", "--max-cost", "1", cwd=tmp_path))
+        assert "--max-cost cannot be kept: the price of 'scripted-1' is not known" in line
+        assert upstream.calls == 1
+    done = pilotfish("advise", "a.toml", cwd=tmp_path, before=watch)
+    assert "cannot be reached" in error_of(done)
+    assert done.stdout == "False\n"
+
+
 def test_without_an_extra_it_is_told_at_once(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl", made_rows(40))
     arguments = ["rows.jsonl", "--text", "text", "--label", "label", "--small", "all-minilm-l6-v2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -14,13 +15,13 @@ import click
 from pilotfish._extras import need
 from pilotfish.assemble import Collaboration, model_of
 from pilotfish.assemble.check import checked
-from pilotfish.assemble.specs import AdviseSpec, EncoderSpec, LocalSpec
+from pilotfish.assemble.specs import AdviseSpec, EncoderSpec, LocalSpec, OpenAISpec
 from pilotfish.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from pilotfish.compete.advise import Settings
 
-__all__ = ["Plan", "check_extras", "check_rows", "settings_of"]
+__all__ = ["Plan", "check_endpoints", "check_extras", "check_rows", "settings_of"]
 
 # What the advisor imports on its way, some of it only for the report at the end.
 NEEDED = ("torch", "transformers", "sentence_transformers", "sklearn", "model2vec", "matplotlib", "jinja2")
@@ -132,6 +133,44 @@ def check_rows(spec: AdviseSpec) -> None:
             # Bad rows before the first good one are told when all rows are read.
             first = next(iter(read(source, rejects=Rejects(), format=spec.format, encoding=spec.encoding)))
             need_columns(first, *columns, source=source)
+
+
+def check_endpoints(plan: Plan) -> None:
+    """Ask each endpoint that the large model needs for one short answer, past any cache.
+
+    A wrong key or address should not show when all small models have been measured.
+
+    Raises:
+        ConfigError: dollars are to be counted and a price is not known.
+        UpstreamError: the endpoint cannot be reached, refuses the key, or does not answer.
+    """
+    spec = plan.spec
+    parts = [plan.models.spec(name) for name in plan.models.answers_by(spec.large)] if spec.large else []
+    endpoints = [part for part in parts if isinstance(part, OpenAISpec)]
+    for part in endpoints:
+        if spec.max_cost is not None and part.price is None:
+            raise ConfigError(
+                f"{plan.where}: --max-cost cannot be kept: the price of {part.model!r} is not known; give it, e.g. "
+                "price = { input = 2.0, output = 8.0 } (USD per million tokens)"
+            )
+    if not endpoints or spec.max_cost == 0:
+        return
+    from pilotfish._sync import wait
+    from pilotfish.model import Request
+    from pilotfish.models.remote import RemoteModel
+
+    async def go() -> None:
+        for name in plan.models.answers_by(str(spec.large)):
+            model = plan.models.part(name) if isinstance(plan.models.spec(name), OpenAISpec) else None
+            if isinstance(model, RemoteModel):
+                # A copy of its own: a cached answer would say nothing of the key.
+                asked = dataclasses.replace(model, cache=None)
+                try:
+                    await asked.reply(Request.of("Answer with the word: ready", temperature=0.0, max_tokens=16))
+                finally:
+                    await asked.aclose()
+
+    wait(go())
 
 
 def check_extras() -> None:

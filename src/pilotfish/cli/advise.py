@@ -58,7 +58,7 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
 
     console = Console(stderr=True, quiet=quiet)
     console.print("pilotfish advise: reading the rows", highlight=False)
-    from pilotfish.cli._advise_plan import Plan, check_extras, check_rows, settings_of
+    from pilotfish.cli._advise_plan import Plan, check_endpoints, check_extras, check_rows, settings_of
     from pilotfish.rows._lock import locked
 
     # All that can be known to be wrong is told within a second, before anything heavy is imported.
@@ -77,6 +77,7 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
             f"{len(task.unlabelled):,} unlabelled",
             highlight=False,
         )
+        check_endpoints(plan)
         small, large = _models(plan)
         try:
             found = advise(task, small, large, settings, watch=Watch(console), memo=kept(out))
