@@ -95,6 +95,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.jsonl", ROWS)
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.write("bad\n")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[bytes] = []
@@ -105,6 +107,7 @@ def test_a_pipe_is_written_to_not_replaced(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(read[0].splitlines()) == len(ROWS)
     assert pipe.is_fifo()
+    assert len(read_rows(tmp_path / "rejects.jsonl")) == 1
 
 
 def test_head_stops_reading(tmp_path: Path) -> None:

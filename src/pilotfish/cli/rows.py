@@ -36,7 +36,7 @@ def group() -> None:
 @click.option("--to", help=TO)
 @click.option("--columns", help="Keep only these columns, separated by commas.")
 @click.option("--split", help="The split to take from a datasets folder with several.")
-@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl]")
+@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl; for - rejects.jsonl]")
 @format_options
 def convert(src: str, dst: str, to: str | None, rejects_file: str | None, **options: Any) -> None:
     """Write the rows of SRC to DST in another format, in constant memory."""
@@ -63,7 +63,7 @@ def convert(src: str, dst: str, to: str | None, rejects_file: str | None, **opti
 )
 @click.option("--report", help="Write what was found into this JSON file.")
 @click.option("--to", help=TO)
-@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl]")
+@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl; for - rejects.jsonl]")
 @format_options
 def dedupe(
     src: str,
@@ -187,7 +187,9 @@ def _rejects(given: str | None, src: str, dst: str | None) -> Rejects:
     from pilotfish.rows import Rejects
     from pilotfish.rows._atomic import cannot_write
 
-    path = Path(given or ("rejects.jsonl" if dst in (None, "-") else f"{dst}.rejects.jsonl"))
+    # Beside standard output, a pipe or a device there is no place for them.
+    beside = dst is not None and dst != "-" and (Path(dst).is_file() or not Path(dst).exists())
+    path = Path(given or (f"{dst}.rejects.jsonl" if beside else "rejects.jsonl"))
     taken = [Path(name).resolve() for name in (src, dst) if name is not None]
     if path.resolve() in taken:
         raise ConfigError(f"{path}: this is the input or the output; choose another file with --rejects")
