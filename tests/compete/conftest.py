@@ -28,10 +28,16 @@ def few_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def encoder(tiny_encoder_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encoder]:
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for static vectors, so that the user's own is left alone."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder_folder: Path, own_home: Path) -> Iterator[Encoder]:
     """A tiny encoder whose static vectors are kept in a folder of the tests."""
     from pilotfish.models.encoder import Encoder
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PILOTFISH_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("PILOTFISH_HOME", str(own_home))
         yield Encoder(tiny_encoder_folder, name="tiny", device="cpu", threads=1).load()

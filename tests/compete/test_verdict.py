@@ -185,10 +185,11 @@ def test_rows_needed_fall_with_the_margin_and_agree_with_a_simulation() -> None:
     assert 0.65 < shown / 200 < 0.92
 
 
-def test_the_best_of_a_family_is_chosen_by_rows_kept_back_and_ties_by_speed() -> None:
+def test_the_best_of_a_family_is_chosen_by_rows_kept_back_and_ties_by_size() -> None:
     a, b, c = scored("small", [0, 0]), scored("small", [1, 1]), scored("small", [0, 1])
     a.chosen_by, b.chosen_by, c.chosen_by = 0.9, 0.8, 0.9
-    a.seconds, b.seconds, c.seconds = 0.5, 0.1, 0.2
+    a.weights, b.weights, c.weights = 500, 100, 200
+    a.seconds, c.seconds = 0.1, 0.2
     assert best_by_kept_rows([a, b, c]) is c
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.memo import Memo
-from pilotfish.compete.plan import MIN_TEST, PROBE, WAYS, Sizes, afforded, lanes, rate
+from pilotfish.compete.plan import MIN_TEST, PROBE, Sizes, afforded, lanes, rate
 from pilotfish.compete.purse import Purse, list_cost
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.model import Model
@@ -107,7 +107,7 @@ def judge(
         min(sizes.test, len(task.test)),
         min(sizes.calibrate, len(task.calibrate)),
         min(sizes.unlabelled, len(pool)),
-        min(sizes.ways, WAYS),
+        min(sizes.ways, max(16, sizes.test)),
     )
     plan = afforded(wanted, rates, budget, watch)
     if plan is None:

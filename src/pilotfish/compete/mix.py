@@ -72,6 +72,8 @@ def _between(low: float, high: float) -> float:
 def threshold_for(task: TextTask, student: Student, judged: Judged) -> Threshold:
     """Choose the cascade's threshold on the calibration rows, by a head fitted without them and without tuning rows."""
     kept = task.calibrate[: len(judged.calibrate.labels)]
+    if not len(kept):
+        return choose_threshold(*(np.array([]),) * 3)
     texts, truth = task.taken(kept)
     if student.dense:
         x, held = student.train[task.fit], student.train[kept]

@@ -12,6 +12,7 @@ from pilotfish.model import Call, Model, Price, Trace
 
 # Answers differ in what they cost a character of the question; a chunk is let through as if each were this much dearer.
 CARE = 1.25
+FIRST = 8
 
 
 @dataclass
@@ -38,7 +39,8 @@ class Purse:
         rows = len(sizes)
         if self.budget.max_seconds is not None:
             left = self.budget.seconds_left()
-            rows = 0 if left <= 0 else rows if not self._slowest else min(rows, int(left / self._slowest))
+            # The first few rows tell the speed.
+            rows = 0 if left <= 0 else min(rows, int(left / self._slowest) if self._slowest else FIRST)
         if self.budget.max_cost is None:
             return rows
         left = self.budget.dollars_left()

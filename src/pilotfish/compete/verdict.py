@@ -57,8 +57,11 @@ class Verdict:
 
 
 def best_by_kept_rows(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate with the best score on rows kept back, the cheaper of equals; never by the test rows."""
-    return max(candidates, key=lambda one: (round(one.chosen_by, 6), -(one.seconds or 0.0)))
+    """Return the candidate with the best score on rows kept back, of equals the one with the fewest weights.
+
+    Never by the test rows, and not by measured seconds, which would make two equal runs differ.
+    """
+    return max(candidates, key=lambda one: (round(one.chosen_by, 6), -one.weights))
 
 
 def decide(
