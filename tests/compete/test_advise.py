@@ -68,9 +68,9 @@ def many_words(count: int, seed: int) -> list[Row]:
 
 
 def test_large_at_training_time_only_where_people_gave_few_labels(encoder: Encoder) -> None:
-    rows, free, test = many_words(150, 0), many_words(400, 1), many_words(300, 2)
+    rows, free, test = many_words(150, 0), many_words(1500, 1), many_words(300, 2)
     truth = truth_of(rows, free, test)
-    found = advised(rows, encoder, oracle(truth, price=Price(2, 8)), free=free, test=test)
+    found = advised(rows, encoder, oracle(truth, price=Price(2, 8)), free=free, test=test, unlabelled_rows=1500)
     assert found.taught is not None and not found.taught.lesson.hidden
     assert found.taught.both.accuracy.value > found.small.accuracy.value + 0.1
     assert found.verdict.answer == "large at training time only"

@@ -200,21 +200,29 @@ def teach(task: TextTask, student: Student, small: Candidate, judged: Judged, le
     silver = [str(judged.taught.labels[i]) for i in named]
     if len(set(silver)) < 2:
         return None
-    vectors, weights = lesson.vectors[named], _confidences(judged.taught)[named]
-    tune_x, tune_y = student.train[task.tune], [task.train_labels[i] for i in task.tune]
+    weights = _confidences(judged.taught)[named]
+    vectors, train, test, features = lesson.vectors[named], student.train, student.test, student.features
+    if not student.dense:
+        # Words that only the unlabelled texts have count too: that is what the large model's labels can teach.
+        own = TfidfFeatures().fit([*(task.train[i] for i in lesson.gold), *(lesson.pool[i] for i in named)])
+        vectors, train, test = (
+            own.transform(texts) for texts in ([lesson.pool[i] for i in named], task.train, task.test)
+        )
+        features = own
+    tune_x, tune_y = train[task.tune], [task.train_labels[i] for i in task.tune]
     learn = np.setdiff1d(lesson.gold, np.concatenate([task.tune, task.calibrate]))
 
     def joined(rows: NDArray[np.int64], share: float) -> SoftmaxHead:
         labels = [*(task.train_labels[i] for i in rows), *silver]
         counts = np.concatenate([np.ones(len(rows)), share * weights])
-        return fit_head(student.c, _stacked(student.train[rows], vectors), labels, counts)
+        return fit_head(student.c, _stacked(train[rows], vectors), labels, counts)
 
     trials = [(_hits(joined(learn, share), tune_x, tune_y), -share) for share in (0.1, 1.0)]
     tuned, share = max(trials)[0], -max(trials)[1]
     head = joined(lesson.gold, share)
     head.temperature_ = student.temperature
     alone = fit_head(student.c, vectors, silver, weights)
-    by_people = fit_head(student.c, student.train[lesson.gold], [task.train_labels[i] for i in lesson.gold])
+    by_people = fit_head(student.c, train[lesson.gold], [task.train_labels[i] for i in lesson.gold])
     count = len(lesson.gold)
 
     def candidate(key: str, what: str, fitted: SoftmaxHead, gold: int, taught: int) -> Candidate:
@@ -223,10 +231,10 @@ def teach(task: TextTask, student: Student, small: Candidate, judged: Judged, le
             f"taught: {what}",
             "taught",
             np.arange(len(task.test)),
-            fitted.predict(student.test),
+            fitted.predict(test),
             task.test_labels,
             chosen_by=tuned if key == "taught" else _hits(fitted, tune_x, tune_y),
-            probabilities=fitted.predict_proba(student.test) if fitted.classes_ == task.labels else None,
+            probabilities=fitted.predict_proba(test) if fitted.classes_ == task.labels else None,
             seconds=small.seconds,
             p50=small.p50,
             p95=small.p95,
@@ -240,7 +248,7 @@ def teach(task: TextTask, student: Student, small: Candidate, judged: Judged, le
         silver=candidate("taught-silver", f"{len(silver):,} large's labels only", alone, 0, len(silver)),
         both=candidate("taught", f"{count:,} people's + {len(silver):,} large's labels", head, count, len(silver)),
         gold=candidate("taught-gold", f"the same {count:,} people's labels only", by_people, count, 0),
-        classifier=TextClassifier(student.features, head),
+        classifier=TextClassifier(features, head),
         lesson=lesson,
         silver_rows=len(silver),
     )
