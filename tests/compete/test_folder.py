@@ -165,6 +165,20 @@ def test_a_folder_that_cannot_be_one(advice: Advice, tmp_path: Path) -> None:
         write_folder(advice, tmp_path / "file", LARGE)
 
 
+def test_a_disk_that_fills_up_under_the_weights_is_the_same_error(
+    advice: Advice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors import SafetensorError
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(TextClassifier, "save", full)
+    with pytest.raises(DataError, match=r"cannot write the advice into .*: No space left on device"):
+        write_folder(advice, tmp_path, LARGE)
+    assert not (tmp_path / "advice.json").exists()
+
+
 def test_numbers_that_are_not_finite_become_null() -> None:
     numbers = [math.inf, -math.inf, math.nan, 1.5]
     value = {"a": numbers, "b": np.float64("nan"), "c": np.int64(3), "d": (np.bool_(True),)}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotfish._extras import need
 from pilotfish.compete.page import page
 from pilotfish.errors import DataError
 from pilotfish.measure.report import render_html
@@ -53,8 +54,10 @@ def write_folder(advice: Advice, out: Path, large: Mapping[str, Any] | None) -> 
         _put(out / "report.html", render_html(page(advice)))
         _put(out / "pilotfish.toml", _toml(advice, large))
         _put(out / LAST, json.dumps(plain(advice.to_json()), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise DataError(f"cannot write the advice into {out}: {error.strerror or error}") from error
+    except (OSError, need("safetensors", "local").SafetensorError) as error:
+        # safetensors says "…: I/O error: No space left on device (os error 28)".
+        said = getattr(error, "strerror", None) or str(error).rpartition("I/O error: ")[2]
+        raise DataError(f"cannot write the advice into {out}: {said}") from error
 
 
 def _put(path: Path, text: str) -> None:
