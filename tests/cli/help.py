@@ -15,8 +15,9 @@ ENTRY = "from pilotfish.cli.main import run; run()"
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a command: no hub, no key but the tests' own, no proxy to find."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTEST_"))}
+    """Return the environment of a command: no hub, no key but the tests' own, and output buffered as users have it."""
+    left_out = ("OPENAI_", "PYTEST_", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, "HF_HUB_OFFLINE": "1", "TEST_KEY": SECRET, "COLUMNS": "100", **(more or {})}
 
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from pilotfish import ask
+from pilotfish.assemble import Collaboration
+from pilotfish.cli._advise_plan import READY
 from tests.cli.help import SECRET, error_of, pilotfish, read_rows, remote, start, write_rows, write_toml
 from tests.fakes import Answer, ScriptedUpstream, Seen
 
@@ -41,6 +44,8 @@ test_rows = 10
 calibrate_rows = 5
 unlabelled_rows = 8
 """
+# Tells at the end whether anything heavy was imported.
+WATCH = "import sys, atexit\natexit.register(lambda: print('torch' in sys.modules))"
 
 
 def test_every_bad_input_is_told_before_anything_heavy_is_imported(tmp_path: Path) -> None:
@@ -72,9 +77,8 @@ def test_every_bad_input_is_told_before_anything_heavy_is_imported(tmp_path: Pat
         (["latin.csv", *good], "--encoding latin-1"),
         (["none.jsonl", *good], "none.jsonl: no such file"),
     ]
-    watch = "import sys, atexit\natexit.register(lambda: print('torch' in sys.modules))"
     for arguments, message in cases:
-        done = pilotfish("advise", *arguments, cwd=tmp_path, before=watch)
+        done = pilotfish("advise", *arguments, cwd=tmp_path, before=WATCH)
         assert message in error_of(done), arguments
         assert done.stdout == "False\n", arguments
         assert done.stderr.startswith("pilotfish advise: reading the rows\n")
@@ -100,19 +104,37 @@ def test_a_wrong_key_no_endpoint_and_no_price_are_told_before_anything_is_measur
     write_rows(tmp_path / "rows.jsonl", made_rows(40))
     small = SMALL.replace('"tiny"', '"all-minilm-l6-v2"')
     nested = '[models.big]\nuse = "labeller"\nmodel = "m"\nlabels = ["card", "refund"]\n'
-    watch = "import sys, atexit\natexit.register(lambda: print('torch' in sys.modules))"
     with ScriptedUpstream(key="another") as upstream:
         write_toml(tmp_path / "a.toml", small, nested, remote("m", upstream.url), TABLE + 'large = "big"\n')
-        done = pilotfish("advise", "a.toml", cwd=tmp_path, before=watch)
+        done = pilotfish("advise", "a.toml", cwd=tmp_path, before=WATCH)
         assert "$TEST_KEY" in error_of(done)
         assert done.stdout == "False\n"
         assert upstream.calls == 1
         line = error_of(pilotfish("advise", "a.toml", "--max-cost", "1", cwd=tmp_path))
         assert "--max-cost cannot be kept: the price of 'scripted-1' is not known" in line
         assert upstream.calls == 1
-    done = pilotfish("advise", "a.toml", cwd=tmp_path, before=watch)
+    done = pilotfish("advise", "a.toml", cwd=tmp_path, before=WATCH)
     assert "cannot be reached" in error_of(done)
     assert done.stdout == "False\n"
+
+
+def test_an_answer_in_the_cache_does_not_hide_a_key_that_is_no_longer_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", SECRET)
+    write_rows(tmp_path / "rows.jsonl", made_rows(40))
+    small = SMALL.replace('"tiny"', '"all-minilm-l6-v2"')
+    with ScriptedUpstream(key=SECRET) as upstream:
+        large = remote("m", upstream.url).replace("cache = false", 'cache = "replies.sqlite"')
+        file = write_toml(tmp_path / "a.toml", small, large, TABLE + 'large = "m"\n')
+        model = Collaboration.load(file).model("m")
+        ask(model, READY)
+        ask(model, READY)
+        assert upstream.calls == 1  # the second came from the cache
+        upstream.key = "another"
+        done = pilotfish("advise", "a.toml", cwd=tmp_path, before=WATCH)
+        assert "$TEST_KEY" in error_of(done)
+        assert done.stdout == "False\n"
 
 
 def test_without_an_extra_it_is_told_at_once(tmp_path: Path) -> None:

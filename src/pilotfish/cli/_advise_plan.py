@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotfish._extras import need
+from pilotfish._sync import wait
 from pilotfish.assemble import Collaboration, model_of
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import AdviseSpec, EncoderSpec, LocalSpec, OpenAISpec
 from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.model import Request
 
 if TYPE_CHECKING:
     from pilotfish.compete.advise import Settings
@@ -25,6 +27,9 @@ __all__ = ["Plan", "check_endpoints", "check_extras", "check_rows", "settings_of
 
 # What the advisor imports on its way, some of it only for the report at the end.
 NEEDED = ("torch", "transformers", "sentence_transformers", "sklearn", "model2vec", "matplotlib", "jinja2")
+
+# What an endpoint is asked to see whether it answers at all.
+READY = Request.of("Answer with the word: ready", temperature=0.0, max_tokens=16)
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,6 @@ def check_endpoints(plan: Plan) -> None:
             )
     if not endpoints or spec.max_cost == 0:
         return
-    from pilotfish._sync import wait
-    from pilotfish.model import Request
     from pilotfish.models.remote import RemoteModel
 
     async def go() -> None:
@@ -166,7 +169,7 @@ def check_endpoints(plan: Plan) -> None:
                 # A copy of its own: a cached answer would say nothing of the key.
                 asked = dataclasses.replace(model, cache=None)
                 try:
-                    await asked.reply(Request.of("Answer with the word: ready", temperature=0.0, max_tokens=16))
+                    await asked.reply(READY)
                 finally:
                     await asked.aclose()
 
