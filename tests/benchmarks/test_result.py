@@ -66,7 +66,7 @@ def test_kept_results_are_whole_and_tell_nothing_of_the_machine_but_its_kind() -
             continue
         result = json.loads(path.read_text(encoding="utf-8"))
         assert completed(result, path.stem, quick=False)["name"] in names()
-        assert not any(word in path.read_text() for word in ("/root", "/home/", "/tmp/", "/work/"))
+        assert '"/' not in path.read_text(), "a path of the machine"
 
 
 def test_startup_measures_all_three_in_turn() -> None:

@@ -151,6 +151,7 @@ class AdviseSpec(Spec):
     format: str | None = None
     encoding: str | None = None
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    drop_leaks: bool = False
     margin: Annotated[float, Field(strict=False)] = 0.02
     counts: list[int] | None = None
     seeds: int = 3

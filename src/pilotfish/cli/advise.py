@@ -40,6 +40,7 @@ __all__ = ["command"]
 @click.option("--margin", type=float, help="The loss of accuracy that does not matter (0.02: two points).")
 @click.option("--test-rows", type=click.IntRange(1), help="The most held-out rows the large model is asked about.")
 @click.option("--test-share", type=click.FloatRange(0.01, 0.9), help="The share held out without --test.")
+@click.option("--drop-leaks", is_flag=True, default=None, help="Drop training rows that are near-duplicates of --test.")
 @click.option("--shots", type=click.IntRange(1), help="Examples a label in the few-shot prompt.")
 @click.option("--seeds", type=click.IntRange(1), help="Draws of labels for each point of the learning curve.")
 @click.option("--seed", type=int, help="Of every draw.")
@@ -115,6 +116,7 @@ def _task(spec: AdviseSpec, out: Path, *, strict: bool) -> TextTask:
             unlabelled=rows_of(spec.unlabelled) if spec.unlabelled else (),
             names=spec.names,
             test_share=spec.test_share,
+            drop_leaks=spec.drop_leaks,
             seed=spec.seed,
         )
         say_rejects(rejects)
