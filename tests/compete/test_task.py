@@ -52,12 +52,40 @@ def test_near_duplicates_go_before_the_split_and_conflicts_are_told() -> None:
     assert any("different labels" in note for note in task.notes)
 
 
-def test_a_given_test_part_is_kept_whole_and_its_copies_leave_training_and_the_unlabelled_rows() -> None:
+def test_given_parts_are_kept_whole_and_copies_are_told() -> None:
     rows, test = made_rows(60), made_rows(20, seed=50)
     copies = [{**row, "text": row["text"] + " !!"} for row in test[:5]]
-    task = text_task([*rows, *copies], text="text", label="label", test=[*test, test[0]], unlabelled=copies + rows[:3])
+    task = text_task([*rows, *copies], text="text", label="label", test=test)
+    assert len(task.train) == 65 and len(task.test) == 20
+    assert task.leaky.tolist() == [0, 1, 2, 3, 4]
+    assert any("5 training rows are near-duplicates of 5 test rows" in note for note in task.notes)
+
+
+def test_copies_within_the_training_rows_are_kept_back_together() -> None:
+    rows = made_rows(80)
+    twins = [{**row, "text": row["text"] + "!"} for row in rows]
+    task = text_task([*rows, *twins], text="text", label="label", test=made_rows(20, seed=50))
+    for part in (task.tune, task.calibrate):
+        assert len(part)
+        texts = {task.train[i].rstrip("!") for i in part}
+        elsewhere = {text.rstrip("!") for i, text in enumerate(task.train) if i not in set(part.tolist())}
+        assert not texts & elsewhere
+
+
+def test_copies_of_test_rows_leave_training_when_asked_and_the_unlabelled_rows_always() -> None:
+    rows, test = made_rows(60), made_rows(20, seed=50)
+    copies = [{**row, "text": row["text"] + " !!"} for row in test[:5]]
+    task = text_task(
+        [*rows, *copies],
+        text="text",
+        label="label",
+        test=[*test, test[0]],
+        unlabelled=copies + rows[:3],
+        drop_leaks=True,
+    )
     assert len(task.test) == 21
     assert len(task.train) == 60
+    assert not len(task.leaky)
     assert len(task.unlabelled) == 3
     assert any("5 training rows dropped" in note for note in task.notes)
     assert any("5 unlabelled rows dropped" in note for note in task.notes)
@@ -125,7 +153,7 @@ def test_free_text_as_the_label_is_told_apart_from_many_classes() -> None:
 def test_training_rows_that_all_stand_in_the_test_are_one_clear_error() -> None:
     rows = made_rows(30)
     with pytest.raises(DataError, match="nothing is left to learn from"):
-        text_task(rows, text="text", label="label", test=rows)
+        text_task(rows, text="text", label="label", test=rows, drop_leaks=True)
 
 
 def test_too_few_rows_to_hold_any_out() -> None:

@@ -139,6 +139,7 @@ class Advice:
                 "test": len(task.test),
                 "unlabelled": len(task.unlabelled),
                 "labels": len(task.labels),
+                "leaky_test_rows": len(task.leaky),
                 "notes": list(task.notes),
             },
             "settings": dataclasses.asdict(self.settings),

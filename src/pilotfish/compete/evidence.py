@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pilotfish.compete.curve import mean_labels
+from pilotfish.measure.intervals import wilson
 from pilotfish.measure.metrics import Calibration, calibration, confusion
 from pilotfish.measure.report import Block, Column, Details, Figure, KeyValues, Paragraph, Table, plots
 
@@ -154,7 +155,7 @@ def method(advice: Advice) -> list[Block]:
         ("Seed", advice.settings.seed),
     ]
     shown = KeyValues([(name, value) for name, value in facts if isinstance(value, str | int | float)])
-    notes: list[Block] = [Paragraph(note, "note") for note in task.notes]
+    notes: list[Block] = [Paragraph(note, "note") for note in [*task.notes, *leak_note(advice)]]
     how = Paragraph(
         "A head is multinomial logistic regression on a text's vector. Penalties and temperatures are chosen on rows "
         "kept back to tune; the cascade's threshold, and the way of asking the large model, on other rows kept back. "
@@ -162,6 +163,16 @@ def method(advice: Advice) -> list[Block]:
         "rows, which nothing learns from."
     )
     return [shown, *notes, how]
+
+
+def leak_note(advice: Advice) -> list[str]:
+    """Say how right the choice is on the held-out rows that have no near-duplicate among the training rows."""
+    chosen, leaky = advice.verdict.chosen, advice.task.leaky
+    clean = chosen.correct[~np.isin(chosen.rows, leaky)]
+    if not len(leaky) or not len(clean):
+        return []
+    right = wilson(float(clean.sum()), len(clean))
+    return [f"On the {len(clean):,} held-out rows without such a near-duplicate the choice is right on {right:.1%}."]
 
 
 def _curve_caption(advice: Advice) -> str:

@@ -35,6 +35,7 @@ class TextTask:
         names: label -> the name a prompt shows.
         notes: what a reader should know: duplicates removed, leaks dropped, rows without text.
         unseen: labels of the test part that training never saw, with their counts.
+        leaky: indices of test rows that have a near-duplicate among the training rows.
     """
 
     train: list[str]
@@ -48,6 +49,7 @@ class TextTask:
     names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unseen: Mapping[str, int] = field(default_factory=dict)
+    leaky: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def fit(self) -> NDArray[np.int64]:
@@ -71,17 +73,21 @@ def text_task(
     unlabelled: Sequence[Mapping[str, Any]] = (),
     names: Mapping[str, str] | None = None,
     test_share: float = 0.25,
+    drop_leaks: bool = False,
     seed: int = 0,
 ) -> TextTask:
     """Make a task of labelled rows.
 
     Without `test`, near-duplicates are removed first (the first of each group stays), then a stratified share is held
-    out. With `test`, that part is left as it is and training rows that are near-duplicates of a test row are dropped.
+    out. With `test`, both parts are left as they are, so that figures compare with published ones; test rows with a
+    near-duplicate among the training rows are told (`leaky`), and `drop_leaks` drops those training rows.
 
     Raises:
         DataError: no rows, a column is missing, one class only, or fewer than two rows of every class.
     """
     notes: list[str] = []
+    leaky: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+    groups: NDArray[np.int64] | None = None
     texts, labels = _columns(rows, text, label, "the rows", notes)
     free = _texts(unlabelled, text, notes)
     if test is None:
@@ -100,18 +106,11 @@ def text_task(
         notes.append(f"{len(test_texts):,} of the rows are held out for the test, stratified by label (seed {seed})")
     else:
         test_texts, test_labels = _columns(test, text, label, "the test rows", notes)
-        if len(texts) + len(test_texts) <= MAX_DEDUPE:
-            leaked = set(leaks(texts, test_texts, NEAR).train.tolist())
-            if leaked:
-                notes.append(f"{len(leaked):,} training rows dropped: near-duplicates of test rows (trigrams)")
-                texts, labels = (
-                    [one for i, one in enumerate(texts) if i not in leaked],
-                    [one for i, one in enumerate(labels) if i not in leaked],
-                )
+        texts, labels, leaky, groups = _leaks(texts, labels, test_texts, notes, drop=drop_leaks)
         _check_classes(labels)
     known = sorted(set(labels))
     missing = Counter(one for one in test_labels if one not in set(known))
-    tune, calibrate = _kept_back(labels, seed)
+    tune, calibrate = _kept_back(labels, groups, seed)
     free = _without(free, test_texts, notes)
     return TextTask(
         texts,
@@ -125,6 +124,7 @@ def text_task(
         _names(names, known),
         tuple(notes),
         missing,
+        leaky,
     )
 
 
@@ -216,10 +216,37 @@ def _check_classes(labels: Sequence[str]) -> None:
         raise DataError(f"{len(counts):,} labels for {len(labels):,} rows: this column is free text, not a class")
 
 
-def _kept_back(labels: Sequence[str], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _leaks(
+    texts: list[str], labels: list[str], test: list[str], notes: list[str], *, drop: bool
+) -> tuple[list[str], list[str], NDArray[np.int64], NDArray[np.int64] | None]:
+    """Return training texts and labels, the test rows that have a near-duplicate among them, and groups of the former.
+
+    Groups keep near-duplicates together when rows are kept back, so that no threshold is chosen on rows that were seen.
+    """
+    if len(texts) + len(test) > MAX_DEDUPE:
+        notes.append(f"near-duplicates are not searched for among more than {MAX_DEDUPE:,} rows")
+        return texts, labels, np.zeros(0, dtype=np.int64), None
+    found = leaks(texts, test, NEAR)
+    leaked = set(found.train.tolist())
+    leaky = np.unique([there for _, there, _ in found.pairs]).astype(np.int64)
+    if leaked and drop:
+        notes.append(f"{len(leaked):,} training rows dropped: near-duplicates of test rows (trigrams)")
+        labels = [one for i, one in enumerate(labels) if i not in leaked]
+        texts = [one for i, one in enumerate(texts) if i not in leaked]
+        leaky = np.zeros(0, dtype=np.int64)
+    elif leaked:
+        notes.append(
+            f"{len(leaked):,} training rows are near-duplicates of {len(leaky):,} test rows; both parts are left as "
+            "they are (`--drop-leaks` drops those training rows)"
+        )
+    return texts, labels, leaky, near_duplicates(texts, NEAR).group if texts else None
+
+
+def _kept_back(
+    labels: Sequence[str], groups: NDArray[np.int64] | None, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows kept back for tuning and for the threshold: a tenth and a tenth, 1,000 rows each at most."""
     share = min(0.1, 1000 / len(labels))
-    parts = split(
-        len(labels), {"train": 1 - 2 * share, "tune": share, "calibrate": share}, seed + 1, stratify=list(labels)
-    )
+    shares = {"train": 1 - 2 * share, "tune": share, "calibrate": share}
+    parts = split(len(labels), shares, seed + 1, stratify=list(labels), group=groups)
     return parts["tune"], parts["calibrate"]
