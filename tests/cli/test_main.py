@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 import pilotfish
@@ -108,6 +109,15 @@ def test_whatever_ends_a_command_is_at_most_one_line(error: BaseException, line:
     assert (found[0] == "") == (line == "")
     assert "\n" not in found[0]
     assert found[1] == code
+
+
+def test_a_file_that_safetensors_cannot_write_is_no_bug(tmp_path: Path) -> None:
+    files = pytest.importorskip("safetensors.numpy")
+    with pytest.raises(Exception, match="os error") as caught:
+        files.save_file({"x": np.zeros(3)}, tmp_path / "none" / "x.safetensors")
+    line, code = told(caught.value)
+    assert line.startswith("error: cannot write a model's weights: No such file")
+    assert code == 2
 
 
 def test_a_bug_is_told_as_one_and_debug_shows_where(tmp_path: Path) -> None:
