@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pilotfish.compete.plan import MIN_TEST, Sizes, afforded, lanes, rate
+from pilotfish.compete.plan import MIN_TEST, Sizes, afforded, extended, lanes, rate
 from pilotfish.compete.watch import Budget, Watch
 from pilotfish.model import Call, Trace
 from pilotfish.models.classify import Labeller, Labels
@@ -67,3 +67,26 @@ def test_rates_are_of_rows_answered_side_by_side() -> None:
     assert lanes(labeller) == 4
     assert rate(found, labeller) == (1.0, 0.25)
     assert rate(Labels([], None, [], []), labeller) is None
+
+
+def test_a_wrong_first_guess_of_the_speed_is_made_good() -> None:
+    wanted = Sizes(200, 60, 300, 64)
+    budget = Budget(100.0)
+    slow = afforded(wanted, [(0.5, 0.0), (0.5, 0.0)], budget, Watch())
+    assert slow is not None and slow.test < 60
+    grown = extended(slow, wanted, [(0.02, 0.0), (0.02, 0.0)], budget, Watch())
+    assert grown == wanted
+    assert extended(wanted, wanted, [(0.02, 0.0)], budget, Watch()) is None
+
+
+def test_no_round_is_added_for_little_or_without_money() -> None:
+    wanted = Sizes(100, 10, 10, 16)
+    assert extended(Sizes(90, 9, 9, 16), wanted, [(0.001, 0.0)], Budget(100.0), Watch()) is None
+    assert extended(Sizes(30, 1, 1, 16), wanted, [(0.0, 1.0)], Budget(None, 0.5), Watch()) is None
+
+
+def test_a_moment_of_business_does_not_tell_the_speed() -> None:
+    traces = [Trace((Call("m", seconds=s),)) for s in (0.05, 0.05, 0.05, 3.0, 0.05)]
+    found = Labels(["a"] * 5, None, traces, [False] * 5)
+    got = rate(found, Labeller(ScriptedModel("a"), ["a", "b"], concurrency=1))
+    assert got is not None and got[0] == 0.05

@@ -249,3 +249,23 @@ def test_where_more_rows_would_do_that_is_the_nearest_flip() -> None:
 def test_the_json_form_is_strict() -> None:
     data = decide(four(0.7, 0.7, 0.9, 0.95), margin=0.02).to_json()
     assert json.loads(json.dumps(data, allow_nan=False))["answer"] in ("large", "cascade")
+
+
+def test_few_shared_rows_do_not_make_a_taught_model_the_answer() -> None:
+    """Small and taught answered 300 rows, large 30: the former two are compared on the 300."""
+    truth = ["x"] * 300
+    right = np.ones(300)
+    small, taught, large = right.copy(), right.copy(), np.zeros(30)
+    small[:3] = 0  # all of its errors lie in the sample that the large model saw
+    taught[100:120] = 0
+    large[:20] = 1
+
+    def made(key: str, family: Family, scores: NDArray[np.float64]) -> Candidate:
+        answers = ["x" if one else "y" for one in scores]
+        rows = np.arange(len(scores))
+        return Candidate(key, key, family, rows, answers, truth[: len(rows)], seconds=0.01)
+
+    found = decide([made("s", "small", small), made("t", "taught", taught), made("l", "large", large)], margin=0.02)
+    assert found.answer == "small"
+    assert found.differences["t"].n == 300 and found.differences["t"].value > 0
+    assert found.differences["l"].n == 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.memo import Memo
-from pilotfish.compete.plan import MIN_TEST, PROBE, Sizes, afforded, lanes, rate
+from pilotfish.compete.plan import MIN_TEST, PROBE, Sizes, afforded, extended, lanes, rate
 from pilotfish.compete.purse import Purse, list_cost
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.model import Model
@@ -110,10 +110,68 @@ def judge(
         min(sizes.ways, max(16, sizes.test)),
     )
     plan = afforded(wanted, rates, budget, watch)
-    if plan is None:
+    answers: _Answers | None = None
+    while plan is not None:
+        answers = _round(task, ways, plan, pool, order, rng_seed=seed, least=min(MIN_TEST, wanted.test), ask=ask)
+        if answers is None:
+            watch.say(f"the budget ran out before {model.name} had answered {MIN_TEST} held-out rows: it is left out")
+            return None
+        # A few rows may have told the wrong speed: where more can be afforded after all, more are asked about. What
+        # was answered is kept, so a further round pays for its new rows only.
+        rates = [rate(found, way.labeller) for way, found, _ in answers.asked]
+        plan = extended(plan, wanted, rates, budget, watch) if len(answers.asked) == len(ways) else None
+    if answers is None:
         return None
-    priors = [task.train[i] for i in rng.permutation(task.fit)[: plan.ways]]
-    kept = task.calibrate[: plan.calibrate]
+    # One sample for all ways: where the budget ran out early, the rows that every way has answered.
+    n = min(len(found.labels) for _, found, _ in answers.asked)
+    rows = order[:n]
+    made = [
+        _candidate(task, way, np.sort(rows), _reordered(found, np.argsort(rows)), at)
+        for way, found, at in answers.asked
+    ]
+    labeller = answers.asked[answers.best][0].labeller
+    _latency(made[answers.best], labeller, task)
+    return Judged(
+        made[0],
+        made[1] if len(made) > 1 else None,
+        made[answers.best],
+        labeller,
+        answers.calibrate,
+        answers.taught,
+        Sizes(n, len(answers.calibrate.labels), len(answers.taught.labels), answers.ways),
+        _total([trace.cost for trace in answers.taught.traces]),
+    )
+
+
+Ask = Callable[[Labeller, Sequence[str], str], Labels]
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One round of questions: (way, answers on held-out rows, score on rows kept back) each, and the better way's."""
+
+    asked: list[tuple[_Way, Labels, float]]
+    best: int
+    calibrate: Labels
+    taught: Labels
+    ways: int
+
+
+def _round(
+    task: TextTask,
+    ways: Sequence[_Way],
+    plan: Sizes,
+    pool: Sequence[str],
+    order: NDArray[np.int64],
+    *,
+    rng_seed: int,
+    least: int,
+    ask: Ask,
+) -> _Answers | None:
+    """Ask everything that a plan says; None where the budget ended before `least` held-out rows were answered."""
+    shuffled = np.random.default_rng([rng_seed, 3]).permutation(task.fit)
+    priors = [task.train[i] for i in shuffled[: plan.ways]]
+    kept = [task.train[i] for i in task.calibrate[: plan.calibrate]]
     held = [task.test[i] for i in order[: plan.test]]
     choosing = [task.train[i] for i in task.calibrate[: plan.ways]]
     truth = [task.train_labels[i] for i in task.calibrate[: plan.ways]]
@@ -124,32 +182,17 @@ def judge(
             if raw is not None:
                 way.labeller.fit_prior(raw)
         found = ask(way.labeller, held, f" {way.how}: held-out rows")
-        if len(found.labels) < min(MIN_TEST, wanted.test):
+        if len(found.labels) < least:
             break
         there = ask(way.labeller, choosing, f" {way.how}: rows kept back").labels
         asked.append((way, found, _share_right(there, truth[: len(there)])))
     if not asked:
-        watch.say(f"the budget ran out before {model.name} had answered {MIN_TEST} held-out rows: it is left out")
         return None
-    # One sample for all ways: where the budget ran out early, the rows that every way has answered.
-    n = min(len(found.labels) for _, found, _ in asked)
-    rows = order[:n]
-    made = [_candidate(task, way, np.sort(rows), _reordered(found, np.argsort(rows)), at) for way, found, at in asked]
-    best = max(range(len(made)), key=lambda i: (made[i].chosen_by, -i))
+    best = max(range(len(asked)), key=lambda i: (asked[i][2], -i))
     labeller = asked[best][0].labeller
-    calibrate = ask(labeller, [task.train[i] for i in kept], ": rows for the threshold")
+    calibrate = ask(labeller, kept, ": rows for the threshold")
     taught = ask(labeller, pool[: plan.unlabelled], ": labels for the small model to learn from")
-    _latency(made[best], labeller, task)
-    return Judged(
-        made[0],
-        made[1] if len(made) > 1 else None,
-        made[best],
-        labeller,
-        calibrate,
-        taught,
-        Sizes(n, len(calibrate.labels), len(taught.labels), plan.ways),
-        _total([trace.cost for trace in taught.traces]),
-    )
+    return _Answers(asked, best, calibrate, taught, plan.ways)
 
 
 @dataclass(frozen=True)

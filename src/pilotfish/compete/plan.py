@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pilotfish.compete.watch import Watch
+
 if TYPE_CHECKING:
-    from pilotfish.compete.watch import Budget, Watch
+    from pilotfish.compete.watch import Budget
     from pilotfish.models.classify import Labeller, Labels
 
 PROBE = 16  # rows that tell how fast and how dear the model is
@@ -33,12 +36,18 @@ class Sizes:
     ways: int = WAYS
 
 
+NOTHING = Sizes(0, 0, 0, 0)
+
+
 def rate(found: Labels, labeller: Labeller) -> tuple[float, float] | None:
-    """Return seconds and dollars a row, from the model's own traces (so a resumed run plans as the first one did)."""
+    """Return seconds and dollars a row, from the model's own traces (so a resumed run plans as the first one did).
+
+    The seconds are the median, which a machine that is busy for a moment does not move.
+    """
     rows = len(found.labels)
     if not rows:
         return None
-    seconds = sum(trace.seconds for trace in found.traces) / rows / lanes(labeller)
+    seconds = statistics.median(trace.seconds for trace in found.traces) / lanes(labeller)
     return seconds, sum(trace.cost or 0.0 for trace in found.traces) / rows
 
 
@@ -50,10 +59,17 @@ def lanes(labeller: Labeller) -> int:
     return max(1, min(labeller.concurrency, own if isinstance(own, int) else labeller.concurrency))
 
 
-def afforded(wanted: Sizes, rates: Sequence[tuple[float, float] | None], budget: Budget, watch: Watch) -> Sizes | None:
+def afforded(
+    wanted: Sizes,
+    rates: Sequence[tuple[float, float] | None],
+    budget: Budget,
+    watch: Watch,
+    done: Sizes = NOTHING,
+) -> Sizes | None:
     """Cut the sizes down to what the budget pays for; None: too few held-out rows.
 
-    A little time is kept for what follows. Held-out rows come first, up to 100; the rest is cut alike.
+    A little time is kept for what follows. Held-out rows come first, up to 100; the rest is cut alike. What is `done`
+    need not be paid for again.
     """
     known = [rate for rate in rates if rate is not None]
     if not known or len(known) < len(rates):
@@ -65,14 +81,12 @@ def afforded(wanted: Sizes, rates: Sequence[tuple[float, float] | None], budget:
     left = (0.8 * budget.seconds_left(), budget.dollars_left())
 
     def pays_for(one: Sizes) -> bool:
-        return all(
-            (one.test + 2 * one.ways) * each[i] + (one.calibrate + one.unlabelled) * dearest[i] <= left[i]
-            for i in (0, 1)
-        )
+        both = one.test - done.test + 2 * (one.ways - done.ways)
+        better = one.calibrate - done.calibrate + one.unlabelled - done.unlabelled
+        return all(both * each[i] + better * dearest[i] <= left[i] for i in (0, 1))
 
     if pays_for(wanted):
         return wanted
-    least = min(MIN_TEST, wanted.test)
     steps = [(floor, percent) for floor in (ENOUGH, 60) for percent in range(99, 14, -1)]
     for floor, percent in [*steps, *((MIN_TEST, percent) for percent in range(99, -1, -1))]:
         share = percent / 100
@@ -88,8 +102,30 @@ def afforded(wanted: Sizes, rates: Sequence[tuple[float, float] | None], budget:
                 f"{cut.calibrate:,} for the threshold and {cut.unlabelled:,} to learn from"
             )
             return cut
-    watch.say(
-        f"the budget does not pay for {least} held-out rows of the large model, the least that says anything, at "
-        f"{each[0] / len(known):.2g} s and ${each[1] / len(known):.2g} a row: it is left out"
-    )
+    if done is NOTHING:
+        watch.say(
+            f"the budget does not pay for {min(MIN_TEST, wanted.test)} held-out rows of the large model, the least "
+            f"that says anything, at {each[0] / len(known):.2g} s and ${each[1] / len(known):.2g} a row: it is left out"
+        )
     return None
+
+
+def extended(
+    done: Sizes, wanted: Sizes, rates: Sequence[tuple[float, float] | None], budget: Budget, watch: Watch
+) -> Sizes | None:
+    """Return larger sizes where the budget turns out to pay for a quarter more of any kind; else None."""
+    if done == wanted:
+        return None
+    more = afforded(wanted, rates, budget, Watch(), done)
+    if more is None:
+        return None
+    # No kind shrinks: what was asked is asked.
+    grown = Sizes(*(max(a, b) for a, b in zip(_numbers(more), _numbers(done), strict=True)))
+    if all(b <= 1.25 * a for a, b in zip(_numbers(done), _numbers(grown), strict=True)):
+        return None
+    watch.say(f"there is budget left: {grown.test:,} held-out rows of the large model after all")
+    return grown
+
+
+def _numbers(sizes: Sizes) -> tuple[int, int, int, int]:
+    return sizes.test, sizes.calibrate, sizes.unlabelled, sizes.ways

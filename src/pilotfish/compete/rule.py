@@ -1,9 +1,9 @@
 """The rule that picks the answer, and how far the rows are from another one.
 
 In order of what they cost to run, take the first candidate that is shown not to be worse than any other by the margin
-(non-inferiority on the same held-out rows, one-sided alpha). Where none is shown to be, take the most accurate and say
-that the rows do not settle it. A taught small model costs what a small one costs to run, so it is the answer only where
-it is shown to be *better* than the small one that people taught.
+(non-inferiority on the held-out rows that both answered, one-sided alpha). Where none is shown to be, take the most
+accurate and say that the rows do not settle it. A taught small model costs what a small one costs to run, so it is the
+answer only where it is shown to be *better* than the small one that people taught.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,16 +36,24 @@ class Contest:
         scores: family -> (rows,) 1 where right.
         margin: the loss of accuracy that does not matter.
         alpha: the one-sided error rate of each comparison.
+        whole: family -> scores on every held-out row, for the families that answered them all: two of those are
+            compared there, as the rows that the large model was asked about may be few.
     """
 
     order: tuple[Family, ...]
     scores: Mapping[Family, NDArray[np.float64]]
     margin: float
     alpha: float = 0.05
+    whole: Mapping[Family, NDArray[np.float64]] = field(default_factory=dict)
 
     def test(self, a: Family, b: Family) -> NonInferiority:
         """Test whether a is at most the margin worse than b."""
-        return non_inferiority(self.scores[a], self.scores[b], self.margin, self.alpha)
+        return non_inferiority(*self.pair(a, b), self.margin, self.alpha)
+
+    def pair(self, a: Family, b: Family) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the scores of two candidates on the most rows that both answered."""
+        scores = self.whole if a in self.whole and b in self.whole else self.scores
+        return scores[a], scores[b]
 
     def holds(self, one: Family) -> bool:
         """Whether a candidate is shown not to be worse than any other by the margin."""
@@ -63,15 +71,19 @@ class Contest:
         for one in self.order:
             if one != "taught" and self.holds(one):
                 return one, True
-        # max takes the first of equals: the cheapest.
-        return max(self.order, key=lambda one: float(self.scores[one].mean())), False
+        # max takes the first of equals: the cheapest. Learning from the large model must have shown its worth.
+        able = [one for one in self.order if one != "taught" or self.better_taught()]
+        return max(able, key=lambda one: float(self.scores[one].mean())), False
 
     def with_more_right(self, one: Family, more: int) -> Contest:
         """Return the contest had `one` been right on `more` of the rows it got wrong (a seeded choice of them)."""
         wrong = np.random.default_rng(0).permutation(np.flatnonzero(self.scores[one] == 0))
         changed = self.scores[one].copy()
         changed[wrong[:more]] = 1.0
-        return dataclasses.replace(self, scores={**self.scores, one: changed})
+        # What it would be right on elsewhere is not supposed, so only the shared rows are left to compare on.
+        return dataclasses.replace(
+            self, scores={**self.scores, one: changed}, whole={} if one in self.whole else self.whole
+        )
 
 
 def running_order(by_family: Mapping[Family, Candidate]) -> tuple[Family, ...]:

@@ -77,13 +77,18 @@ def decide(
     """
     by_family = {one.family: one for one in contenders}
     rows = common_rows(contenders)
-    contest = Contest(running_order(by_family), {one.family: one.on(rows) for one in contenders}, margin, alpha)
+    every = max(len(one.rows) for one in contenders)
+    contest = Contest(
+        running_order(by_family),
+        {one.family: one.on(rows) for one in contenders},
+        margin,
+        alpha,
+        whole={one.family: one.correct for one in contenders if len(one.rows) == every > len(rows)},
+    )
     family, settled = contest.choose()
     chosen = by_family[family]
     differences = {
-        by_family[other].key: _difference(contest.scores[family], contest.scores[other])
-        for other in contest.order
-        if other != family
+        by_family[other].key: _difference(*contest.pair(family, other)) for other in contest.order if other != family
     }
     return Verdict(
         answer=TITLES[family],
@@ -119,7 +124,7 @@ def _reason(
         f"{_subject(chosen, by_family)} is right on {chosen.accuracy.value:.1%} of {len(chosen.rows):,} held-out rows"
     )
     if rival is not None and rival.key in differences:
-        text += f", {_against(differences[rival.key], rival, rows)}{_price(chosen, rival)}"
+        text += f", {_against(differences[rival.key], rival)}{_price(chosen, rival)}"
     small = by_family.get("small")
     if chosen.family == "cascade" and small is not None:
         gap = differences[small.key].value
@@ -142,8 +147,8 @@ def _subject(chosen: Candidate, by_family: Mapping[Family, Candidate]) -> str:
     return chosen.title
 
 
-def _against(gap: Interval, rival: Candidate, rows: int) -> str:
-    where = f"95% interval {gap.low * 100:+.1f} to {gap.high * 100:+.1f}, on {rows:,} shared rows".replace("-", "−")
+def _against(gap: Interval, rival: Candidate) -> str:
+    where = f"95% interval {gap.low * 100:+.1f} to {gap.high * 100:+.1f}, on {gap.n:,} shared rows".replace("-", "−")
     if round(gap.value, 3) == 0:
         return f"as often as {rival.title} ({where})"
     return f"{_points(abs(gap.value))} {'more' if gap.value > 0 else 'less'} often than {rival.title} ({where})"
