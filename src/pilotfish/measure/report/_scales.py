@@ -48,7 +48,8 @@ class CostScale:
             start = lowest if self.zero else self.low
             decades = range(math.floor(start), math.ceil(self.high) + 1)
             marks = [m * 10.0**d for d in decades for m in steps]
-            inside = [mark for mark in marks if start - 1e-9 <= math.log10(mark) <= self.high]
+            # Below the least cost the axis is linear, so a mark may lie outside though its logarithm does not.
+            inside = [m for m in marks if start - 1e-9 <= math.log10(m) and self.low <= self.at(m) <= self.high]
             if len(inside) >= 3:
                 break
         return ticks + inside
