@@ -199,7 +199,7 @@ def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Cro
         )
         return (
             f"more held-out rows: about {more:,} in all, where there are {len(contest.scores[family]):,}, would be "
-            f"likely to settle it against {by_family[against].title}."
+            f"likely to settle it against {_titled(by_family[against])}."
         )
     cheaper = hopeful(contest)
     if cheaper is not None:
@@ -218,7 +218,7 @@ def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Cro
     one, more, then = nearest
     have, rows = float(contest.scores[one].mean()), len(contest.scores[one])
     text = (
-        f"about {more:,} more right {'answer' if more == 1 else 'answers'} of {by_family[one].title} on the {rows:,} "
+        f"about {more:,} more right {'answer' if more == 1 else 'answers'} of {_titled(by_family[one])} on the {rows:,} "
         f"shared rows ({have + more / rows:.1%}, not {have:.1%}) would make the answer {_named(then)}"
     )
     if family == "small" and crossing is not None and _passed(crossing):
@@ -229,6 +229,13 @@ def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Cro
     if family in ("cascade", "large") and (dear := _error_worth(contest, family, chosen, by_family)):
         text += f"; where an error costs you less than {dear}, the small model's savings outweigh its errors"
     return text + "."
+
+
+def _titled(one: Candidate) -> str:
+    """Return a candidate's name as it stands in a sentence."""
+    if one.family == "cascade":
+        return "the cascade"
+    return f"the small model {one.title}" if one.family == "taught" else one.title
 
 
 def _named(family: Family) -> str:
