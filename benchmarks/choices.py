@@ -76,7 +76,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     if not PEER.exists():
         hint = "python -m venv .bench/lm-eval && .bench/lm-eval/bin/pip install -r benchmarks/peers/lm-eval.txt"
         return {"name": "choices", "peer": f"not installed: {hint}", "cases": []}
-    contexts, labels = prompts(2 if quick else 16)
+    contexts, labels = prompts(2 if quick else 6)
     pairs = [(context, label) for context in contexts for label in labels]
     cases = []
     for dtype in ("float32",) if quick else ("float32", "bfloat16"):
