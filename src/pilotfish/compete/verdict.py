@@ -217,8 +217,9 @@ def _flip(contest: Contest, by_family: Mapping[Family, Candidate], crossing: Cro
         )
     one, more, then = nearest
     have, rows = float(contest.scores[one].mean()), len(contest.scores[one])
+    answers = "answer" if more == 1 else "answers"
     text = (
-        f"about {more:,} more right {'answer' if more == 1 else 'answers'} of {_titled(by_family[one])} on the {rows:,} "
+        f"about {more:,} more right {answers} of {_titled(by_family[one])} on the {rows:,} "
         f"shared rows ({have + more / rows:.1%}, not {have:.1%}) would make the answer {_named(then)}"
     )
     if family == "small" and crossing is not None and _passed(crossing):
