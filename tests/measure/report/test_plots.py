@@ -104,7 +104,7 @@ def test_the_cost_scale_rises_and_inverts(costs: list[float], zero: bool) -> Non
     assert places == sorted(places)
     assert all(scale.low <= at <= scale.high for at in places)
     for cost, at in zip(ordered, places, strict=True):
-        assert scale.cost(at) == pytest.approx(cost, rel=1e-6, abs=1e-9)
+        assert scale.cost(at) == pytest.approx(cost, rel=1e-6, abs=1e-12 * max(1.0, scale.least))
     assert 2 <= len(scale.ticks) <= 16
     assert all(scale.low <= scale.at(tick) <= scale.high + 1e-9 for tick in scale.ticks)
 
