@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pilotfish.compete.task import TextTask, text_task
 from pilotfish.compete.watch import Budget, Watch
 from pilotfish.errors import ConfigError, UpstreamError
 from pilotfish.model import Call, Model, Price, Reply, Request, Trace
+from pilotfish.models.classify import Labeller, Labels
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from tests.compete.help import KEYWORDS, made_rows, oracle, truth_of
@@ -252,3 +253,40 @@ def test_very_long_texts_are_cut_and_counted(student: Student, task: TextTask, t
     found = asked(long, tiny_lm, student, sizes=Sizes(30, 4, 0))
     assert found is not None
     assert found.best.details["truncated"] == 3
+
+
+def test_no_row_to_learn_from_is_asked_before_the_way_of_asking_is_settled(
+    task: TextTask, student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rounds the budget allows, threshold and pool are asked about once, in one way."""
+    rounds = iter([Sizes(60, 20, 30, 32), None])
+
+    def further(*_: object) -> Sizes | None:
+        return next(rounds)
+
+    monkeypatch.setattr("pilotfish.compete.large.extended", further)
+    monkeypatch.setattr("pilotfish.compete.large.afforded", lambda *_: Sizes(30, 10, 15, 16))
+    asked: list[str] = []
+    memo = Memo(None)
+    inner = memo.predict
+
+    def noted(labeller: Labeller, texts: Sequence[str], *rest: Any) -> Labels:
+        asked.append(f"{len(labeller.examples)} {len(texts)}")
+        return inner(labeller, texts, *rest)
+
+    monkeypatch.setattr(memo, "predict", noted)
+    found = judge(
+        task,
+        oracle(TRUTH),
+        student,
+        Watch(),
+        Budget(),
+        memo,
+        identity="one",
+        sizes=Sizes(60, 20, 30, 32),
+        pool=task.unlabelled,
+    )
+    assert found is not None and (found.sizes.test, found.sizes.calibrate, found.sizes.unlabelled) == (60, 20, 30)
+    assert sum(one.endswith(" 30") for one in asked) == 2 + 1  # held-out rows of the first round, and the pool once
+    assert sum(one.endswith(" 20") for one in asked) == 1
+    assert not any(one.endswith((" 10", " 15")) for one in asked)

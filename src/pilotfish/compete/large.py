@@ -110,72 +110,73 @@ def judge(
         min(sizes.ways, max(16, sizes.test)),
     )
     plan = afforded(wanted, rates, budget, watch)
-    answers: _Answers | None = None
-    while plan is not None:
-        answers = _round(task, ways, plan, pool, order, rng_seed=seed, least=min(MIN_TEST, wanted.test), ask=ask)
-        if answers is None:
+    if plan is None:
+        return None
+    further: Sizes | None = plan
+    asked: list[_Asked] = []
+    while further is not None:
+        plan = further
+        asked = _round(task, ways, plan, order, seed=seed, least=min(MIN_TEST, wanted.test), ask=ask)
+        if not asked:
             watch.say(f"the budget ran out before {model.name} had answered {MIN_TEST} held-out rows: it is left out")
             return None
         # A few rows may have told the wrong speed: where more can be afforded after all, more are asked about. What
         # was answered is kept, so a further round pays for its new rows only.
-        rates = [rate(found, way.labeller) for way, found, _ in answers.asked]
-        plan = extended(plan, wanted, rates, budget, watch) if len(answers.asked) == len(ways) else None
-    if answers is None:
-        return None
+        rates = [rate(found, way.labeller) for way, found, _ in asked]
+        further = extended(plan, wanted, rates, budget, watch) if len(asked) == len(ways) else None
     # One sample for all ways: where the budget ran out early, the rows that every way has answered.
-    n = min(len(found.labels) for _, found, _ in answers.asked)
+    n = min(len(found.labels) for _, found, _ in asked)
     rows = order[:n]
-    made = [
-        _candidate(task, way, np.sort(rows), _reordered(found, np.argsort(rows)), at)
-        for way, found, at in answers.asked
-    ]
-    labeller = answers.asked[answers.best][0].labeller
-    _latency(made[answers.best], labeller, task)
+    made = [_candidate(task, way, np.sort(rows), _reordered(found, np.argsort(rows)), at) for way, found, at in asked]
+    best = max(range(len(made)), key=lambda i: (made[i].chosen_by, -i))
+    labeller = asked[best][0].labeller
+    # Only now that the way of asking is settled: rows asked in the other way would be paid for in vain.
+    kept = [task.train[i] for i in task.calibrate[: plan.calibrate]]
+    calibrate = ask(labeller, kept, ": rows for the threshold")
+    taught = ask(labeller, pool[: plan.unlabelled], ": labels for the small model to learn from")
+    _latency(made[best], labeller, task)
     return Judged(
         made[0],
         made[1] if len(made) > 1 else None,
-        made[answers.best],
+        made[best],
         labeller,
-        answers.calibrate,
-        answers.taught,
-        Sizes(n, len(answers.calibrate.labels), len(answers.taught.labels), answers.ways),
-        _total([trace.cost for trace in answers.taught.traces]),
+        calibrate,
+        taught,
+        Sizes(n, len(calibrate.labels), len(taught.labels), plan.ways),
+        _total([trace.cost for trace in taught.traces]),
     )
 
 
-Ask = Callable[[Labeller, Sequence[str], str], Labels]
-
-
 @dataclass(frozen=True)
-class _Answers:
-    """One round of questions: (way, answers on held-out rows, score on rows kept back) each, and the better way's."""
+class _Way:
+    """One way of asking: zero-shot or few-shot."""
 
-    asked: list[tuple[_Way, Labels, float]]
-    best: int
-    calibrate: Labels
-    taught: Labels
-    ways: int
+    key: str
+    how: str
+    labeller: Labeller
+
+
+Ask = Callable[[Labeller, Sequence[str], str], Labels]
+# A way of asking, its answers on held-out rows, and its score on rows kept back.
+_Asked = tuple[_Way, Labels, float]
 
 
 def _round(
     task: TextTask,
     ways: Sequence[_Way],
     plan: Sizes,
-    pool: Sequence[str],
     order: NDArray[np.int64],
     *,
-    rng_seed: int,
+    seed: int,
     least: int,
     ask: Ask,
-) -> _Answers | None:
-    """Ask everything that a plan says; None where the budget ended before `least` held-out rows were answered."""
-    shuffled = np.random.default_rng([rng_seed, 3]).permutation(task.fit)
+) -> list[_Asked]:
+    """Ask each way about the held-out rows of a plan; a way that the budget leaves with under `least` ends the list."""
+    shuffled = np.random.default_rng([seed, 3]).permutation(task.fit)
     priors = [task.train[i] for i in shuffled[: plan.ways]]
-    kept = [task.train[i] for i in task.calibrate[: plan.calibrate]]
     held = [task.test[i] for i in order[: plan.test]]
-    choosing = [task.train[i] for i in task.calibrate[: plan.ways]]
-    truth = [task.train_labels[i] for i in task.calibrate[: plan.ways]]
-    asked: list[tuple[_Way, Labels, float]] = []
+    choosing, truth = task.taken(task.calibrate[: plan.ways])
+    asked: list[_Asked] = []
     for way in ways:
         if way.labeller.white_box:
             raw = ask(way.labeller, priors, f" {way.how}: its bias, from texts without labels").logprobs
@@ -186,22 +187,7 @@ def _round(
             break
         there = ask(way.labeller, choosing, f" {way.how}: rows kept back").labels
         asked.append((way, found, _share_right(there, truth[: len(there)])))
-    if not asked:
-        return None
-    best = max(range(len(asked)), key=lambda i: (asked[i][2], -i))
-    labeller = asked[best][0].labeller
-    calibrate = ask(labeller, kept, ": rows for the threshold")
-    taught = ask(labeller, pool[: plan.unlabelled], ": labels for the small model to learn from")
-    return _Answers(asked, best, calibrate, taught, plan.ways)
-
-
-@dataclass(frozen=True)
-class _Way:
-    """One way of asking: zero-shot or few-shot."""
-
-    key: str
-    how: str
-    labeller: Labeller
+    return asked
 
 
 def _ways(task: TextTask, model: Model, student: Student, shots: int, watch: Watch) -> list[_Way]:

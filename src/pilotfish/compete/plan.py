@@ -113,13 +113,16 @@ def afforded(
 def extended(
     done: Sizes, wanted: Sizes, rates: Sequence[tuple[float, float] | None], budget: Budget, watch: Watch
 ) -> Sizes | None:
-    """Return larger sizes where the budget turns out to pay for a quarter more of any kind; else None."""
+    """Return larger sizes where the budget turns out to pay for a quarter more of any kind; else None.
+
+    `done` is the plan so far, of which the held-out rows and those for choosing are answered, the others not yet.
+    """
     if done == wanted:
         return None
-    more = afforded(wanted, rates, budget, Watch(), done)
+    more = afforded(wanted, rates, budget, Watch(), Sizes(done.test, 0, 0, done.ways))
     if more is None:
         return None
-    # No kind shrinks: what was asked is asked.
+    # No kind shrinks: what was asked is asked, and the purse stops what cannot be paid for.
     grown = Sizes(*(max(a, b) for a, b in zip(_numbers(more), _numbers(done), strict=True)))
     if all(b <= 1.25 * a for a, b in zip(_numbers(done), _numbers(grown), strict=True)):
         return None
