@@ -7,23 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Ref = Annotated[str, "the name of another model of this file"]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Spec(BaseModel):
-    """Every table: unknown keys are errors, values are not coerced between kinds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PriceSpec(Spec):
-    """US dollars per million tokens."""
-
-    input: Annotated[float, Field(ge=0, strict=False)] = 0.0
-    output: Annotated[float, Field(ge=0, strict=False)] = 0.0
+from pilotfish.assemble._spec import PriceSpec, Ref, Spec, Text
 
 
 class LocalSpec(Spec):
