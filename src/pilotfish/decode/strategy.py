@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pilotfish.decode.sampler import Sampler
     from pilotfish.model import Call, Decision
 
-__all__ = ["Job", "Plain", "Step", "Strategy"]
+__all__ = ["Job", "Step", "Strategy", "Tally"]
 
 
 @dataclass(eq=False)
