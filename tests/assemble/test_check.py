@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from pilotfish.assemble._spec import Spec
 from pilotfish.assemble.check import checked
-from pilotfish.assemble.specs import AdviseSpec, CascadeSpec, FileSpec, LocalSpec, MapSpec, OpenAISpec, Spec
+from pilotfish.assemble.specs import AdviseSpec, CascadeSpec, FileSpec, LocalSpec, MapSpec, OpenAISpec
 from pilotfish.errors import ConfigError
 
 

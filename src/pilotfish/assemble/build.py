@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import specs
+from pilotfish.assemble._spec import PriceSpec, Spec
 from pilotfish.errors import ConfigError
 from pilotfish.model import Price
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
 
-def build(name: str, spec: specs.Spec, part: Callable[[str], Any], catalog: Catalog, folder: Path) -> Any:
+def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, folder: Path) -> Any:
     """Return the model that a table describes.
 
     Args:
@@ -64,7 +65,7 @@ def weights_from(weights: str, folder: Path) -> str:
     return str(beside) if beside.exists() and not Path(weights).is_absolute() else weights
 
 
-def _price(spec: specs.PriceSpec | None) -> Price | None:
+def _price(spec: PriceSpec | None) -> Price | None:
     return None if spec is None else Price(spec.input, spec.output)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotfish.assemble._spec import Spec
 from pilotfish.assemble.build import build, weights_from
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
@@ -26,7 +27,6 @@ from pilotfish.assemble.specs import (
     EncoderSpec,
     FileSpec,
     MapSpec,
-    Spec,
     references,
 )
 from pilotfish.errors import ConfigError, ModelError, did_you_mean

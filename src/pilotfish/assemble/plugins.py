@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from pilotfish.assemble.specs import Spec
+from pilotfish.assemble._spec import Spec
 from pilotfish.errors import ConfigError
 from pilotfish.model import Model
 
