@@ -1,0 +1,207 @@
+"""Make a small model an expert: fine-tune it on a domain's texts, so that it can steer a larger frozen one.
+
+An expert and the model it came from (the anti-expert) are what proxy-tuning needs (Liu et al. 2024, "Tuning Language
+Models by Proxy", section 2). By default low-rank adapters are trained (Hu et al. 2022, LoRA) and merged at the end, so
+the result is a plain folder of weights that any engine loads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pilotfish.errors import ConfigError, DataError
+from pilotfish.measure.intervals import Interval, bootstrap
+from pilotfish.rows._atomic import atomic
+from pilotfish.rows.split import split
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pilotfish.models.catalog import Catalog
+
+__all__ = ["TuneReport", "Tuning", "perplexity", "tune"]
+
+REPORT = "pilotfish-tuning.json"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How an expert is trained.
+
+    Args:
+        rank: of the low-rank adapters on every linear layer; 0 trains all weights (in float32).
+        scale: the adapters' alpha; their update counts alpha / rank.
+        rate: the highest learning rate; it rises over the first `warmup` share of steps, then falls as a cosine.
+        epochs: how often each training text is seen.
+        batch_tokens: the most tokens in one step, padding included.
+        length: texts are cut into pieces of at most so many tokens.
+        max_tokens: stop after about so many training tokens; None trains on all.
+        held_out: the share of texts kept for the perplexity before and after, split off first.
+        clip: the largest norm of a gradient.
+        decay: weight decay (Loshchilov and Hutter 2019).
+        every: a checkpoint is written after so many steps.
+        seed: of the split, the order and the adapters' first values.
+    """
+
+    rank: int = 16
+    scale: float = 32.0
+    rate: float = 2e-4
+    epochs: int = 1
+    batch_tokens: int = 2048
+    length: int = 512
+    max_tokens: int | None = None
+    held_out: float = 0.1
+    warmup: float = 0.1
+    clip: float = 1.0
+    decay: float = 0.0
+    every: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_tokens", "length", "every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.rank < 0:
+            raise ConfigError(f"rank must be 0 (all weights) or more, not {self.rank}")
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"held_out is a share between 0 and 1, not {self.held_out}")
+
+
+@dataclass(frozen=True)
+class TuneReport:
+    """What training did: tokens and steps, and the perplexity of the held-out texts before and after.
+
+    `gain` is the drop in nats a token, with its paired bootstrap interval over texts; above 0 is better.
+    """
+
+    weights: str
+    folder: str
+    tokens: int
+    steps: int
+    texts: int
+    held_out: int
+    before: float
+    after: float
+    gain: Interval
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return {**asdict(self), "gain": self.gain.to_json()}
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}: {self.tokens:,} tokens of {self.texts} texts in {self.seconds:.0f} s; perplexity of "
+            f"{self.held_out} held-out texts {self.before:.2f} -> {self.after:.2f} "
+            f"(gain {self.gain.value:.3f} [{self.gain.low:.3f}, {self.gain.high:.3f}] nats a token)"
+        )
+
+
+def perplexity(losses: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+    """Return exp(total loss / total tokens) of texts: summed losses in nats (texts,) and token counts (texts,)."""
+    return float(np.exp(losses.sum() / counts.sum()))
+
+
+def tune(
+    weights: str | Path,
+    texts: Sequence[str],
+    out: str | Path,
+    tuning: Tuning | None = None,
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    catalog: Catalog | None = None,
+    progress: bool = True,
+) -> TuneReport:
+    """Fine-tune a causal language model on texts and write it to the folder `out`, ready for `LocalModel(out)`.
+
+    The held-out texts are split off before anything learns; exact copies of a text count once. A run that was killed
+    goes on from its last checkpoint; one that finished is not repeated.
+
+    Args:
+        weights: a catalog name, hub id, folder or GGUF file.
+        texts: the domain's texts, one a document.
+        out: the folder to write; made where it is missing.
+        tuning: how to train.
+        dtype: of the frozen weights and of the result.
+        device: "auto", "cpu", "cuda", "mps".
+        catalog: where names are looked up.
+        progress: show a bar.
+
+    Raises:
+        DataError: fewer than two different texts, or `out` holds something else.
+        ModelError: the weights are no causal language model.
+    """
+    from pilotfish.adapt._train import Trainer
+
+    tuning = tuning or Tuning()
+    unique = [text for text in dict.fromkeys(texts) if text.strip()]
+    if len(unique) < 2:
+        raise DataError(f"tuning needs at least two different texts, one of them held out; there are {len(unique)}")
+    out = Path(out)
+    identity = _identity(str(weights), unique, tuning, dtype)
+    done = _finished(out, identity)
+    if done is not None:
+        return done
+    parts = split(len(unique), {"train": 1 - tuning.held_out, "test": tuning.held_out}, tuning.seed)
+    train = [unique[i] for i in parts["train"]]
+    test = [unique[i] for i in parts["test"]]
+    if not train or not test:
+        raise DataError(f"{len(unique)} texts leave none to hold out (or to train on) at held_out={tuning.held_out}")
+    trainer = Trainer(str(weights), tuning, dtype=dtype, device=device, catalog=catalog)
+    before, counts = trainer.losses(test)
+    trainer.train(train, out / ".tuning", identity, progress=progress)
+    trainer.save(out)
+    after, _ = trainer.losses(test)  # of what was saved: merged, in its own dtype
+    rows = np.stack([before - after, counts], axis=1)
+    gain = bootstrap(rows, lambda drawn: float(drawn[:, 0].sum() / drawn[:, 1].sum()), resamples=2000, seed=tuning.seed)
+    report = TuneReport(
+        weights=str(weights),
+        folder=str(out),
+        tokens=trainer.tokens,
+        steps=trainer.steps,
+        texts=len(train),
+        held_out=len(test),
+        before=perplexity(before, counts),
+        after=perplexity(after, counts),
+        gain=gain,
+        seconds=trainer.seconds,
+    )
+    with atomic(out / REPORT) as file:
+        file.write(json.dumps({"identity": identity, **report.to_json()}, indent=2).encode())
+    trainer.forget(out / ".tuning")
+    return report
+
+
+def _identity(weights: str, texts: Sequence[str], tuning: Tuning, dtype: str) -> str:
+    """Return a digest of everything that decides the result."""
+    digest = hashlib.sha256(json.dumps([weights, asdict(tuning), dtype]).encode())
+    for text in texts:
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()
+
+
+def _finished(out: Path, identity: str) -> TuneReport | None:
+    """Return the report of an earlier, finished run of the same tuning, or None where there is none.
+
+    Raises:
+        DataError: the folder holds another tuning's result, or something else altogether.
+    """
+    path = out / REPORT
+    if not path.exists():
+        others = [entry.name for entry in out.iterdir() if entry.name != ".tuning"] if out.is_dir() else []
+        # A run killed while it wrote its weights left them without a report; only a checkpoint of its own tells so.
+        if others and not (out / ".tuning").is_dir():
+            raise DataError(f"{out} holds {others[0]} already; give a new folder")
+        return None
+    told = json.loads(path.read_text())
+    if told.pop("identity", None) != identity:
+        raise DataError(f"{out} holds the result of another tuning; give a new folder, or remove it")
+    return TuneReport(**{**told, "gain": Interval(**told["gain"])})

@@ -1,0 +1,138 @@
+"""Training an expert: it learns, resumes where it was killed, and writes weights that load."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pilotfish.adapt._train import Trainer, _schedule, _token_losses
+from pilotfish.adapt.expert import REPORT, TuneReport, Tuning, perplexity, tune
+from pilotfish.errors import ConfigError, DataError
+from pilotfish.models.local import LocalModel
+
+TEXTS = [f"the cat sat on the mat number {n}, it was wrong and the dog did not" for n in range(40)]
+QUICK = Tuning(rank=4, rate=5e-3, epochs=2, batch_tokens=256, length=64, held_out=0.2, every=2)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_an_expert_is_better_on_its_domain_and_loads(tiny_folder: Any, tmp_path: Path, rank: int) -> None:
+    tuning = Tuning(**{**QUICK.__dict__, "rank": rank})
+    report = tune(tiny_folder("llama", "plain"), TEXTS, tmp_path / "out", tuning, device="cpu", progress=False)
+    assert report.after < report.before * 0.8
+    assert report.gain.low > 0
+    assert report.texts == 32 and report.held_out == 8
+    # The saved weights are those the report speaks of.
+    held = LocalModel(tmp_path / "out", dtype="float32", device="cpu")
+    assert (
+        held.score([("the cat", " sat")])[0].total
+        > LocalModel(tiny_folder("llama", "plain"), dtype="float32", device="cpu").score([("the cat", " sat")])[0].total
+    )
+    assert not (tmp_path / "out" / ".tuning").exists()
+    assert "perplexity" in str(report)
+
+
+def test_gpt2s_transposed_linears_are_tuned_too(tiny_folder: Any, tmp_path: Path) -> None:
+    report = tune(tiny_folder("gpt2", "plain"), TEXTS, tmp_path / "out", QUICK, device="cpu", progress=False)
+    assert report.gain.low > 0
+
+
+def test_a_finished_run_is_not_repeated_and_another_is_refused(tiny_folder: Any, tmp_path: Path) -> None:
+    folder = tiny_folder("llama", "plain")
+    first = tune(folder, TEXTS, tmp_path / "out", QUICK, device="cpu", progress=False)
+    written = (tmp_path / "out" / REPORT).stat().st_mtime_ns
+    assert tune(folder, TEXTS, tmp_path / "out", QUICK, device="cpu", progress=False) == first
+    assert (tmp_path / "out" / REPORT).stat().st_mtime_ns == written
+    with pytest.raises(DataError, match="another tuning"):
+        tune(folder, TEXTS[:-1], tmp_path / "out", QUICK, device="cpu", progress=False)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
+    with pytest.raises(DataError, match="thesis"):
+        tune(folder, TEXTS, tmp_path / "mine", QUICK, device="cpu", progress=False)
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from pilotfish.adapt import _train
+from pilotfish.adapt.expert import tune
+from tests.adapt.test_expert import QUICK, TEXTS
+ended = _train.Trainer._checkpoint
+def slow(self, *args):
+    ended(self, *args)
+    print(self.steps, flush=True)
+    time.sleep(0.3)
+_train.Trainer._checkpoint = slow
+tune(sys.argv[1], TEXTS, Path(sys.argv[2]), QUICK, device="cpu", progress=False)
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tiny_folder: Any, tmp_path: Path) -> None:
+    folder = str(tiny_folder("llama", "plain"))
+    tune(folder, TEXTS, tmp_path / "whole", QUICK, device="cpu", progress=False)
+    command = [sys.executable, "-c", SCRIPT, folder, str(tmp_path / "killed")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().strip() == "2"
+        assert run.stdout.readline().strip() == "4"
+        os.kill(run.pid, signal.SIGKILL)
+    assert not (tmp_path / "killed" / REPORT).exists()
+    started = time.monotonic()
+    report = tune(folder, TEXTS, tmp_path / "killed", QUICK, device="cpu", progress=False)
+    assert report.steps > 4 and time.monotonic() - started < 60
+    one = LocalModel(tmp_path / "whole", dtype="float32", device="cpu").model.state_dict()
+    two = LocalModel(tmp_path / "killed", dtype="float32", device="cpu").model.state_dict()
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+def test_losses_are_those_of_each_text_alone(tiny_folder: Any) -> None:
+    trainer = Trainer(str(tiny_folder("llama", "plain")), QUICK, dtype="float32", device="cpu", catalog=None)
+    texts = ["the cat sat", "the dog did not, it's 2024 and the bird sang a song of the sea " * 6]
+    losses, counts = trainer.losses(texts)
+    for text, loss, count in zip(texts, losses, counts, strict=True):
+        ids = [*trainer.tokenizer(text)["input_ids"], trainer.tokenizer.eos_token_id]
+        assert count == len(ids) - 1
+        if len(ids) <= QUICK.length:
+            whole = trainer.model(input_ids=torch.tensor([ids])).logits[0].detach().log_softmax(-1)
+            assert loss == pytest.approx(-float(whole[range(len(ids) - 1), ids[1:]].sum()), abs=1e-4)
+    assert perplexity(losses, counts) == pytest.approx(np.exp(losses.sum() / counts.sum()))
+
+
+def test_padding_does_not_change_a_loss(tiny_folder: Any) -> None:
+    model = LocalModel(tiny_folder("llama", "plain"), dtype="float32", device="cpu").model
+    rows = [[5, 6, 7], [9, 10, 11, 12, 13, 14, 15]]
+    both = _token_losses(model, rows)
+    for row, losses in zip(rows, both, strict=True):
+        assert torch.allclose(_token_losses(model, [row])[0], losses, atol=1e-5)
+
+
+def test_the_rate_rises_then_falls() -> None:
+    rates = [_schedule(step, 100, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[9] == 1.0
+    assert rates[-1] < 0.01 and all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_bad_settings_have_one_line(tiny_folder: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="held_out"):
+        Tuning(held_out=1.0)
+    with pytest.raises(ConfigError, match="rank"):
+        Tuning(rank=-1)
+    with pytest.raises(DataError, match="two different texts"):
+        tune(tiny_folder("llama", "plain"), ["same", "same"], tmp_path / "out", QUICK, progress=False)
+
+
+def test_a_report_survives_its_json() -> None:
+    from pilotfish.measure.intervals import Interval
+
+    report = TuneReport("w", "f", 1, 1, 1, 1, 2.0, 1.5, Interval(0.1, 0.05, 0.2), 1.0)
+    told = report.to_json()
+    assert TuneReport(**{**told, "gain": Interval(**told["gain"])}) == report
