@@ -95,7 +95,7 @@ class Trainer:
         self._restore(checkpoints, identity, weights, optimizer)
         total = sum(len(ids) - 1 for batch in plan for _, ids in batch)
         started, spent = time.perf_counter(), self.seconds
-        with Progress(total, self.tokens, shown=progress) as bar:
+        with Progress(total, self.tokens, shown=progress, unit="tokens") as bar:
             while self.steps < len(plan):
                 batch = [ids for _, ids in plan[self.steps]]
                 for group in optimizer.param_groups:

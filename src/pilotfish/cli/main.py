@@ -26,6 +26,7 @@ COMMANDS = {
     "ask": ("pilotfish.cli.ask", "command", "Ask a model of a collaboration file."),
     "map": ("pilotfish.cli.map", "command", "Ask a model about every row of a file; stops and goes on."),
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
+    "tune": ("pilotfish.cli.tune", "command", "Fine-tune a small model on texts: an expert that steers a larger one."),
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),
 }
 WRONG, BUG, STOPPED = 2, 1, 130

@@ -11,20 +11,22 @@ _EVERY = 10.0  # seconds between lines
 
 
 class Progress:
-    """Shows how many rows are finished.
+    """Shows how many rows (or other units) are finished.
 
     Args:
         total: how many there will be, about; None where that is not known.
         before: how many were finished by an earlier session; they do not count for the rate.
         shown: False shows nothing.
+        unit: what is counted.
     """
 
-    def __init__(self, total: int | None, before: int = 0, *, shown: bool = True) -> None:
+    def __init__(self, total: int | None, before: int = 0, *, shown: bool = True, unit: str = "rows") -> None:
         self.total = total
         self.before = before
         self.done = before
         self.rejected = 0
         self.shown = shown
+        self.unit = unit
         self.started = self.last = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -36,13 +38,13 @@ class Progress:
             from rich.progress import Progress as Bar
 
             self._bar = Bar(
-                TextColumn("rows"),
+                TextColumn(self.unit),
                 BarColumn(),
                 TextColumn("{task.fields[line]}"),
                 console=Console(stderr=True),
                 transient=False,
             )
-            self._task = self._bar.add_task("rows", total=self.total, completed=self.done, line=self.line())
+            self._task = self._bar.add_task(self.unit, total=self.total, completed=self.done, line=self.line())
             self._bar.start()
         return self
 
@@ -83,7 +85,7 @@ class Progress:
         return text
 
     def _print(self) -> None:
-        sys.stderr.write(f"rows: {self.line()}\n")
+        sys.stderr.write(f"{self.unit}: {self.line()}\n")
         sys.stderr.flush()
 
 

@@ -1,0 +1,33 @@
+"""`pilotfish tune`, run for real on a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.help import error_of, pilotfish, write_rows
+
+
+def _rows(path: Path) -> Path:
+    return write_rows(path, [{"body": f"the cat sat on the mat number {n}"} for n in range(30)])
+
+
+def test_tune_writes_an_expert_and_tells_what_it_gained(tiny_folder: Any, tmp_path: Path) -> None:
+    rows = _rows(tmp_path / "rows.jsonl")
+    command = ["tune", str(rows), "--model", str(tiny_folder("llama", "plain")), "--text", "body"]
+    command += ["--out", str(tmp_path / "expert"), "--rate", "0.005", "--batch-tokens", "128", "--device", "cpu"]
+    told = json.loads(pilotfish(*command, "--json", "--quiet", cwd=tmp_path).stdout)
+    assert told["after"] < told["before"]
+    assert (tmp_path / "expert" / "model.safetensors").exists()
+    # A second run repeats nothing and tells the same.
+    again = pilotfish(*command, cwd=tmp_path)
+    assert "perplexity" in again.stderr and "tokens:" not in again.stderr
+
+
+def test_a_missing_column_is_one_line(tiny_folder: Any, tmp_path: Path) -> None:
+    rows = _rows(tmp_path / "rows.jsonl")
+    model = str(tiny_folder("llama", "plain"))
+    line = error_of(pilotfish("tune", rows, "--model", model, "--out", tmp_path / "expert", cwd=tmp_path))
+    assert "text" in line and "body" in line
+    assert not (tmp_path / "expert").exists()
