@@ -6,6 +6,20 @@ positions are treated apart. `functools.partial` sets its parameters.
 
 from __future__ import annotations
 
+from pilotfish.decode.rules.contrast import context_aware, contrastive, contrastive_logits
+from pilotfish.decode.rules.dola import dola
+from pilotfish.decode.rules.experts import gated_mixture, mixture, product
+from pilotfish.decode.rules.nudge import nudging
 from pilotfish.decode.rules.proxy import proxy_tuning
 
-__all__ = ["proxy_tuning"]
+__all__ = [
+    "context_aware",
+    "contrastive",
+    "contrastive_logits",
+    "dola",
+    "gated_mixture",
+    "mixture",
+    "nudging",
+    "product",
+    "proxy_tuning",
+]

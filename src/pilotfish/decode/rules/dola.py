@@ -1,0 +1,63 @@
+"""DoLa: the last layer's distribution contrasted with that of the earlier layer that differs most from it.
+
+Source: Chuang et al. 2024 (DoLa: Decoding by Contrasting Layers Improves Factuality in Large Language Models), section
+2: equations (2) to (5). The authors add a repetition penalty of 1.2 (appendix), which is the sampler's business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pilotfish.decode.rules.contrast import plausible
+from pilotfish.errors import ConfigError
+
+__all__ = ["bucket", "divergence", "dola"]
+
+
+def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
+    """Return log q_N - log q_M where the last layer N finds the token plausible, -inf elsewhere.
+
+    M is the candidate with the largest Jensen-Shannon divergence from N, chosen for each position by itself (the first
+    of equals). Log-probabilities are differences of normalised ones, so softmax of the result is the paper's p̂.
+
+    Args:
+        logits: the last layer's and each candidate layer's, raw (…, vocabulary).
+        alpha: how much less likely than the likeliest a token may be; 0.1 in the paper.
+    """
+    last, *candidates = (more.log_softmax(-1) for more in logits)
+    early = torch.stack(candidates)
+    if len(candidates) > 1:
+        chosen = divergence(last, early).argmax(0)
+        early = early.gather(0, chosen[None, ..., None].expand(1, *last.shape))
+    return (last - early[0]).masked_fill(~plausible(last, alpha), -math.inf)
+
+
+def divergence(one: Tensor, other: Tensor) -> Tensor:
+    """Return the Jensen-Shannon divergence in nats, (…), of log-probabilities (…, vocabulary) that broadcast."""
+    mean = torch.logaddexp(one, other) - math.log(2)
+    left = (one.exp() * (one - mean)).sum(-1)
+    return 0.5 * (left + (other.exp() * (other - mean)).sum(-1))
+
+
+def bucket(layers: int, which: str, tied: bool) -> tuple[int, ...]:
+    """Return the candidate layers of a model of so many: every second one of its lower or upper half.
+
+    Numbers are those of `hidden_states`: 0 is the embedding, `layers` the last layer. Models of more than 40 layers
+    have the first 20 ("low") or the 20 before the last ("high"), as the authors searched them. Where the head is the
+    embedding (`tied`), the lowest layers only repeat the last token, so layers 0 and 1 are no candidates.
+
+    Raises:
+        ConfigError: `which` is neither "low" nor "high", or there are too few layers.
+    """
+    if which not in ("low", "high"):
+        raise ConfigError(f'layers are "low", "high" or a list of numbers, not {which!r}')
+    half = 20 if layers > 40 else layers // 2
+    start, end = (2 if tied else 0, half) if which == "low" else (layers - half if layers > 40 else half, layers)
+    found = tuple(range(start, end, 2))
+    if not found:
+        raise ConfigError(f"a model of {layers} layers has no {which!r} candidates: name some, such as layers = [1]")
+    return found
