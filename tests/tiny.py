@@ -14,7 +14,8 @@ from pilotfish._extras import need
 
 __all__ = ["Cut", "Family", "tokenizer", "write_encoder", "write_lm"]
 
-Family = Literal["llama", "qwen2", "gpt2"]
+# Mistral and Gemma 3 have windows of 12 tokens (Gemma in its first layer only).
+Family = Literal["llama", "qwen2", "gpt2", "qwen3", "gemma3", "mistral"]
 # plain: words apart, as in GPT-2; bos: the same, and every text begins with a token of its own; melting: merges run
 # across words, so that a text's tokens depend on what stands before it; bare: no special token and no chat template.
 Cut = Literal["plain", "bos", "melting", "bare"]
@@ -84,7 +85,7 @@ def write_lm(folder: Path, family: Family = "llama", cut: Cut = "plain", *, leng
             vocab_size=len(cutter), n_positions=length, n_embd=32, n_layer=2, n_head=4, **ends
         )
     else:
-        kind = {"llama": transformers.LlamaConfig, "qwen2": transformers.Qwen2Config}[family]
+        kind, own = _kind(family)
         config = kind(
             vocab_size=len(cutter),
             hidden_size=32,
@@ -94,6 +95,7 @@ def write_lm(folder: Path, family: Family = "llama", cut: Cut = "plain", *, leng
             num_key_value_heads=2,
             max_position_embeddings=length,
             **ends,
+            **own,
         )
     model = transformers.AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
@@ -104,6 +106,27 @@ def write_lm(folder: Path, family: Family = "llama", cut: Cut = "plain", *, leng
     model.save_pretrained(folder)
     cutter.save_pretrained(folder)
     return folder
+
+
+def _kind(family: Family) -> tuple[Any, dict[str, Any]]:
+    """Return a family's config class, and what it is given beside what all families share."""
+    transformers = need("transformers", "local")
+    kinds: dict[Family, tuple[Any, dict[str, Any]]] = {
+        "llama": (transformers.LlamaConfig, {}),
+        "qwen2": (transformers.Qwen2Config, {}),
+        "qwen3": (transformers.Qwen3Config, {"head_dim": 16}),
+        "mistral": (transformers.MistralConfig, {"sliding_window": 12}),
+        "gemma3": (
+            transformers.Gemma3TextConfig,
+            {
+                "head_dim": 16,
+                "sliding_window": 12,
+                "query_pre_attn_scalar": 24,
+                "layer_types": ["sliding_attention", "full_attention"],
+            },
+        ),
+    }
+    return kinds[family]
 
 
 def write_encoder(folder: Path, *, length: int = 32, width: int = 48, seed: int = 3) -> Path:
