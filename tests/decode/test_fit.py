@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pilotfish.decode.evidence import Evidence, gather, perplexity
-from pilotfish.decode.fit import Fit, Kind, fit_weights, rule_of
+from pilotfish.decode.fit import Fit, fit_weights
+from pilotfish.decode.rules.experts import Kind, combined
 from pilotfish.errors import ConfigError, DataError
 from tests.decode.reference import ReferenceDecoder
 from tests.decode.tinies import logits_of, tiny
@@ -18,7 +19,7 @@ def made(weights: list[float], kind: Kind, tokens: int = 4000, vocabulary: int =
     """Tokens drawn from the product or mixture of some models with these weights."""
     generator = torch.Generator().manual_seed(seed)
     logps = (2 * torch.randn(len(weights), tokens, vocabulary, generator=generator)).log_softmax(-1)
-    p = rule_of(kind, weights)(list(logps)).softmax(-1)
+    p = combined(kind, weights)(list(logps)).softmax(-1)
     return Evidence("made", logps, torch.multinomial(p, 1, generator=generator)[:, 0])
 
 
@@ -40,7 +41,7 @@ def test_no_weights_on_a_grid_are_better(kind: Kind) -> None:
         if kind == "product":
             others += [(0.1 * i, 0.1 * j) for j in range(-5, 15)]
         for weights in others:
-            assert least <= perplexity(rule_of(kind, weights), evidence) + 1e-6
+            assert least <= perplexity(combined(kind, weights), evidence) + 1e-6
     assert fit.domains[0].fitted <= min(fit.domains[0].equal, *fit.domains[0].alone) + 1e-6
 
 
@@ -126,11 +127,11 @@ def test_evidence_stops_at_its_limit() -> None:
 
 def test_weights_that_cannot_be() -> None:
     with pytest.raises(ConfigError, match="must not be negative"):
-        rule_of("mixture", [0.5, -0.5])
+        combined("mixture", [0.5, -0.5])
     with pytest.raises(ConfigError, match="not 5"):
-        rule_of("gated", [0.0] * 5)
+        combined("gated", [0.0] * 5)
     with pytest.raises(ConfigError, match="not 'sum'"):
-        rule_of("sum", [1.0])  # type: ignore[arg-type]
+        combined("sum", [1.0])  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="not 'sum'"):
         fit_weights("sum", [made([1.0], "product", 5)])  # type: ignore[arg-type]
     with pytest.raises(DataError):

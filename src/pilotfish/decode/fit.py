@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pilotfish.decode.evidence import Evidence, perplexity
-from pilotfish.decode.rules.experts import gate_features, gated_mixture, mixture, product
+from pilotfish.decode.rules.experts import Kind, combined, gate_features
 from pilotfish.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from pilotfish.decode.lockstep import Rule
 
-__all__ = ["Domain", "Fit", "Kind", "fit_weights", "rule_of"]
+__all__ = ["Domain", "Fit", "fit_weights"]
 
-Kind = Literal["product", "mixture", "gated"]
 # Keeps weights finite where models are equal, or one tells everything; too small to move a weight otherwise.
 RIDGE = 1e-6
 # The gate is a regression on noisy features, so it is held back a little more.
@@ -61,33 +59,11 @@ class Fit:
     @property
     def rule(self) -> Rule:
         """The rule with these weights."""
-        return rule_of(self.kind, self.weights)
+        return combined(self.kind, self.weights)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return asdict(self)
-
-
-def rule_of(kind: Kind, weights: Sequence[float]) -> Rule:
-    """Return the rule of a kind with these weights (see `Fit.weights`).
-
-    Raises:
-        ConfigError: unknown kind; a mixture's weights are negative or all 0; a gate is not (models, models + 1).
-    """
-    if kind == "product":
-        return partial(product, weights=tuple(weights))
-    if kind == "mixture":
-        total = sum(weights)
-        if min(weights) < 0 or total <= 0:
-            raise ConfigError(f"a mixture's weights must not be negative, and one must be above 0: {list(weights)}")
-        return partial(mixture, weights=tuple(weight / total for weight in weights))
-    if kind == "gated":
-        models = next((n for n in range(1, len(weights)) if n * (n + 1) == len(weights)), 0)
-        if not models:
-            raise ConfigError(f"a gate has models x (models + 1) numbers, not {len(weights)}")
-        gate = [tuple(weights[at : at + models + 1]) for at in range(0, len(weights), models + 1)]
-        return partial(gated_mixture, gate=gate)
-    raise ConfigError(f'experts are combined as "product", "mixture" or "gated", not {kind!r}')
 
 
 def fit_weights(kind: Kind, evidence: Sequence[Evidence], test: Sequence[Evidence] | None = None) -> Fit:
@@ -113,8 +89,8 @@ def fit_weights(kind: Kind, evidence: Sequence[Evidence], test: Sequence[Evidenc
         weights = _gated(evidence)
     else:
         raise ConfigError(f'experts are combined as "product", "mixture" or "gated", not {kind!r}')
-    fitted = rule_of(kind, weights)
-    equal = rule_of("product" if kind == "product" else "mixture", [1 / models] * models)
+    fitted = combined(kind, weights)
+    equal = combined("product" if kind == "product" else "mixture", [1 / models] * models)
     domains = tuple(
         Domain(
             piece.domain,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from pilotfish.decode.rules.contrast import plausible
 from pilotfish.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["bucket", "divergence", "dola"]
 
@@ -28,6 +29,8 @@ def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
         logits: the last layer's and each candidate layer's, raw (…, vocabulary).
         alpha: how much less likely than the likeliest a token may be; 0.1 in the paper.
     """
+    import torch
+
     last, *candidates = (more.log_softmax(-1) for more in logits)
     early = torch.stack(candidates)
     if len(candidates) > 1:
@@ -38,6 +41,8 @@ def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
     """Return the Jensen-Shannon divergence in nats, (…), of log-probabilities (…, vocabulary) that broadcast."""
+    import torch
+
     mean = torch.logaddexp(one, other) - math.log(2)
     left = (one.exp() * (one - mean)).sum(-1)
     return 0.5 * (left + (other.exp() * (other - mean)).sum(-1))

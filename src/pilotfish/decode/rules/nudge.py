@@ -7,8 +7,10 @@ vocabulary; `decode.nudging` has the paper's own, which hands over whole words a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["nudging", "unsure"]
 
