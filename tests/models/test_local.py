@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from pilotfish._sync import ask
+from pilotfish.decode.strategy import Plain, Step
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Delta, Model, Reply, Request, WhiteBoxModel
-from pilotfish.models import _generate
 from pilotfish.models.local import LocalModel
 from tests.tiny import Cut, Family, write_encoder, write_lm
 
@@ -90,7 +90,10 @@ def test_a_reply_ends_where_the_model_is_full(tiny_lm: LocalModel) -> None:
     [
         ({"tools": ({"type": "function"},)}, "takes no tools"),
         ({"response_format": {"type": "json_object"}}, "takes no response_format"),
-        ({"extra": {"logit_bias": {"5": 9}}}, "takes no logit_bias"),
+        ({"extra": {"topk": 9}}, "takes no topk; did you mean 'top_k'"),
+        ({"extra": {"logit_bias": {"5000": 9}}}, "no token 5000"),
+        ({"extra": {"top_k": -1}}, "top_k must be at least 0"),
+        ({"temperature": -1.0}, "temperature must be at least 0"),
         ({"n": 0}, "n must be at least 1"),
     ],
 )
@@ -116,25 +119,31 @@ def test_a_prompt_that_does_not_fit_is_one_line(tiny_lm: LocalModel) -> None:
 
 
 class Slow:
-    """Makes generation take its time, and counts the tokens made."""
+    """Makes each step take its time, and counts the tokens made and the rows that go together."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.02) -> None:
-        self.tokens = 0
-        self.most = self.active = 0
-        original = _generate.generate
+        self.tokens = self.steps = 0
+        self.most = self.open = 0
+        begin, step, end = Plain.begin, Plain.step, Plain.end
 
-        def slow(*args: Any, **kwargs: Any) -> Any:
-            self.active += 1
-            self.most = max(self.most, self.active)
-            try:
-                for piece in original(*args, **kwargs):
-                    self.tokens += 1
-                    time.sleep(seconds)
-                    yield piece
-            finally:
-                self.active -= 1
+        def slow_begin(plain: Plain, jobs: Any) -> None:
+            begin(plain, jobs)
+            self.open += len(jobs)
 
-        monkeypatch.setattr(_generate, "generate", slow)
+        def slow_step(plain: Plain, jobs: Any) -> list[Step]:
+            self.steps += 1
+            self.tokens += len(jobs)
+            self.most = max(self.most, len(jobs))
+            time.sleep(seconds)
+            return step(plain, jobs)
+
+        def slow_end(plain: Plain, job: Any) -> Any:
+            self.open -= job.row is not None
+            return end(plain, job)
+
+        monkeypatch.setattr(Plain, "begin", slow_begin)
+        monkeypatch.setattr(Plain, "step", slow_step)
+        monkeypatch.setattr(Plain, "end", slow_end)
 
 
 def test_leaving_a_stream_early_stops_the_worker(tiny_lm: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,11 +159,11 @@ def test_leaving_a_stream_early_stops_the_worker(tiny_lm: LocalModel, monkeypatc
     made = slow.tokens
     assert made < 40
     time.sleep(0.15)
-    assert (slow.tokens, slow.active) == (made, 0)
+    assert (slow.tokens, slow.open) == (made, 0)
     assert ask(tiny_lm, PROMPT, max_tokens=2).usage.tokens_out == 2
 
 
-def test_a_cancelled_request_stops_and_one_that_waits_never_starts(
+def test_a_cancelled_request_stops_and_frees_its_row_and_the_others_go_on(
     tiny_lm: LocalModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = Slow(monkeypatch)
@@ -162,14 +171,16 @@ def test_a_cancelled_request_stops_and_one_that_waits_never_starts(
     async def main() -> tuple[int, float]:
         first = asyncio.create_task(tiny_lm.reply(Request.of(PROMPT, max_tokens=400)))
         second = asyncio.create_task(tiny_lm.reply(Request.of(PROMPT, max_tokens=400)))
-        while slow.tokens < 3:  # noqa: ASYNC110 the count comes from another thread
+        while slow.tokens < 6:  # noqa: ASYNC110 the count comes from another thread
             await asyncio.sleep(0.01)
+        assert slow.open == 2
         started = time.perf_counter()
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
         waited = time.perf_counter() - started
         assert not first.done()
+        assert slow.open == 1
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -177,21 +188,53 @@ def test_a_cancelled_request_stops_and_one_that_waits_never_starts(
 
     made, waited = asyncio.run(main())
     assert waited < 1.0
+    assert slow.open == 0
     time.sleep(0.15)
-    assert slow.tokens <= made + 1
-    assert (slow.most, slow.active) == (1, 0)
+    assert (slow.tokens, slow.most) == (made, 2)
 
 
-def test_requests_side_by_side_answer_as_they_would_alone(tiny_lm: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts = [PROMPT, "the cat", "refund", "Text: top up"]
-    alone = [ask(tiny_lm, prompt, max_tokens=8).text for prompt in prompts]
-    slow = Slow(monkeypatch, 0.001)
+def test_one_that_waits_for_a_row_never_starts_if_cancelled(
+    tiny_folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch)
+    lm = LocalModel(tiny_folder(), dtype="float32", device="cpu", max_rows=1)
+
+    async def main() -> None:
+        first = asyncio.create_task(lm.reply(Request.of(PROMPT, max_tokens=400)))
+        while slow.tokens < 2:  # noqa: ASYNC110 the count comes from another thread
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(lm.reply(Request.of(PROMPT, max_tokens=400)))
+        await asyncio.sleep(0.1)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert (slow.open, slow.most) == (1, 1)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+    asyncio.run(main())
+    assert slow.tokens == slow.steps
+
+
+def test_requests_side_by_side_run_together_and_answer_as_they_would_alone(
+    tiny_lm: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [PROMPT, "the cat", "refund", "Text: top up"] * 2
+    settings: list[dict[str, Any]] = [{}] * 4 + [{"temperature": 1.3, "seed": seed} for seed in range(4)]
+
+    def request(i: int) -> Request:
+        return Request.of(prompts[i], max_tokens=8 + 2 * i, **settings[i])
+
+    alone = [ask(tiny_lm, request(i)).text for i in range(8)]
+    slow = Slow(monkeypatch, 0.01)
 
     async def together() -> list[Reply]:
-        return await asyncio.gather(*(tiny_lm.reply(Request.of(prompt, max_tokens=8)) for prompt in prompts))
+        return await asyncio.gather(*(tiny_lm.reply(request(i)) for i in range(8)))
 
     assert [reply.text for reply in asyncio.run(together())] == alone
-    assert slow.most == 1
+    assert slow.most == 8
+    assert slow.steps < 40 < slow.tokens
 
 
 def test_one_model_serves_one_loop_after_another_and_loops_in_loops(tiny_lm: LocalModel) -> None:
@@ -208,11 +251,12 @@ def test_one_model_serves_one_loop_after_another_and_loops_in_loops(tiny_lm: Loc
 def test_an_error_while_generating_reaches_the_caller(tiny_lm: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise MemoryError("no room")
-        yield
 
-    monkeypatch.setattr(_generate, "generate", broken)
-    with pytest.raises(MemoryError, match="no room"):
-        ask(tiny_lm, PROMPT)
+    with monkeypatch.context() as patched:
+        patched.setattr(Plain, "step", broken)
+        with pytest.raises(MemoryError, match="no room"):
+            ask(tiny_lm, PROMPT)
+    assert ask(tiny_lm, PROMPT, max_tokens=2).usage.tokens_out == 2
 
 
 def test_a_script_that_uses_a_model_exits_promptly(tiny_folder: Folder) -> None:

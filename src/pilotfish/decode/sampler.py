@@ -7,6 +7,7 @@ in the batch.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -286,15 +287,19 @@ class Sampler:
         return at
 
 
-def choose_each(samplers: Sequence[Sampler], logits: torch.Tensor) -> list[int]:
-    """Return one token for each sampler from raw logits (samplers, vocabulary): `choose` for a whole batch.
-
-    Raises:
-        ModelError: a logit is not a number, or a constraint allows no token.
-    """
-    if all(sampler.greedy and sampler.bare for sampler in samplers):
-        return list(_likeliest(logits).tolist())
-    return [sampler.choose(row[None])[0] for sampler, row in zip(samplers, logits, strict=True)]
+def choose_each(samplers: Sequence[Sampler], logits: Sequence[torch.Tensor]) -> list[int | Exception]:
+    """Return one token for each sampler from its raw logits (vocabulary,), or the error that its row alone met."""
+    if len(samplers) > 1 and logits[0].device.type != "cpu" and all(s.greedy and s.bare for s in samplers):
+        # One kernel and one wait for the device instead of one a row; on a CPU the copy would cost more.
+        with contextlib.suppress(ModelError):
+            return list(_likeliest(torch.stack(list(logits))).tolist())
+    chosen: list[int | Exception] = []
+    for sampler, row in zip(samplers, logits, strict=True):
+        try:
+            chosen.append(sampler.choose(row[None])[0])
+        except Exception as error:
+            chosen.append(error)
+    return chosen
 
 
 def _likeliest(logits: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pilotfish.decode.decoder import Prompt, Row
+from pilotfish.decode.decoder import Decoder, Prompt, Row
+from pilotfish.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pilotfish.decode.sampler import Sampler
     from pilotfish.model import Call, Decision
 
-__all__ = ["Job", "Step", "Strategy", "Tally"]
+__all__ = ["Job", "Plain", "Step", "Strategy", "Tally", "open_rows"]
 
 
 @dataclass(eq=False)
@@ -22,7 +23,7 @@ class Job:
     """One answer in the making: its prompt, how it samples, and the row it has in the strategy's decoder.
 
     `wants_logits`: whether steps must carry logits, from which log-probabilities are read. `limit`: the most tokens
-    the answer may have. `state` belongs to the strategy.
+    the answer may have; `begin` lowers it to what the row has room for. `state` belongs to the strategy.
     """
 
     prompt: Prompt
@@ -35,15 +36,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step gave one job: at least one token, and raw logits (tokens, vocabulary) each was chosen from."""
+    """What one step gave one job: at least one token, and raw logits (tokens, vocabulary) each was chosen from.
+
+    With an `error` the job cannot go on, alone of its batch; it then need have no tokens.
+    """
 
     tokens: list[int]
     logits: Tensor | None = None
+    error: Exception | None = None
 
 
 @dataclass
 class Tally:
-    """What a strategy spent and decided for one job, for the trace: calls by model, and decisions."""
+    """What a strategy spent and decided for one job, for the trace: calls by model, and decisions.
+
+    Where there are calls they are all that the answer took; where there are none the face writes the one call.
+    """
 
     calls: list[Call] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -54,11 +62,23 @@ class Strategy(Protocol):
 
     Every token a step returns was accepted by the job's sampler (`sampler.accept`), in order. The scheduler may stop
     anywhere inside a step (an end token, a stop string, the limit) and throws the rest away. It ends a job in the
-    middle where its reader leaves.
+    middle where its reader leaves. An exception of `step` fails every job in it; see `Step.error` for one alone.
     """
 
+    @property
+    def vocabulary(self) -> int:
+        """How many logits there are."""
+
+    @property
+    def device(self) -> Any:
+        """The torch device of the logits."""
+
     def begin(self, jobs: Sequence[Job]) -> None:
-        """Open the jobs' rows and run their prompts."""
+        """Open the jobs' rows, run their prompts, and lower each job's `limit` to its row's room: all jobs or none.
+
+        Raises:
+            ModelError: a prompt does not fit; then no row is left open.
+        """
 
     def step(self, jobs: Sequence[Job]) -> list[Step]:
         """Give each job at least one more token."""
@@ -66,5 +86,91 @@ class Strategy(Protocol):
     def end(self, job: Job) -> Tally:
         """Close the job's rows and tell what it took beside the tokens that were shown."""
 
-    def room(self, prompt: Prompt) -> int:
-        """Return how many tokens an answer to this prompt may have; below 1 where the prompt does not fit."""
+
+def open_rows(decoder: Decoder, jobs: Sequence[Job]) -> Tensor:
+    """Give each job a row (`job.row`) and lower its limit to the row's room; return the logits (jobs, vocabulary).
+
+    Raises:
+        ModelError: a prompt does not fit, or leaves no room for an answer; then no row is left open.
+    """
+    rows, logits = decoder.start([job.prompt for job in jobs])
+    try:
+        for job, row in zip(jobs, rows, strict=True):
+            room = decoder.room(row)
+            if room < 1:
+                size = sum(len(ids) for ids in job.prompt)
+                raise ModelError(f"a prompt of {size} tokens leaves the model no room for an answer: shorten it")
+            job.limit = min(job.limit, room)
+    except BaseException:
+        for row in rows:
+            decoder.close(row)
+        raise
+    for job, row in zip(jobs, rows, strict=True):
+        job.row = row
+    return logits
+
+
+class Plain:
+    """One token a job and step: all jobs' last tokens go through the decoder in one pass.
+
+    `job.state` is the logits (vocabulary,) after the prompt until the first token was chosen from them, then None.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+
+    @property
+    def vocabulary(self) -> int:
+        """How many logits the decoder gives."""
+        return self.decoder.vocabulary
+
+    @property
+    def device(self) -> Any:
+        """Where they are."""
+        return self.decoder.device
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Run the prompts in one pass.
+
+        Raises:
+            ModelError: a prompt does not fit; then no row is left open.
+        """
+        for job, after in zip(jobs, open_rows(self.decoder, jobs), strict=True):
+            job.state = after
+
+    def step(self, jobs: Sequence[Job]) -> list[Step]:
+        """Feed the last tokens of the jobs that have some, and choose one more for every job."""
+        from pilotfish.decode.sampler import choose_each
+
+        old = [job for job in jobs if job.state is None]
+        fed = iter(
+            self.decoder.feed([_row(job) for job in old], [job.sampler.tokens[-1:] for job in old]) if old else ()
+        )
+        logits = [next(fed)[-1] if job.state is None else job.state for job in jobs]
+        steps = []
+        for job, after, chosen in zip(jobs, logits, choose_each([job.sampler for job in jobs], logits), strict=True):
+            job.state = None
+            try:
+                if isinstance(chosen, Exception):
+                    raise chosen
+                job.sampler.accept([chosen])
+            except Exception as error:  # of one row's constraint or rule: the others go on
+                steps.append(Step([], error=error))
+            else:
+                steps.append(Step([chosen], after[None] if job.wants_logits else None))
+        return steps
+
+    def end(self, job: Job) -> Tally:
+        """Close the row; the calls are those of a decoder that counts its members' (a lockstep)."""
+        if job.row is None:
+            return Tally()
+        count = getattr(self.decoder, "calls", None)
+        tally = Tally(calls=list(count(job.row)) if count else [])
+        self.decoder.close(job.row)
+        job.row = None
+        return tally
+
+
+def _row(job: Job) -> Row:
+    assert job.row is not None, "step comes after begin"
+    return job.row

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import itertools
-import threading
-import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish.decode._turns import Turns
+from pilotfish.decode.face import DecodedModel
 from pilotfish.errors import ConfigError, ModelError
-from pilotfish.model import Call, Delta, Reply, Request, Scored, TokenLogprob, Trace
+from pilotfish.model import Delta, Reply, Request, Scored
 from pilotfish.models import _weights
 from pilotfish.models._tokens import encode, encode_pair, joint_choices, render_chat, start_token
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pilotfish.decode.decoder import Decoder, Prompt
+    from pilotfish.decode.strategy import Strategy
     from pilotfish.models.catalog import Catalog
 
 __all__ = ["LocalModel"]
 
 
-# Fields of a chat-completions request that say nothing about the answer.
-IGNORED = {"metadata", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user"}
-
-
 class LocalModel:
     """A causal language model whose weights are here (`WhiteBoxModel`). Loads on first use, once.
 
-    One request at a time generates; others wait their turn. `score`, `choices`, `hidden` and `next_logits` are
-    synchronous: they take batches and keep the processor busy by themselves.
+    Requests that come while others run join their batch. `score`, `choices`, `hidden` and `next_logits` are
+    synchronous: they take batches and keep the processor busy by themselves; they and the steps of generation take
+    turns.
 
     Args:
         weights: a catalog name, `hf:org/name`, a folder of transformers weights, or a GGUF file.
@@ -45,6 +44,7 @@ class LocalModel:
         threads: CPU threads for torch, for the whole process; None leaves torch's choice (the physical cores).
         batch_tokens: the most tokens, padding included, in one pass of `score`, `choices` and `hidden`.
         max_tokens: how many tokens a reply may have where the request does not say.
+        max_rows: how many replies are generated together; further ones wait.
         catalog: where names are looked up; the built-in catalog and the user's own by default.
     """
 
@@ -58,6 +58,7 @@ class LocalModel:
         threads: int | None = None,
         batch_tokens: int = 2048,
         max_tokens: int = 256,
+        max_rows: int = 32,
         catalog: Catalog | None = None,
     ) -> None:
         _weights.check_dtype(dtype)
@@ -68,10 +69,22 @@ class LocalModel:
         self.threads = threads
         self.batch_tokens = batch_tokens
         self.max_tokens = max_tokens
+        self.max_rows = max_rows
         self.licence = "unknown"
         self._catalog = catalog
-        self._lock = threading.RLock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"pilotfish-{self.name}")
+        self._lock = Turns()
+        # The face must not keep this model alive, or its memory and its thread would outlive the last use.
+        me = weakref.ref(self)
+        self._face = DecodedModel(
+            self.name,
+            strategy=lambda: _alive(me)._plain(),
+            prompt=lambda request: _alive(me).prompt(request),
+            tokenizer=lambda: _alive(me).tokenizer,
+            ends=lambda: _alive(me).ends,
+            max_tokens=max_tokens,
+            max_rows=max_rows,
+            turn=self._lock,
+        )
         self._loaded: tuple[Any, Any] | None = None
         self._prefix: Any = None
 
@@ -268,96 +281,63 @@ class LocalModel:
         """Generate the whole answer (greedy unless the request sets a temperature).
 
         Raises:
-            ModelError: the prompt does not fit, or the request asks for what plain generation cannot do.
+            ModelError: the prompt does not fit, or the request asks for what cannot be done here.
         """
-        reply: Reply | None = None
-        async for delta in self.stream(request):
-            reply = delta.reply
-        assert reply is not None
-        return reply
+        return await self._face.reply(request)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         """Generate piece by piece; leaving the loop early stops the generation at the next token."""
-        loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[Delta | BaseException | None] = asyncio.Queue()
-        stopped = threading.Event()
+        async with contextlib.aclosing(self._face.stream(request)) as deltas:
+            async for delta in deltas:
+                yield delta
 
-        def put(item: Delta | BaseException | None) -> None:
-            # A reader that was cancelled may have closed its loop; then nobody waits for the item.
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(queue.put_nowait, item)
+    # The decoding engine's view.
 
-        def work() -> None:
-            try:
-                self._generate(request, put, stopped)
-            except BaseException as error:
-                put(error)
-            else:
-                put(None)
+    def decoder(self, exits: Sequence[int] = (), layers: int | None = None) -> Decoder:
+        """Return a decoder over these weights, with rows of its own.
 
-        job = self._pool.submit(work)
-        try:
-            while (item := await queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            stopped.set()
-            # Wait for the worker: it must not touch the loop after this coroutine has gone. One that another request
-            # keeps waiting never starts.
-            if not job.cancel():
-                await asyncio.shield(asyncio.wrap_future(job))
+        Args:
+            exits: layers whose early-exit logits are wanted, as in `hidden_states` (0: the embedding).
+            layers: only the first so many layers, then the final norm and the head; None for all.
+        """
+        from pilotfish.decode.pick import decoder_for
 
-    def _check_request(self, request: Request) -> None:
-        """Refuse what plain generation would pass over in silence.
+        return decoder_for(self.model, exits=exits, layers=layers)
+
+    def prompt_ids(self, request: Request) -> list[int]:
+        """Return the tokens the model is given for a request.
 
         Raises:
-            ModelError: the request asks for tools, a format, no answer at all, or a setting that is not known here.
+            ModelError: they leave no room for an answer.
         """
-        asked = [key for key in request.extra if key not in IGNORED]
-        if request.response_format not in (None, {"type": "text"}):
-            asked.insert(0, "response_format")
-        if request.tools:
-            asked.insert(0, "tools")
-        if asked:
-            raise ModelError(f"{self.name}: a local model's plain generation takes no {asked[0]}")
-        if request.n < 1:
-            raise ModelError(f"{self.name}: n must be at least 1, not {request.n}")
-
-    def _generate(self, request: Request, put: Callable[[Delta], None], stopped: threading.Event) -> None:
-        """Generate request.n answers; stream the first, and put the final delta with the whole reply."""
-        from pilotfish.models._generate import generate
-
-        self._check_request(request)
-        model, tokenizer = self._ready()
-        ids = encode(tokenizer, self.render(request))
-        room = self.max_length - len(ids)
-        if room < 1:
+        ids = encode(self.tokenizer, self.render(request))
+        if len(ids) >= self.max_length:
             raise ModelError(f"{self.name} takes {self.max_length} tokens; the prompt alone has {len(ids)}: shorten it")
-        limit = min(room, request.max_tokens if request.max_tokens is not None else self.max_tokens)
-        replies: list[Reply] = []
-        with self._lock:
-            for sample in range(request.n):
-                started = time.perf_counter()
-                texts: list[str] = []
-                logprobs: list[TokenLogprob] = []
-                tokens, finish = 0, "length"
-                if limit > 0:
-                    for piece in generate(model, tokenizer, ids, request, max_tokens=limit, sample=sample):
-                        if stopped.is_set():
-                            return
-                        tokens += piece.tokens
-                        texts.append(piece.text)
-                        logprobs.extend(piece.logprobs)
-                        finish = piece.finish or finish
-                        if sample == 0 and piece.text:
-                            put(Delta(text=piece.text))
-                seconds = time.perf_counter() - started
-                call = Call(self.name, "model", len(ids), tokens, seconds)
-                shown = tuple(logprobs) if request.logprobs else None
-                replies.append(Reply("".join(texts), finish_reason=finish, logprobs=shown, trace=Trace((call,))))
-        whole = Trace(tuple(call for reply in replies for call in reply.trace.calls))
-        put(Delta(reply=replies[0].with_(trace=whole, choices=tuple(replies[1:]))))
+        return ids
+
+    def prompt(self, request: Request) -> Prompt:
+        """Return what `decoder().start` takes for a request (see `prompt_ids`)."""
+        return [self.prompt_ids(request)]
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end an answer: the generation config's and the tokenizer's own."""
+        model, tokenizer = self._ready()
+        found = getattr(model.generation_config, "eos_token_id", None)
+        ids = {*(found if isinstance(found, list) else [found]), tokenizer.eos_token_id}
+        return frozenset(i for i in ids if i is not None)
+
+    def _plain(self) -> Strategy:
+        from pilotfish.decode.strategy import Plain
+
+        return Plain(self.decoder())
+
+
+def _alive(model: weakref.ref[LocalModel]) -> LocalModel:
+    """Return the model, which lives while a request of its own is under way."""
+    alive = model()
+    assert alive is not None
+    return alive
 
 
 def _one_begins_another(rows: Sequence[tuple[int, ...]]) -> bool:
