@@ -6,10 +6,12 @@ To put a new kind of decoder under the whole suite, add a line to `KINDS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 
+from pilotfish.decode.arch import Architecture
 from pilotfish.decode.decoder import Decoder
 from tests.tiny import Family
 
@@ -24,8 +26,24 @@ def _transformers(module: Any, exits: Sequence[int] = (), layers: int | None = N
     return TransformersDecoder(module if layers is None else truncated(module, layers), exits)
 
 
+def _native(module: Any, exits: Sequence[int] = (), layers: int | None = None) -> Decoder:
+    from pilotfish.decode.native.decoder import NativeDecoder
+
+    return NativeDecoder(_read(module), exits=exits, layers=layers)
+
+
+@cache
+def _read(module: Any) -> Architecture:
+    """Read once, before anything asks the module for hidden states: transformers hooks it for good."""
+    from pilotfish.decode._arch_read import read
+
+    arch = read(module)
+    assert arch is not None
+    return arch
+
+
 # A decoder kind: (module, exits, layers) -> decoder.
-KINDS: dict[str, Callable[..., Decoder]] = {"transformers": _transformers}
+KINDS: dict[str, Callable[..., Decoder]] = {"native": _native, "transformers": _transformers}
 
 
 def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
