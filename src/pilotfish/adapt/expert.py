@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pilotfish.models.catalog import Catalog
 
-__all__ = ["TuneReport", "Tuning", "perplexity", "tune"]
+__all__ = ["TuneReport", "Tuning", "parted", "perplexity", "tune"]
 
 REPORT = "pilotfish-tuning.json"
 
@@ -109,6 +109,21 @@ def perplexity(losses: NDArray[np.float64], counts: NDArray[np.float64]) -> floa
     return float(np.exp(losses.sum() / counts.sum()))
 
 
+def parted(texts: Sequence[str], tuning: Tuning) -> tuple[list[str], list[str]]:
+    """Return the texts that `tune` trains on and those it holds out; the same for every model and on every machine.
+
+    Raises:
+        DataError: fewer than two different texts, or a share that leaves one part empty.
+    """
+    unique = [text for text in dict.fromkeys(texts) if text.strip()]
+    if len(unique) < 2:
+        raise DataError(f"tuning needs at least two different texts, one of them held out; there are {len(unique)}")
+    parts = split(len(unique), {"train": 1 - tuning.held_out, "test": tuning.held_out}, tuning.seed)
+    if not len(parts["train"]) or not len(parts["test"]):
+        raise DataError(f"{len(unique)} texts leave none to hold out (or to train on) at held_out={tuning.held_out}")
+    return [unique[i] for i in parts["train"]], [unique[i] for i in parts["test"]]
+
+
 def tune(
     weights: str | Path,
     texts: Sequence[str],
@@ -142,19 +157,12 @@ def tune(
     from pilotfish.adapt._train import Trainer
 
     tuning = tuning or Tuning()
-    unique = [text for text in dict.fromkeys(texts) if text.strip()]
-    if len(unique) < 2:
-        raise DataError(f"tuning needs at least two different texts, one of them held out; there are {len(unique)}")
+    train, test = parted(texts, tuning)
     out = Path(out)
-    identity = _identity(str(weights), unique, tuning, dtype)
+    identity = _identity(str(weights), [*train, *test], tuning, dtype)
     done = _finished(out, identity)
     if done is not None:
         return done
-    parts = split(len(unique), {"train": 1 - tuning.held_out, "test": tuning.held_out}, tuning.seed)
-    train = [unique[i] for i in parts["train"]]
-    test = [unique[i] for i in parts["test"]]
-    if not train or not test:
-        raise DataError(f"{len(unique)} texts leave none to hold out (or to train on) at held_out={tuning.held_out}")
     trainer = Trainer(str(weights), tuning, dtype=dtype, device=device, catalog=catalog)
     before, counts = trainer.losses(test)
     trainer.train(train, out / ".tuning", identity, progress=progress)
