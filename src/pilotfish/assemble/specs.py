@@ -22,6 +22,9 @@ class LocalSpec(Spec):
     threads: Annotated[int, Field(ge=1)] | None = None
     batch_tokens: Annotated[int, Field(ge=1)] = 2048
     max_tokens: Annotated[int, Field(ge=1)] = 256
+    max_rows: Annotated[int, Field(ge=1)] = 32
+    quantize: Literal["none", "int8", "int4"] = "none"
+    backend: Literal["auto", "native", "torch", "transformers"] = "auto"
 
 
 class EncoderSpec(Spec):
@@ -103,7 +106,7 @@ class CascadeSpec(Spec):
 
 # Settings that change how an answer comes, not what it is: a run resumes though they changed.
 MEANS = {
-    "local": ("device", "threads", "batch_tokens"),
+    "local": ("device", "threads", "batch_tokens", "max_rows", "backend"),
     "encoder": ("device", "threads", "batch_tokens"),
     "openai": (
         *("base_url", "key_env", "key_header", "price", "concurrency", "timeout", "connect_timeout", "deadline"),

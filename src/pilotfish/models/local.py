@@ -7,13 +7,14 @@ import itertools
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.decode._turns import Turns
 from pilotfish.decode.face import DecodedModel
+from pilotfish.decode.pick import Backend, Quantize
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Delta, Reply, Request, Scored
 from pilotfish.models import _weights
@@ -45,6 +46,9 @@ class LocalModel:
         batch_tokens: the most tokens, padding included, in one pass of `score`, `choices` and `hidden`.
         max_tokens: how many tokens a reply may have where the request does not say.
         max_rows: how many replies are generated together; further ones wait.
+        quantize: "none", or "int8" or "int4": what the linear layers are held in for generation, `score`, `choices` and
+            `next_logits`. `hidden` and `model` stay as they were loaded.
+        backend: what generates: "auto", "native", "torch" or "transformers" (see `pilotfish.decode.pick`).
         catalog: where names are looked up; the built-in catalog and the user's own by default.
     """
 
@@ -59,9 +63,14 @@ class LocalModel:
         batch_tokens: int = 2048,
         max_tokens: int = 256,
         max_rows: int = 32,
+        quantize: Quantize = "none",
+        backend: Backend = "auto",
         catalog: Catalog | None = None,
     ) -> None:
         _weights.check_dtype(dtype)
+        for what, word, known in (("quantize", quantize, Quantize), ("backend", backend, Backend)):
+            if word not in get_args(known):
+                raise ConfigError(f"{what} must be one of {', '.join(get_args(known))}, not {word!r}")
         self.weights = str(weights)
         self.name = name or Path(self.weights).name
         self.dtype = dtype
@@ -70,6 +79,8 @@ class LocalModel:
         self.batch_tokens = batch_tokens
         self.max_tokens = max_tokens
         self.max_rows = max_rows
+        self.quantize = quantize
+        self.backend = backend
         self.licence = "unknown"
         self._catalog = catalog
         self._lock = Turns()
@@ -87,6 +98,7 @@ class LocalModel:
         )
         self._loaded: tuple[Any, Any] | None = None
         self._prefix: Any = None
+        self._decoders: dict[tuple[tuple[int, ...], int | None], Decoder] = {}
 
     def __repr__(self) -> str:
         return f"LocalModel({self.weights!r}, dtype={self.dtype!r}, device={self.device!r})"
@@ -179,6 +191,8 @@ class LocalModel:
         model, tokenizer = self._ready()
         rows = [encode_pair(tokenizer, context, continuation) for context, continuation in pairs]
         self._check_lengths([len(ids) for ids, _ in rows])
+        if self.quantize != "none":
+            return self._score_quantised(rows, progress)
         with self._lock:
             return score_ids(model, rows, batch_tokens=self.batch_tokens, progress=progress)
 
@@ -216,6 +230,11 @@ class LocalModel:
             end = [tokenizer.eos_token_id]
         lengths = [len(whole) + len(end) for row in rows for whole, _ in row]
         self._check_lengths(lengths)
+        if self.quantize != "none":
+            scored = self._score_quantised([(whole + end, at) for row in rows for whole, at in row], None)
+            if progress:
+                progress(len(contexts))
+            return np.array([one.total for one in scored]).reshape(len(contexts), len(choices))
         with self._lock:
             # The tree needs one set of choice tokens for all rows; joint tokenisation may cut some seams differently.
             if len(set(tails)) == 1 and takes_trees(model, max(lengths)):
@@ -248,6 +267,11 @@ class LocalModel:
         model, tokenizer = self._ready()
         rows = [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
         self._check_lengths([len(row) for row in rows])
+        if self.quantize != "none":
+            from pilotfish.models import _decoded_scoring
+
+            with self._lock:
+                return _decoded_scoring.next_logits(self.decoder(), rows, batch_tokens=self.batch_tokens)
         with self._lock:
             return _scoring.next_logits(model, rows, batch_tokens=self.batch_tokens)
 
@@ -269,6 +293,14 @@ class LocalModel:
         self._check_lengths([len(row) for row in rows])
         with self._lock:
             return _scoring.hidden_states(model, rows, layer, batch_tokens=self.batch_tokens)
+
+    def _score_quantised(
+        self, rows: Sequence[tuple[list[int], int]], progress: Callable[[int], None] | None
+    ) -> list[Scored]:
+        from pilotfish.models import _decoded_scoring
+
+        with self._lock:
+            return _decoded_scoring.score_ids(self.decoder(), rows, batch_tokens=self.batch_tokens, progress=progress)
 
     def _check_lengths(self, lengths: Sequence[int]) -> None:
         longest = max(lengths, default=1)
@@ -294,15 +326,25 @@ class LocalModel:
     # The decoding engine's view.
 
     def decoder(self, exits: Sequence[int] = (), layers: int | None = None) -> Decoder:
-        """Return a decoder over these weights, with rows of its own.
+        """Return a decoder over these weights. Those that ask for the same share one, as rows are independent.
 
         Args:
             exits: layers whose early-exit logits are wanted, as in `hidden_states` (0: the embedding).
             layers: only the first so many layers, then the final norm and the head; None for all.
+
+        Raises:
+            ConfigError: the backend cannot do what is asked.
         """
         from pilotfish.decode.pick import decoder_for
 
-        return decoder_for(self.model, exits=exits, layers=layers)
+        key = (tuple(exits), layers)
+        module = self.model
+        with self._lock:
+            if key not in self._decoders:
+                self._decoders[key] = decoder_for(
+                    module, quantize=self.quantize, backend=self.backend, exits=exits, layers=layers
+                )
+            return self._decoders[key]
 
     def prompt_ids(self, request: Request) -> list[int]:
         """Return the tokens the model is given for a request.
