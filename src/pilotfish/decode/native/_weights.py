@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pilotfish.decode import arch as words
 from pilotfish.decode.native import _structs
+from pilotfish.decode.native.pack import Store, pack
 
 __all__ = ["Weights"]
 
@@ -46,8 +47,9 @@ class Weights:
         bytes_in: for each block, and last for the head, how many bytes of weights one token reads.
     """
 
-    def __init__(self, arch: words.Architecture, quantize: str = "none") -> None:
+    def __init__(self, arch: words.Architecture, quantize: Literal["none", "int8", "int4"] = "none") -> None:
         self.quantize = quantize
+        self._store = Store()
         self._kept: list[Any] = []
         self.cache_dtype = torch.float32 if arch.embedding.dtype == torch.float32 else torch.bfloat16
         self.depth = len(arch.layers)
@@ -110,8 +112,15 @@ class Weights:
             return
         out.n, out.k = linear.weight.shape
         out.bias = None if linear.bias is None else self._floats(linear.bias, at)
-        out.w, out.kind = self._plain(linear.weight)
-        self.bytes_in[at] += linear.weight.numel() * linear.weight.element_size()
+        if self.quantize == "none":
+            out.w, out.kind = self._plain(linear.weight)
+            self.bytes_in[at] += linear.weight.numel() * linear.weight.element_size()
+            return
+        kind: Literal["int8", "int4"] = "int8" if head or self.quantize == "int8" else "int4"
+        packed = pack(linear.weight, kind, self._store)
+        self._kept.append(packed)
+        out.w, out.scale, out.kind = packed.weight, packed.scale, packed.kind
+        self.bytes_in[at] += packed.bytes
 
     def _plain(self, tensor: Tensor) -> tuple[int, int]:
         """A tensor's own memory in float32 or bfloat16; other types become float32."""

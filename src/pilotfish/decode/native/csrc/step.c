@@ -306,6 +306,38 @@ int pf_step(const Model *m, const Row *rows_in, int64_t count, Scratch *scratch,
     return 0;
 }
 
+/* How many bytes a packed linear takes, rows padded to 16. */
+int64_t pf_packed_bytes(int64_t n, int64_t k, int64_t kind) {
+    Linear l = {.n = n, .k = k, .kind = kind};
+    return (n + 15) / 16 * unit_bytes(&l);
+}
+
+/* Pack (n, k) weights of type `from` as `kind`: into w, and for INT8 a scale a row (n padded to 16). */
+int pf_pack(const void *source, int64_t from, int64_t n, int64_t k, int64_t kind, uint8_t *w, float *scale,
+            int threads) {
+    Linear l = {.n = n, .k = k, .kind = kind};
+    int64_t size = unit_bytes(&l), padded = groups(k) * GROUP, failed = 0;
+    (void)threads;
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads)
+#endif
+    {
+        float *row = malloc((size_t)padded * 4);
+        if (!row) failed = 1;
+#ifdef _OPENMP
+#pragma omp for schedule(dynamic, 4)
+#endif
+        for (int64_t unit = 0; unit < (n + 15) / 16; unit++)
+            for (int lane = 0; row && lane < 16; lane++) {
+                read_weights(source, from, n, k, unit * 16 + lane, row, padded);
+                if (kind == INT8) pack_int8(row, padded, w + unit * size, lane, scale + unit * 16 + lane);
+                else pack_int4(row, padded, w + unit * size, lane);
+            }
+        free(row);
+    }
+    return (int)failed;
+}
+
 Scratch *pf_scratch(void) { return calloc(1, sizeof(Scratch)); }
 
 void pf_scratch_free(Scratch *scratch) {
