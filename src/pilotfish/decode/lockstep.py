@@ -65,6 +65,7 @@ class Lockstep:
             width. Without them the widths themselves must be equal.
         roles: what each member is called in traces: "base", "expert", …
         names: the members' own names, for traces and errors.
+        width: the most logits there may be; for one model that shares its tokens with others outside the lockstep.
 
     Raises:
         ConfigError: no members, or vocabularies that differ.
@@ -78,6 +79,7 @@ class Lockstep:
         tokenizers: Sequence[Any] | None = None,
         roles: Sequence[str] | None = None,
         names: Sequence[str] | None = None,
+        width: int | None = None,
     ) -> None:
         if not decoders:
             raise ConfigError("a lockstep needs at least one decoder")
@@ -94,6 +96,7 @@ class Lockstep:
             raise ConfigError(
                 f"{', '.join(self.names)} have {widths} logits: give their tokenizers, so they can be cut"
             )
+        self.vocabulary = min(self.vocabulary, width or self.vocabulary)
         self.members = sum(decoder.members for decoder in decoders)
         self.device = decoders[0].device
         self.trees = all(decoder.trees for decoder in decoders)

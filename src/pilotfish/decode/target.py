@@ -43,14 +43,17 @@ class WhiteBoxTarget(Protocol):
 def white_box(model: Any, where: str) -> WhiteBoxTarget:
     """Return the model where it is a `WhiteBoxTarget`; `where` names the setting it stands in, for the error.
 
-    Nothing is loaded: the class is looked at, not the values.
+    Nothing is loaded: the class is looked at, not the values. A model that has a decoder in some settings only says why
+    not in `no_decoder`.
 
     Raises:
-        ConfigError: the model gives answers only.
+        ConfigError: the model gives answers only, or has a `no_decoder`.
     """
+    name = getattr(model, "name", type(model).__name__)
+    if getattr(model, "no_decoder", None):
+        raise ConfigError(f"{where}: {name!r} gives no next-token logits: {model.no_decoder}")
     missing = [name for name in WANTED if not hasattr(type(model), name)]
     if missing:
-        name = getattr(model, "name", type(model).__name__)
         raise ConfigError(
             f"{where}: {name!r} ({type(model).__name__}) gives answers, not next-token logits; "
             f'give a model whose weights are here (use = "local")'

@@ -12,6 +12,7 @@ from pilotfish.decode.rules.dola import dola
 from pilotfish.decode.rules.experts import combined, gated_mixture, mixture, product
 from pilotfish.decode.rules.nudge import nudging
 from pilotfish.decode.rules.proxy import proxy_tuning
+from pilotfish.decode.rules.reward import reward_guided
 
 __all__ = [
     "combined",
@@ -24,4 +25,5 @@ __all__ = [
     "nudging",
     "product",
     "proxy_tuning",
+    "reward_guided",
 ]
