@@ -141,7 +141,7 @@ def _lockstep(base: LocalModel, expert: LocalModel, anti: LocalModel, alpha: flo
 def speed(
     base: LocalModel, expert: LocalModel, anti: LocalModel, prompts: Sequence[Sequence[int]], tokens: int
 ) -> list[dict[str, Any]]:
-    """Return speculative proxy-tuning (the expert drafts) against plain proxy-tuning; parity counts differing tokens."""
+    """Return speculative proxy-tuning (the expert drafts) against plain proxy-tuning; parity: tokens that differ."""
     from pilotfish.decode.sampler import Sampler, Sampling
     from pilotfish.decode.speculative import ModelDraft, Speculative
     from pilotfish.decode.strategy import Job, Plain, Strategy
