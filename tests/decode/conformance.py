@@ -34,7 +34,7 @@ def _native(module: Any, exits: Sequence[int] = (), layers: int | None = None) -
 
 @cache
 def _read(module: Any) -> Architecture:
-    """Read once, before anything asks the module for hidden states: transformers hooks it for good."""
+    """Read once a module."""
     from pilotfish.decode._arch_read import read
 
     arch = read(module)
@@ -42,8 +42,14 @@ def _read(module: Any) -> Architecture:
     return arch
 
 
+def _torch(module: Any, exits: Sequence[int] = (), layers: int | None = None) -> Decoder:
+    from pilotfish.decode.torch_decoder import TorchDecoder
+
+    return TorchDecoder(_read(module), exits, layers)
+
+
 # A decoder kind: (module, exits, layers) -> decoder.
-KINDS: dict[str, Callable[..., Decoder]] = {"native": _native, "transformers": _transformers}
+KINDS: dict[str, Callable[..., Decoder]] = {"native": _native, "torch": _torch, "transformers": _transformers}
 
 
 def same(ours: torch.Tensor, theirs: torch.Tensor) -> None:

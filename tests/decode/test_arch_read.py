@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +117,12 @@ def test_a_gemma_with_a_vision_tower_is_read_for_its_text() -> None:
     assert len(arch.layers) == 3
 
 
+def test_a_module_that_was_asked_for_hidden_states_is_still_known() -> None:
+    module = llama()
+    module(torch.tensor([[1, 2]]), output_hidden_states=True)
+    assert read(module) is not None
+
+
 def _hooked() -> Any:
     module = llama()
     module.model.layers[1].register_forward_hook(lambda *_: None)
@@ -154,7 +161,7 @@ def _gemma(**more: Any) -> Any:
     return transformers.Gemma3ForCausalLM(transformers.Gemma3TextConfig(**SIZES, head_dim=8, **more)).eval()
 
 
-UNKNOWN = {
+UNKNOWN: dict[str, Callable[[], Any]] = {
     "a hook": _hooked,
     "a layer of another kind": _adapted,
     "one more parameter": _extended,
@@ -165,7 +172,7 @@ UNKNOWN = {
     "capped logits": lambda: _gemma(final_logit_softcapping=30.0),
     "capped attention": lambda: _gemma(attn_logit_softcapping=50.0),
     "both directions": lambda: _gemma(use_bidirectional_attention=True),
-    "inverse layer index": lambda: transformers.GPT2LMHeadModel(
+    "inverse layer index": lambda: transformers.AutoModelForCausalLM.from_config(
         transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=99, scale_attn_by_inverse_layer_idx=True)
     ),
     "another family": lambda: transformers.PhiForCausalLM(transformers.PhiConfig(**SIZES)),

@@ -175,8 +175,10 @@ def _plain(part: Any) -> None:
     """Refuse hooks and anything but the few kinds of layers that are read here."""
     known = {"Linear", "Conv1D", "Embedding", "Gemma3TextScaledWordEmbedding", "LayerNorm", "Dropout", "ModuleList"}
     for child in part.modules():
-        hooks = (child._forward_hooks, child._forward_pre_hooks)
-        _need(not any(hooks) and "forward" not in vars(child))
+        hooks = [*child._forward_hooks.values(), *child._forward_pre_hooks.values()]
+        # transformers' own hooks, which stay after a pass that was asked for hidden states, only look.
+        _need(all(str(getattr(hook, "__module__", "")).startswith("transformers.utils.") for hook in hooks))
+        _need("forward" not in vars(child))
         name = type(child).__name__
         place = type(child).__module__.startswith(("torch.nn.modules.", "transformers."))
         ends = ("RMSNorm", "RotaryEmbedding", "Attention", "MLP", "DecoderLayer", "Block", "Model", "TextModel")
