@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pilotfish.decode.speculative.cross_draft import CrossDraft
 from pilotfish.decode.speculative.draft import Draft, Drafted, Judge, Plan, Proposal, Seat
 from pilotfish.decode.speculative.lookup import LookupDraft
 from pilotfish.decode.speculative.model_draft import ModelDraft
@@ -12,6 +13,7 @@ from pilotfish.decode.speculative.tree import Tree
 
 __all__ = [
     "Auto",
+    "CrossDraft",
     "Draft",
     "Drafted",
     "Fixed",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pilotfish.decode.decoder import Decoder, Row
     from pilotfish.decode.speculative.verify import Chooser
 
-__all__ = ["ModelDraft"]
+__all__ = ["ModelDraft", "signs_of"]
 
 
 @dataclass(eq=False)
@@ -152,7 +152,7 @@ class ModelDraft:
     def _chains(self, lives: Sequence[_Live], judge: Judge, out: Drafted) -> None:
         """Draft token by token; a job leaves when its chain is long enough or does not pay any more."""
         while lives:
-            signs = _signs(torch.cat([live.logits for live in lives]))
+            signs = signs_of(torch.cat([live.logits for live in lives]))
             lives = [live for live, sign in zip(lives, signs, strict=True) if self._next(live, sign, judge)]
             if lives:
                 tokens = [[live.proposal.tokens[-1]] for live in lives]
@@ -258,7 +258,7 @@ def _fitted(logits: Tensor, vocabulary: int) -> Tensor:
     return torch.nn.functional.pad(logits, (0, missing), value=float("-inf"))
 
 
-def _signs(logits: Tensor) -> list[int]:
+def signs_of(logits: Tensor) -> list[int]:
     """Return 0 to 15 by the likeliest token's probability (rows, vocabulary); finer where the draft is sure."""
     best = (logits.amax(-1) - logits.logsumexp(-1)).exp()
     # Steps of the odds' logarithm: 0.5 is 4, 0.9 is 7, 0.99 is 11.

@@ -211,6 +211,7 @@ class Auto:
             self._proven, self._resting = True, self.rest
             return
         self._off, self._resting = self._resting, min(2 * self._resting, self.rest_most)
-        # The next trial judges anew; what it knew of tokens' chances stays.
+        # The next trial judges anew, and tries tokens again that had no chance in this one.
+        self._signs = {sign: [accepted * 0.2, judged * 0.2] for sign, (accepted, judged) in self._signs.items()}
         self._rounds, self._proven = 0, False
         self._gain = {arm: [gained * 0.05, took * 0.05] for arm, (gained, took) in self._gain.items()}
