@@ -142,7 +142,8 @@ def test_args_is_the_papers_algorithm(weight: float, k: int) -> None:
     assert reply.text == args_by_hand(weight, k, 14)
     base, reward = reply.trace.calls
     assert (base.role, reward.role, reward.model) == ("base", "reward", "longer_is_better")
-    assert reward.why == f"{k * base.tokens_out + k} candidates" or reward.why.endswith("candidates")
+    # The base is fed all tokens but the last; a token has k candidates.
+    assert reward.why == f"{k * (base.tokens_out + 1)} candidates"
 
 
 def test_sampled_args_draws_from_the_candidates_by_their_scores() -> None:
@@ -232,6 +233,7 @@ class Watched(ChunkBeamSearch):
 
     small: Sequence[LocalModel] = ()
     selections = 0
+    best: list[int] | None = None
 
     def _select(self, jobs: Any) -> None:
         before = {id(job): [(list(b.tokens), b.score) for b in job.state.beams] for job in jobs}
@@ -243,7 +245,8 @@ class Watched(ChunkBeamSearch):
             best = sorted(candidates, key=lambda found: -found[1])[: self.beams]
             kept = {tuple(beam.tokens) for beam in job.state.beams}
             assert kept == {tuple(tokens) for tokens, _ in best}
-            type(self).selections += 1
+            Watched.selections += 1
+            Watched.best = best[0][0]
 
 
 @pytest.mark.parametrize(
@@ -261,15 +264,14 @@ def test_the_search_keeps_the_best_of_every_chunk(
     assert Watched.selections >= 1
     assert [call.role for call in reply.trace.calls] == ["base", "tuned", "reference"]
     assert reply.logprobs is not None
+    # The tokens are not shown, but their log-probabilities are those of the best continuation's own passes.
+    assert Watched.best is not None
+    tokens = [token for token in Watched.best if token not in local(1).ends]
     prompt = local(1).prompt_ids(ASKED)
-    tokens = [
-        local(1).tokenizer.convert_tokens_to_ids(local(1).tokenizer.tokenize(one.token)) for one in reply.logprobs
-    ]
-    if all(len(one) == 1 for one in tokens):
-        flat = [one[0] for one in tokens]
-        for i, one in enumerate(reply.logprobs):
-            wanted = last_logits(local(1), [*prompt, *flat[:i]]).log_softmax(-1)[flat[i]]
-            assert one.logprob == pytest.approx(float(wanted), abs=1e-3)
+    assert len(reply.logprobs) == len(tokens) and reply.text == shown(local(1), tokens)
+    for i, one in enumerate(reply.logprobs):
+        wanted = last_logits(local(1), [*prompt, *tokens[:i]]).log_softmax(-1)[tokens[i]]
+        assert one.logprob == pytest.approx(float(wanted), abs=1e-3)
 
 
 def test_a_search_streams_what_it_will_not_take_back() -> None:
@@ -287,6 +289,15 @@ def test_a_search_streams_what_it_will_not_take_back() -> None:
         request = ASKED.with_(max_tokens=20, seed=seed)
         pieces, text = asyncio.run(streamed(request))
         assert "".join(pieces) == text == ask(model, request).text
+
+
+def test_one_beam_streams_chunk_by_chunk() -> None:
+    model = WeakToStrongSearch(local(1), local(2), local(3), beams=1, successors=3, chunk=2, temperature=1.0)
+
+    async def pieces() -> int:
+        return sum([1 async for delta in model.stream(ASKED.with_(max_tokens=12, seed=1)) if delta.text])
+
+    assert asyncio.run(pieces()) > 3
 
 
 def test_a_greedy_search_is_the_base_alone() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import specs
 from pilotfish.assemble._spec import PriceSpec, Spec
+from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.errors import ConfigError
 from pilotfish.model import Price
 
@@ -53,6 +54,10 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.infer import Above, Cascade
 
         return Cascade(part(spec.small), part(spec.large), Above(spec.accept.score, spec.accept.above), name)
+    if isinstance(spec, LockstepSpec):
+        from pilotfish.assemble._build_lockstep import build_lockstep
+
+        return build_lockstep(name, spec, part)
     from pilotfish.assemble.plugins import PluginSpec, plugin
 
     assert isinstance(spec, PluginSpec)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field
 
 from pilotfish.assemble._spec import PriceSpec, Ref, Spec, Text
+from pilotfish.assemble._specs_lockstep import LOCKSTEP
 
 
 class LocalSpec(Spec):
@@ -113,6 +114,7 @@ MEANS = {
         *("retries", "cache", "headers"),
     ),
     "recorded": ("price",),
+    **dict.fromkeys(LOCKSTEP, ("max_rows",)),
 }
 
 SPECS: dict[str, type[Spec]] = {
@@ -123,6 +125,7 @@ SPECS: dict[str, type[Spec]] = {
     "classifier": ClassifierSpec,
     "labeller": LabellerSpec,
     "cascade": CascadeSpec,
+    **LOCKSTEP,
 }
 
 
@@ -187,10 +190,28 @@ class FileSpec(Spec):
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:
-    """Return (key, name) for every field that names another model."""
-    found = []
+    """Return (key, name) for every field that names another model, those of lists and of tables inside it too."""
+    found: list[tuple[str, str]] = []
     for key, field in type(spec).model_fields.items():
         value = getattr(spec, key)
-        if any(isinstance(mark, str) for mark in field.metadata) and isinstance(value, str):
-            found.append((key, value))
+        if isinstance(value, str):
+            marked = any(isinstance(mark, str) for mark in field.metadata)
+            if marked or _may_refer(field.annotation, value):
+                found.append((key, value))
+        elif isinstance(value, list | tuple):
+            for i, item in enumerate(value):
+                if isinstance(item, Spec):
+                    found += [(f"{key}.{i}.{inner}", name) for inner, name in references(item)]
+                elif isinstance(item, str) and any(_may_refer(kind, item) for kind in get_args(field.annotation)):
+                    found.append((f"{key}.{i}", item))
+        elif isinstance(value, Spec):
+            found += [(f"{key}.{inner}", name) for inner, name in references(value)]
     return found
+
+
+def _may_refer(annotation: Any, text: str) -> bool:
+    """Say whether a text of this type names a model: one kind it may be is `Ref`, and no literal word is meant."""
+    kinds = [annotation, *get_args(annotation)]
+    if any(get_origin(kind) is Literal and text in get_args(kind) for kind in kinds):
+        return False
+    return any(isinstance(mark, str) for kind in kinds for mark in getattr(kind, "__metadata__", ()))
