@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.assemble import specs
 from pilotfish.assemble._spec import PriceSpec, Spec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
+from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.errors import ConfigError
 from pilotfish.model import Price
 
@@ -58,6 +59,10 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.assemble._build_lockstep import build_lockstep
 
         return build_lockstep(name, spec, part)
+    if isinstance(spec, SpeculativeSpec):
+        from pilotfish.assemble._build_speculative import build_speculative
+
+        return build_speculative(name, spec, part)
     from pilotfish.assemble.plugins import PluginSpec, plugin
 
     assert isinstance(spec, PluginSpec)

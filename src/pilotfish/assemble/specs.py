@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import PriceSpec, Ref, Spec, Text
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
+from pilotfish.assemble._specs_speculative import SpeculativeSpec
 
 
 class LocalSpec(Spec):
@@ -114,6 +115,7 @@ MEANS = {
         *("retries", "cache", "headers"),
     ),
     "recorded": ("price",),
+    "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
 }
 
@@ -125,6 +127,7 @@ SPECS: dict[str, type[Spec]] = {
     "classifier": ClassifierSpec,
     "labeller": LabellerSpec,
     "cascade": CascadeSpec,
+    "speculative": SpeculativeSpec,
     **LOCKSTEP,
 }
 
