@@ -89,7 +89,7 @@ def test_a_reply_ends_where_the_model_is_full(tiny_lm: LocalModel) -> None:
     ("settings", "said"),
     [
         ({"tools": ({"type": "function"},)}, "takes no tools"),
-        ({"response_format": {"type": "json_object"}}, "takes no response_format"),
+        ({"response_format": {"type": "jsn"}}, "response_format: no type .jsn."),
         ({"extra": {"topk": 9}}, "takes no topk; did you mean 'top_k'"),
         ({"extra": {"logit_bias": {"5000": 9}}}, "no token 5000"),
         ({"extra": {"top_k": -1}}, "top_k must be at least 0"),

@@ -45,8 +45,11 @@ class Answer:
         """All that may be shown so far."""
         return "".join(self.pieces)
 
-    def take(self, step: Step, limit: int | None = None) -> str:
-        """Take a step's tokens up to the end, and return the text they make certain."""
+    def take(self, step: Step, limit: int | None = None, over: bool = False) -> str:
+        """Take a step's tokens up to the end, and return the text they make certain.
+
+        `limit` may be lowered while the answer goes on; `over`: nothing can follow this step but an end.
+        """
         if limit is not None:
             self._limit = min(self._limit, limit)
         piece = ""
@@ -64,7 +67,10 @@ class Answer:
             if self._stops.found:
                 self.finish = "stop"
             elif len(self.ids) >= self._limit:
-                piece += self._close("length")
+                complete = over and i == len(step.tokens) - 1
+                piece += self._close("stop" if complete else "length")
+        if over and self.finish is None:
+            piece += self._close("stop")
         if piece:
             self.pieces.append(piece)
         return piece

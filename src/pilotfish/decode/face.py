@@ -16,6 +16,7 @@ from pilotfish.model import Call, Delta, Reply, Request, Trace
 
 if TYPE_CHECKING:
     from pilotfish.decode._answer import Answer
+    from pilotfish.decode.constraint import Constraint
     from pilotfish.decode.scheduler import Scheduler
     from pilotfish.decode.strategy import Job, Step, Strategy, Tally
 
@@ -130,7 +131,6 @@ class DecodedModel:
         from pilotfish.decode.strategy import Job
 
         check_request(request, self.name)
-        self._check_form(request)
         sampling = sampling_of(request, self.name)
         # One at a time: tokenizers are not made for threads, and weights are loaded once.
         with self._preparing:
@@ -139,6 +139,7 @@ class DecodedModel:
             tokenizer, ends = self._tokenizer(), self._ends()
         limit = request.max_tokens if request.max_tokens is not None else self.max_tokens
         strategy = scheduler.strategy
+        constraint = self._constraint(request, strategy.vocabulary, tokenizer, ends) if limit > 0 else None
         jobs, answers = [], []
         for sample in range(request.n):
             answers.append(
@@ -151,18 +152,25 @@ class DecodedModel:
                 )
             )
             if limit > 0:
+                own = constraint.fork() if constraint is not None and sample else constraint
                 try:
-                    sampler = Sampler(sampling, strategy.vocabulary, prompt[0], None, strategy.device, sample)
+                    sampler = Sampler(sampling, strategy.vocabulary, prompt[0], own, strategy.device, sample)
                 except ConfigError as error:
                     raise ModelError(f"{self.name}: {error}") from error
                 jobs.append(Job(prompt, sampler, limit, wants_logits=request.logprobs))
         return _Work(scheduler, prompt, jobs, answers)
 
-    def _check_form(self, request: Request) -> None:
-        if request.response_format not in (None, {"type": "text"}):
-            raise ModelError(f"{self.name}: a local model takes no response_format")
+    def _constraint(self, request: Request, vocabulary: int, tokenizer: Any, ends: frozenset[int]) -> Constraint | None:
+        """Return what the answer must look like, where the request says so."""
+        from pilotfish.decode.constraint import compile_grammar, grammar_of
+
         if request.tools:
             raise ModelError(f"{self.name}: a local model takes no tools")
+        try:
+            grammar = grammar_of(request.response_format)
+            return None if grammar is None else compile_grammar(grammar, tokenizer, vocabulary, ends)
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from error
 
     def _ready(self) -> Scheduler:
         """Return the scheduler, made at first use."""
@@ -221,7 +229,9 @@ class _Reader:
 
     def took(self, step: Step) -> bool:
         """Take a step; return whether the answer is complete."""
-        piece = self._answer.take(step, self._job.limit)
+        constraint = self._job.sampler.constraint
+        over = constraint is not None and constraint.over
+        piece = self._answer.take(step, self._job.limit, over)
         if piece and self._sample == 0:
             self._relay.put(piece)
         return self._answer.finish is not None
