@@ -62,15 +62,16 @@ KINDS = ["layers", "look-up", "itself", "tree", "nodes", "other tokenizer"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_answers_as_its_target(kind: str, tiny_lm: LocalModel, other: LocalModel) -> None:
     model = made(kind, tiny_lm, other)
-    for settings in (
+    every: list[dict[str, Any]] = [
         {"max_tokens": 24},
         {"max_tokens": 24, "stop": ("a", "e ")},
         {"max_tokens": 20, "presence_penalty": 1.0, "extra": {"repetition_penalty": 1.3}},
         {"max_tokens": 20, "temperature": 0.9, "top_p": 0.9, "seed": 4, "n": 2},
         {"max_tokens": 40, "response_format": SCHEMA},
         {"max_tokens": 12, "logprobs": True, "top_logprobs": 2},
-    ):
-        request = Request.of(PROMPTS[0], **settings)  # type: ignore[arg-type]
+    ]
+    for settings in every:
+        request = Request.of(PROMPTS[0], **settings)
         mine, its = ask(model, request), ask(tiny_lm, request)
         assert (mine.text, mine.finish_reason) == (its.text, its.finish_reason)
         assert [choice.text for choice in mine.choices] == [choice.text for choice in its.choices]
@@ -138,14 +139,15 @@ def test_a_black_box_is_refused(tiny_lm: LocalModel) -> None:
 
 
 def test_settings_that_do_not_go_together_are_refused(tiny_lm: LocalModel) -> None:
-    for settings, told in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"length": 0}, "length"),
         ({"tree": [2, 2]}, "no trees"),
         ({"draft": Layers(0)}, "layers"),
         ({"draft": Layers(1), "tree": [2, 0]}, "at least 1"),
-    ):
+    ]
+    for settings, told in wrong:
         with pytest.raises(ConfigError, match=told):
-            SpeculativeModel(tiny_lm, **settings)  # type: ignore[arg-type]
+            SpeculativeModel(tiny_lm, **settings)
 
 
 def test_in_a_file(tmp_path: Path, tiny_folder: TinyFolder, tiny_lm: LocalModel) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
     "tune": ("pilotfish.cli.tune", "command", "Fine-tune a small model on texts: an expert that steers a larger one."),
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),
+    "speculate": ("pilotfish.cli.speculate", "command", "Does drafting pay on your prompts, and at which length?"),
 }
 WRONG, BUG, STOPPED = 2, 1, 130
 

@@ -178,4 +178,4 @@ class SpeculativeModel(DecodedModel):
             tree = Tree(nodes=self.tree, depth=6 if self.length == "auto" else self.length)
         elif self.tree is not None:
             tree = Tree(tuple(self.tree))
-        return Auto(tree=tree) if self.length == "auto" else Fixed(self.length, tree)
+        return Auto(tree=tree) if self.length == "auto" else Fixed(self.length, tree, baseline=True)

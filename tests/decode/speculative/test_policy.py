@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from pilotfish.decode.speculative import Auto, SpeculativeReport, Tree
+from pilotfish.decode.speculative import Auto, Fixed, SpeculativeReport, Tree
 from pilotfish.decode.speculative.curve import Curve
 from pilotfish.decode.speculative.policy import Round
 
@@ -136,7 +136,7 @@ def test_a_curve_goes_by_medians() -> None:
 def test_the_report_answers_the_usual_questions() -> None:
     report = SpeculativeReport(
         tokens=30, rounds=10, drafts=10, drafted=40, judged=28, accepted=20, overlap=21.0, overlaps=28,
-        target_seconds=12.0, draft_seconds=4.0, verify_seconds=12.0, plain_seconds=1.0, draft_steps=40,
+        target_seconds=12.0, draft_seconds=4.0, verify_seconds=12.0, plain_total=10.0, plain_rounds=10, draft_steps=40,
     )  # fmt: skip
     report.lengths.update([2] * 10)
     assert report.acceptance == 0.5
@@ -155,3 +155,13 @@ def test_the_report_answers_the_usual_questions() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(report.table())
     assert "mean accepted length" in console.export_text()
+
+
+def test_a_fixed_length_may_measure_plain_steps_first() -> None:
+    policy = Fixed(3, baseline=True)
+    arms = []
+    for _ in range(5):
+        arm, length, _ = policy.choose(2)
+        arms.append((arm, length))
+        policy.learn(Round(arm, 2, 2, 2 * (1 + length), 1.0))
+    assert arms == [("plain", 0)] * 3 + [("chain", 3)] * 2

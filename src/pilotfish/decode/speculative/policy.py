@@ -58,10 +58,10 @@ class Policy(Judge, Protocol):
 
 
 class Fixed:
-    """Always the same: a chain of `length`, or a tree."""
+    """Always the same: a chain of `length`, or a tree. With `baseline` a few plain steps first, to compare with."""
 
-    def __init__(self, length: int = 4, tree: Tree | None = None) -> None:
-        self.length, self.tree = length, tree
+    def __init__(self, length: int = 4, tree: Tree | None = None, *, baseline: bool = False) -> None:
+        self.length, self.tree, self.baseline = length, tree, baseline
         self.target, self.draft = Curve(), Curve()
 
     @property
@@ -71,7 +71,8 @@ class Fixed:
 
     def choose(self, rows: int) -> tuple[Arm, int, Tree | None]:
         """Return the shape."""
-        del rows
+        if self.baseline and not self.target.known(rows):
+            return "plain", 0, None
         return ("chain", self.length, None) if self.tree is None else ("tree", self.tree.longest, self.tree)
 
     def chance(self, sign: int) -> float:

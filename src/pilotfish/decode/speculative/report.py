@@ -26,9 +26,10 @@ class SpeculativeReport:
         lengths: accepted nodes a draft -> drafts.
         overlap: sum over judged positions of sum(min(p, q)), where q is known (`overlaps` positions).
         target_seconds, draft_seconds: a row's share of the passes, prompts left out.
-        plain_seconds: what a plain step takes a row, as measured; 0 where none was.
+        plain_total: what a plain step would have taken in each of `plain_rounds` rounds, by measured times.
         verify_seconds: what the rounds with a proposal took the target.
         draft_steps: passes through the draft, a row's share of them counted whole.
+        said: the tokens of each round, for one answer; sums of several do not keep them.
         told: what was decided on the way, for the trace.
     """
 
@@ -44,9 +45,16 @@ class SpeculativeReport:
     target_seconds: float = 0.0
     draft_seconds: float = 0.0
     verify_seconds: float = 0.0
-    plain_seconds: float = 0.0
+    plain_total: float = 0.0
+    plain_rounds: int = 0
     draft_steps: int = 0
+    said: list[int] = field(default_factory=list)
     told: str = ""
+
+    @property
+    def plain_seconds(self) -> float:
+        """What a plain step takes, a row's share of it; 0 where none was measured."""
+        return self.plain_total / self.plain_rounds if self.plain_rounds else 0.0
 
     @property
     def acceptance(self) -> float:
@@ -94,10 +102,8 @@ class SpeculativeReport:
         return self.tokens * self.plain_seconds / spent if self.plain_seconds and spent else None
 
     def __add__(self, other: SpeculativeReport) -> SpeculativeReport:
-        kept = {"plain_seconds", "told"}
-        sums = {key: getattr(self, key) + getattr(other, key) for key in self.__dataclass_fields__ if key not in kept}
-        # The latest time of a plain step; what was said of one answer is not said of all.
-        return SpeculativeReport(**sums, plain_seconds=other.plain_seconds or self.plain_seconds)
+        keys = self.__dataclass_fields__.keys() - {"said", "told"}  # of one answer, not of all
+        return SpeculativeReport(**{key: getattr(self, key) + getattr(other, key) for key in keys})
 
     def summary(self) -> str:
         """One line: what a trace shows."""
@@ -118,8 +124,8 @@ class SpeculativeReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the sums and the answers as plain data."""
-        data = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "lengths"}
-        for key in ("acceptance", "mean_length", "alpha", "cost_ratio", "predicted", "measured"):
+        data = {key: getattr(self, key) for key in self.__dataclass_fields__ if key not in ("lengths", "said")}
+        for key in ("plain_seconds", "acceptance", "mean_length", "alpha", "cost_ratio", "predicted", "measured"):
             data[key] = getattr(self, key)
         return data | {"lengths": {str(length): count for length, count in sorted(self.lengths.items())}}
 

@@ -58,6 +58,7 @@ class Speculative:
 
     Attributes:
         report: sums over all jobs that have ended.
+        last: the report of the one that ended last.
     """
 
     def __init__(
@@ -72,7 +73,11 @@ class Speculative:
     ) -> None:
         self.target, self.draft, self.policy = target, draft, policy or Auto()
         self.ends, self.name, self.target_name = ends, name, target_name
-        self.report = SpeculativeReport()
+        self.report = self.last = SpeculativeReport()
+
+    def reset(self) -> None:
+        """Begin the sums anew; what the policy has measured stays."""
+        self.report = self.last = SpeculativeReport()
 
     @property
     def vocabulary(self) -> int:
@@ -111,9 +116,8 @@ class Speculative:
         if job.row is None or state is None:
             return Tally()
         report = state.report
-        report.plain_seconds = self.policy.target.at(1)
         report.told = state.seat.refused or self.policy.state
-        self.report = self.report + report
+        self.report, self.last = self.report + report, report
         tally = Tally(
             self._calls(job), [Decision(self.name, report.summary(), report.alpha if report.drafts else None)]
         )
@@ -167,6 +171,7 @@ class Speculative:
                 if isinstance(verdict, Exception):
                     raise verdict
                 self._say(job, verdict.tokens)
+                job.state.report.said.append(len(verdict.tokens))
             except Exception as error:  # of one row's constraint or rule: the others go on
                 out.append(Step([], error=error))
             else:
@@ -233,10 +238,13 @@ class Speculative:
         judged: list[tuple[int, bool]] = []
         rows = len(jobs)
         steps = drafted.steps
+        plain = self.policy.target.at(rows) / rows if self.policy.target.known(rows) else 0.0
         for job, proposal, verdict in zip(jobs, drafted.proposals, verdicts, strict=True):
             state: _State = job.state
             report = state.report
             report.rounds += 1
+            report.plain_total += plain
+            report.plain_rounds += plain > 0
             report.target_seconds += target_seconds / rows
             report.draft_seconds += draft_seconds / rows
             if not proposal.tokens or isinstance(verdict, Exception):
