@@ -88,7 +88,7 @@ def test_a_reply_ends_where_the_model_is_full(tiny_lm: LocalModel) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"tools": ({"type": "function"},)}, "takes no tools"),
+        ({"tools": ({"type": "function"},)}, "a tool must be"),
         ({"response_format": {"type": "jsn"}}, "response_format: no type .jsn."),
         ({"extra": {"topk": 9}}, "takes no topk; did you mean 'top_k'"),
         ({"extra": {"logit_bias": {"5000": 9}}}, "no token 5000"),

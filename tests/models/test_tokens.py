@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ModelError
-from pilotfish.model import Message, Request, ToolCall
-from pilotfish.models._tokens import buckets, encode, encode_pair, joint_choices, render_chat, start_token
+from pilotfish.model import Message, Request
+from pilotfish.models._chat import render_chat
+from pilotfish.models._tokens import buckets, encode, encode_pair, joint_choices, start_token
 from tests.tiny import TEXTS, Cut, tokenizer
 
 CUTS: tuple[Cut, ...] = ("plain", "bos", "melting")
@@ -49,7 +50,7 @@ def test_without_a_template_the_texts_stand_alone() -> None:
         ("bare", (Message("assistant", "x"), Message("user", "y")), "takes no assistant turns"),
         ("plain", (Message("wizard", "x"),), "refuses this conversation: unknown role wizard"),
         ("plain", (Message("user", ({"type": "image_url", "image_url": {}},)),), "part of type 'image_url'"),
-        ("plain", (Message("assistant", "", tool_calls=(ToolCall("1", "f", "{}"),)),), "no tool calls"),
+        ("bare", (Message("tool", "x"),), "takes no tool turns"),
     ],
 )
 def test_what_cannot_be_rendered_is_one_line(cut: Cut, messages: tuple[Message, ...], said: str) -> None:

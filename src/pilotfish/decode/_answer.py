@@ -9,7 +9,8 @@ import torch
 
 from pilotfish.decode.strategy import Step
 from pilotfish.decode.text import Detokenizer, Stops
-from pilotfish.model import TokenLogprob
+from pilotfish.decode.tools import ToolText
+from pilotfish.model import TokenLogprob, ToolCall
 
 __all__ = ["Answer", "token_logprob"]
 
@@ -18,7 +19,7 @@ class Answer:
     """Takes steps until an end token, a stop string or the limit.
 
     Attributes:
-        finish: why it ended ("stop", "length"), or None while it goes on.
+        finish: why it ended ("stop", "length", "tool_calls"), or None while it goes on.
         tokens: how many tokens were generated, the end token included.
         pieces: the text so far, without stop strings.
         ids: the tokens of the text (those of a stop string included, the end token not).
@@ -26,7 +27,14 @@ class Answer:
     """
 
     def __init__(
-        self, tokenizer: Any, ends: frozenset[int], *, stops: Sequence[str] = (), limit: int, top: int | None = None
+        self,
+        tokenizer: Any,
+        ends: frozenset[int],
+        *,
+        stops: Sequence[str] = (),
+        limit: int,
+        top: int | None = None,
+        tools: ToolText | None = None,
     ) -> None:
         self.finish: str | None = "length" if limit < 1 else None
         self.tokens = 0
@@ -39,6 +47,12 @@ class Answer:
         self._top = top
         self._cutter = Detokenizer(tokenizer)
         self._stops = Stops(stops)
+        self._tools = tools
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The functions that are called, known when the answer has ended."""
+        return self._tools.calls if self._tools else ()
 
     @property
     def text(self) -> str:
@@ -52,6 +66,7 @@ class Answer:
         """
         if limit is not None:
             self._limit = min(self._limit, limit)
+        was_over = self.finish is not None
         piece = ""
         for i, token in enumerate(step.tokens):
             if self.finish is not None:
@@ -71,6 +86,12 @@ class Answer:
                 piece += self._close("stop" if complete else "length")
         if over and self.finish is None:
             piece += self._close("stop")
+        if self._tools and not was_over:
+            piece = self._tools.push(piece)
+            if self.finish is not None:
+                piece += self._tools.finish()
+                if self.calls and self.finish == "stop":
+                    self.finish = "tool_calls"
         if piece:
             self.pieces.append(piece)
         return piece

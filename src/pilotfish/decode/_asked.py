@@ -11,8 +11,8 @@ from pilotfish.model import Request
 
 __all__ = ["check_request", "sampling_of"]
 
-# Fields of a chat-completions request that say nothing about the answer.
-IGNORED = {"metadata", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user"}
+# Fields of a chat-completions request that say nothing about the answer, or are looked at elsewhere.
+IGNORED = {"metadata", "parallel_tool_calls", "prompt_cache_key", "safety_identifier", "service_tier", "store", "user"}
 # Settings of the sampler that the chat-completions request has no field for.
 SAMPLING = {"top_k": int, "min_p": float, "repetition_penalty": float, "logit_bias": dict}
 

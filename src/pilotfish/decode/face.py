@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pilotfish.decode.constraint import Constraint
     from pilotfish.decode.scheduler import Scheduler
     from pilotfish.decode.strategy import Job, Step, Strategy, Tally
+    from pilotfish.decode.tools import Tools
 
 __all__ = ["DecodedModel"]
 
@@ -121,6 +122,8 @@ class DecodedModel:
             # The worker must not touch this loop after the coroutine has gone, and the rows be free when it has.
             while running:
                 running -= not isinstance(await relay.queue.get(), str)
+        if work.answers[0].calls:
+            yield Delta(tool_calls=work.answers[0].calls)
         yield Delta(reply=self._whole(request, work, readers))
 
     def _prepare(self, request: Request) -> _Work:
@@ -129,9 +132,11 @@ class DecodedModel:
         from pilotfish.decode._asked import check_request, sampling_of
         from pilotfish.decode.sampler import Sampler
         from pilotfish.decode.strategy import Job
+        from pilotfish.decode.tools import ToolText, tools_of
 
         check_request(request, self.name)
         sampling = sampling_of(request, self.name)
+        tools = tools_of(request, self.name)
         # One at a time: tokenizers are not made for threads, and weights are loaded once.
         with self._preparing:
             prompt = self._prompt(request)
@@ -139,7 +144,7 @@ class DecodedModel:
             tokenizer, ends = self._tokenizer(), self._ends()
         limit = request.max_tokens if request.max_tokens is not None else self.max_tokens
         strategy = scheduler.strategy
-        constraint = self._constraint(request, strategy.vocabulary, tokenizer, ends) if limit > 0 else None
+        constraint = self._constraint(request, tools, strategy.vocabulary, tokenizer, ends) if limit > 0 else None
         jobs, answers = [], []
         for sample in range(request.n):
             answers.append(
@@ -149,6 +154,7 @@ class DecodedModel:
                     stops=request.stop,
                     limit=limit,
                     top=request.top_logprobs if request.logprobs else None,
+                    tools=ToolText(tools, f"{prompt}{sample}") if tools else None,
                 )
             )
             if limit > 0:
@@ -160,14 +166,18 @@ class DecodedModel:
                 jobs.append(Job(prompt, sampler, limit, wants_logits=request.logprobs))
         return _Work(scheduler, prompt, jobs, answers)
 
-    def _constraint(self, request: Request, vocabulary: int, tokenizer: Any, ends: frozenset[int]) -> Constraint | None:
+    def _constraint(
+        self, request: Request, tools: Tools | None, vocabulary: int, tokenizer: Any, ends: frozenset[int]
+    ) -> Constraint | None:
         """Return what the answer must look like, where the request says so."""
-        from pilotfish.decode.constraint import compile_grammar, grammar_of
+        from pilotfish.decode.constraint import compile_grammar, grammar_of, schema_grammar
 
-        if request.tools:
-            raise ModelError(f"{self.name}: a local model takes no tools")
         try:
             grammar = grammar_of(request.response_format)
+            if tools and grammar is not None:
+                raise ModelError("response_format and tools exclude each other here; ask for one of them")
+            if tools and tools.forced:
+                grammar = schema_grammar(tools.schema())
             return None if grammar is None else compile_grammar(grammar, tokenizer, vocabulary, ends)
         except ModelError as error:
             raise ModelError(f"{self.name}: {error}") from error
@@ -195,7 +205,11 @@ class DecodedModel:
                 tuple(tally.decisions) if tally else (),
             )
             logprobs = tuple(answer.logprobs) if request.logprobs else None
-            replies.append(Reply(answer.text, finish_reason=answer.finish or "length", logprobs=logprobs, trace=trace))
+            replies.append(
+                Reply(
+                    answer.text, answer.calls, finish_reason=answer.finish or "length", logprobs=logprobs, trace=trace
+                )
+            )
         whole = Trace()
         for reply in replies:
             whole = whole + reply.trace

@@ -1,4 +1,4 @@
-"""Text to token ids: chat templates, and a context with its continuation tokenised jointly."""
+"""Text to token ids, and a context with its continuation tokenised jointly."""
 
 from __future__ import annotations
 
@@ -6,51 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pilotfish.errors import ModelError
-from pilotfish.model import Message, Request
-
-
-def render_chat(tokenizer: Any, request: Request, name: str) -> str:
-    """Return the prompt text of a request: by the tokenizer's chat template, or the plain text where it has none.
-
-    Raises:
-        ModelError: the template refuses these messages (a role it does not know, say), or they hold more than text.
-    """
-    if not request.messages:
-        raise ModelError(f"{name}: a request without messages; give it at least one")
-    for message in request.messages:
-        _check_text(message, name)
-    if not getattr(tokenizer, "chat_template", None):
-        for message in request.messages:
-            if message.role not in ("user", "system"):
-                raise ModelError(f"{name} has no chat template, so it takes no {message.role} turns")
-        return "\n\n".join(message.text for message in request.messages) + "\n"
-    messages = [{"role": message.role, "content": message.text} for message in request.messages]
-    # A conversation that ends with the assistant's own words asks for them to be continued.
-    prefill = messages[-1]["role"] == "assistant"
-    try:
-        return str(
-            tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=not prefill, continue_final_message=prefill
-            )
-        )
-    except Exception as error:  # jinja raises many kinds; each means the same to the caller
-        raise ModelError(f"{name}: its chat template refuses this conversation: {error}") from error
-
-
-def _check_text(message: Message, name: str) -> None:
-    """Refuse what a text model would pass over in silence.
-
-    Raises:
-        ModelError: the message has a part that is not text, or calls tools.
-    """
-    if not isinstance(message.content, str):
-        for part in message.content:
-            if part.get("type") != "text":
-                raise ModelError(
-                    f"{name} reads text only; a {message.role} turn has a part of type {part.get('type')!r}"
-                )
-    if message.tool_calls:
-        raise ModelError(f"{name}: a local model's plain generation takes no tool calls in the conversation")
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

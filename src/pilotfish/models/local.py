@@ -18,7 +18,8 @@ from pilotfish.decode.pick import Backend, Quantize
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Delta, Reply, Request, Scored
 from pilotfish.models import _weights
-from pilotfish.models._tokens import encode, encode_pair, joint_choices, render_chat, start_token
+from pilotfish.models._chat import render_chat
+from pilotfish.models._tokens import encode, encode_pair, joint_choices, start_token
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
