@@ -167,3 +167,24 @@ def test_200_000_drawn_answers_pass_a_chi_square_test(way: str, sampling: str, b
 def test_drawn_answers_of_a_wrong_rule_fail_the_chi_square_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rule, "residual", wrong_residual)
     assert chi_square("chain", "as is", 4, 4000) < 1e-4
+
+
+@pytest.mark.parametrize("tree", [None, Tree((2,)), Tree(nodes=3, depth=2, beam=2)])
+def test_a_real_model_drafted_by_its_first_layer(tiny_lm: Any, tree: Tree | None) -> None:
+    """Both decoders keep their keys and values, and roll them back; the sum is over every way the dice can fall."""
+    target, small = tiny_lm.decoder(), tiny_lm.decoder(layers=1)
+    sampling = Sampling(temperature=1.5, top_k=2)
+    prompt = tiny_lm.tokenizer("the cat sat on the mat")["input_ids"]
+
+    def of(make: Callable[[], Any]) -> dict[Any, float]:
+        def run(dice: Dice) -> Any:
+            sampler = dealt(Sampler(sampling, target.vocabulary, prompt), dice)
+            return answers(make(), [[prompt]], [sampler], limit=FIRST + 2)[0]
+
+        return distribution(run)
+
+    plain = of(lambda: Plain(target))
+    drafted = of(lambda: Speculative(target, ModelDraft(small, target.vocabulary), Fixed(2, tree)))
+    assert len(plain) == 8
+    for path in plain.keys() | drafted.keys():
+        assert drafted.get(path, 0.0) == pytest.approx(plain.get(path, 0.0), abs=1e-5)
