@@ -74,6 +74,14 @@ def test_settings_that_cannot_be(settings: dict[str, Any], said: str) -> None:
         Contrastive(local(1), local(2), **settings)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_format_holds_though_all_that_is_plausible_is_against_it(temperature: float) -> None:
+    form = {"type": "regex", "pattern": "(refund|cat)"}
+    request = ASKED.with_(response_format=form, temperature=temperature, seed=1)
+    for model in (Contrastive(local(1), local(2)), Dola(local(1)), ContextAware(local(1))):
+        assert ask(model, request).text in ("refund", "cat")
+
+
 def test_black_boxes_are_refused() -> None:
     with pytest.raises(ConfigError, match="contrastive: amateur: 'scripted'"):
         Contrastive(local(1), ScriptedModel())

@@ -343,6 +343,17 @@ def test_judges_of_another_vocabulary_read_the_text() -> None:
         assert reply.trace.decisions[0].score == pytest.approx(totals[0] - totals[1], abs=5e-3)
 
 
+def test_formats_hold() -> None:
+    form = {"type": "regex", "pattern": "(refund|cat|dog)"}
+    for model in (
+        Nudged(local(1), local(2, "melting"), gamma=1.0),
+        RewardGuided(local(1), longer_is_better),
+        RewardGuided(local(1), tuned=local(2), reference=local(3)),
+        WeakToStrongSearch(local(1), local(2), local(3), beams=2, successors=2, chunk=2, temperature=1.0),
+    ):
+        assert ask(model, ASKED.with_(response_format=form)).text in ("refund", "cat", "dog")
+
+
 def test_what_has_no_next_token_is_no_part_of_a_lockstep() -> None:
     for model in (
         WeakToStrongSearch(local(1), local(2), local(3)),

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.decode.retoken import text_of
-from pilotfish.decode.rules.reward import OUT, candidates
+from pilotfish.decode.rules.contrast import OUT
+from pilotfish.decode.rules.reward import candidates
 from pilotfish.decode.strategy import Job, Plain, Tally
 from pilotfish.errors import ModelError
 from pilotfish.model import Call

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pilotfish.decode.rules.contrast import plausible
+from pilotfish.decode.rules.contrast import masked
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["bucket", "divergence", "dola"]
 
 
 def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
-    """Return log q_N - log q_M where the last layer N finds the token plausible, -inf elsewhere.
+    """Return log q_N - log q_M where the last layer N finds the token plausible; elsewhere nothing.
 
     M is the candidate with the largest Jensen-Shannon divergence from N, chosen for each position by itself (the first
     of equals). Log-probabilities are differences of normalised ones, so softmax of the result is the paper's p̂.
@@ -36,7 +36,7 @@ def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
     if len(candidates) > 1:
         chosen = divergence(last, early).argmax(0)
         early = early.gather(0, chosen[None, ..., None].expand(1, *last.shape))
-    return (last - early[0]).masked_fill(~plausible(last, alpha), -math.inf)
+    return masked(last - early[0], last, alpha)
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:

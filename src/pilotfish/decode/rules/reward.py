@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pilotfish.decode.rules.contrast import OUT
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["candidates", "reward_guided"]
 
-# Taken off every token that is no candidate: it has no probability as long as one candidate has some, and still an
-# order where a constraint forbids all candidates.
-OUT = 1e4
-
 
 def reward_guided(logits: Sequence[Tensor], weight: float = 1.0, k: int = 10) -> Tensor:
     """Return base + weight (log π_tuned - log π_ref) over the k likeliest tokens, raw logits (…, vocabulary).
+
+    The others have no probability as long as one of the k may be said.
 
     Args:
         logits: the base's, the tuned model's and the reference's, raw (…, vocabulary).
