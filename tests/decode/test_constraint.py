@@ -186,6 +186,16 @@ def test_json_of_any_form_and_patterns_and_grammars(tiny_lm: LocalModel) -> None
     assert regex.fullmatch(r"yes|no, [a-z]{1,9}", text(type="grammar", grammar=lark).text)
 
 
+def test_white_space_between_the_parts_of_json_is_limited() -> None:
+    grammar = grammar_of({"type": "json_object"})
+    assert grammar is not None
+    one = compile_grammar(grammar, cutter(), len(cutter()), frozenset([cutter().eos_token_id]))
+    (space,) = cutter()(" ", add_special_tokens=False)["input_ids"]
+    one.accept([*cutter()("{", add_special_tokens=False)["input_ids"], *[space] * 24])
+    with pytest.raises(ModelError, match="does not fit"):
+        one.accept([space])
+
+
 def test_a_complete_answer_needs_no_end_token_and_is_not_cut(tiny_lm: LocalModel) -> None:
     reply = ask(tiny_lm, "x", max_tokens=50, response_format={"type": "regex", "pattern": "[0-9]{3}"})
     tokens = len(tiny_lm.tokenizer(reply.text, add_special_tokens=False)["input_ids"])

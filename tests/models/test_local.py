@@ -237,6 +237,23 @@ def test_requests_side_by_side_run_together_and_answer_as_they_would_alone(
     assert slow.steps < 40 < slow.tokens
 
 
+def test_scoring_takes_turns_with_a_long_answer(tiny_lm: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [("the cat", " sat on the mat")]
+    expected = tiny_lm.score(pairs)
+    slow = Slow(monkeypatch, 0.01)
+
+    async def main() -> int:
+        answer = asyncio.create_task(tiny_lm.reply(Request.of(PROMPT, max_tokens=100)))
+        while slow.tokens < 3:  # noqa: ASYNC110 the count comes from another thread
+            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(tiny_lm.score, pairs) == expected
+        made = slow.tokens
+        assert (await answer).usage.tokens_out == 100
+        return made
+
+    assert asyncio.run(main()) < 60
+
+
 def test_one_model_serves_one_loop_after_another_and_loops_in_loops(tiny_lm: LocalModel) -> None:
     expected = ask(tiny_lm, PROMPT, max_tokens=5).text
 

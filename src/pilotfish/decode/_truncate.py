@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["kept"]
 
+# How many tokens are sorted without further ado, and how finely others are divided by value.
+FEW, BINS = 4096, 1024
+
 
 def kept(logits: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor | None, torch.Tensor]:
     """Return the ids that may be drawn, rising (None: all), and their log-probabilities, which sum to 1.
@@ -46,14 +49,32 @@ def _only(
 def _nucleus(values: torch.Tensor, p: float) -> torch.Tensor:
     """Return the indices of the nucleus, rising.
 
-    What is less likely than (1 - p) / n sums to less than 1 - p, so the nucleus lies among the others: only those few
-    are sorted.
+    What is less likely than (1 - p) / n sums to less than 1 - p, so the nucleus lies among the others. Where even those
+    are many (a flat distribution), a histogram finds the narrow range of values in which p is reached, and only that
+    is sorted: a sort of a whole vocabulary takes longer than a small model's step.
     """
     if p <= 0:
         return values.argmax()[None]
-    near = (values >= math.log((1 - p) / len(values))).nonzero()[:, 0]
-    ordered, order = values[near].double().exp().sort(descending=True, stable=True)
+    near = values[values >= math.log((1 - p) / len(values))]
+    mass = near.double().exp()
+    reached, size = 0.0, 0  # what is in the nucleus for certain: its probability, its tokens
+    low, high = near.min(), near.max()
+    if len(near) > FEW and low < high:
+        place = ((high - near) * (BINS / (high - low))).long().clamp_(max=BINS - 1)
+        upto = torch.bincount(place, weights=mass, minlength=BINS).cumsum(-1)
+        at = min(int((upto < p).sum()), BINS - 1)
+        reached = float(upto[at - 1]) if at else 0.0
+        size = int((place < at).sum())
+        inside = place == at
+        near, mass = near[inside], mass[inside]
+    ordered, order = mass.sort(descending=True)
     # A token is kept while the ones before it have not reached p.
-    before = ordered.cumsum(-1) - ordered
-    size = max(1, int((before < p).sum()))
-    return near[order[:size]].sort().values
+    last = max(1, int((reached + ordered.cumsum(-1) - ordered < p).sum()))
+    least = near[order[last - 1]]
+    chosen = (values >= least).nonzero()[:, 0]
+    if len(chosen) > size + last:  # of those that are as likely as the last one, the lower ids
+        equals = (values[chosen] == least).nonzero()[:, 0]
+        keep = torch.ones(len(chosen), dtype=torch.bool, device=chosen.device)
+        keep[equals[size + last - len(chosen) :]] = False
+        chosen = chosen[keep]
+    return chosen

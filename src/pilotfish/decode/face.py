@@ -223,11 +223,13 @@ class _Relay:
         self.queue: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
         self._loop = loop
 
-    def put(self, item: str | BaseException | None) -> None:
-        """Put an item, from any thread."""
-        # A reader that was cancelled may have closed its loop; then nobody waits for the item.
-        with contextlib.suppress(RuntimeError):
+    def put(self, item: str | BaseException | None) -> bool:
+        """Put an item, from any thread; return whether anyone can still take it."""
+        try:
             self._loop.call_soon_threadsafe(self.queue.put_nowait, item)
+        except RuntimeError:  # a reader that was cancelled has closed its loop
+            return False
+        return True
 
 
 class _Reader:
@@ -246,8 +248,8 @@ class _Reader:
         constraint = self._job.sampler.constraint
         over = constraint is not None and constraint.over
         piece = self._answer.take(step, self._job.limit, over)
-        if piece and self._sample == 0:
-            self._relay.put(piece)
+        if piece and self._sample == 0 and not self._relay.put(piece):
+            return True
         return self._answer.finish is not None
 
     def ended(self, tally: Tally, seconds: float, error: BaseException | None) -> None:

@@ -112,7 +112,7 @@ class Sampler:
         self.sampling = sampling
         self.vocabulary = vocabulary
         self.constraint = constraint
-        self.device = device
+        device = _exact(device)
         self.extra: Callable[[list[int], torch.Tensor], torch.Tensor] | None = None
         self.tokens: list[int] = []
         self._generator = torch.Generator()
@@ -224,7 +224,7 @@ class Sampler:
 
     def _processed(self, logits: torch.Tensor, ahead: Sequence[int]) -> torch.Tensor:
         """Return logits with everything that comes before the temperature done to them."""
-        logits = logits.float()
+        logits = logits.to(_exact(logits.device)).float()
         if self.bare:
             return logits
         first = len(ahead) - len(logits) + 1
@@ -285,6 +285,11 @@ class Sampler:
         if at == len(reached):  # the product was rounded up to the total: the last token that has a probability
             at = int(torch.searchsorted(reached, total))
         return at
+
+
+def _exact(device: Any) -> Any:
+    """Return where rows are sampled: on the logits' own device, but for those that have no float64 (Apple's)."""
+    return "cpu" if torch.device(device).type == "mps" else device
 
 
 def choose_each(samplers: Sequence[Sampler], logits: Sequence[torch.Tensor]) -> list[int | Exception]:
