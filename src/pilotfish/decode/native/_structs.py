@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ctypes as c
+from typing import Any
 
-__all__ = ["KINDS", "Layer", "Linear", "Model", "Norm", "Row"]
+__all__ = ["KINDS", "Layer", "Linear", "Model", "Norm", "Row", "kind_of"]
 
 KINDS = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
+
+
+def kind_of(dtype: Any) -> int:
+    """Return the number of a torch dtype."""
+    return KINDS[str(dtype).removeprefix("torch.")]
 
 
 class Linear(c.Structure):

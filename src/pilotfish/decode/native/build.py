@@ -64,6 +64,7 @@ def load(path: Path) -> ctypes.CDLL:
     lib.pf_step.argtypes = [ctypes.POINTER(_structs.Model), rows, size, pointer, threads, pointer, pointer]
     lib.pf_packed_bytes.restype = size
     lib.pf_packed_bytes.argtypes = [size, size, size]
+    lib.pf_pack.restype = ctypes.c_double
     lib.pf_pack.argtypes = [pointer, size, size, size, size, pointer, pointer, threads]
     lib.pf_linear.argtypes = [ctypes.POINTER(_structs.Linear), pointer, size, pointer, threads, size]
     return lib

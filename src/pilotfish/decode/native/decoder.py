@@ -15,9 +15,10 @@ from pilotfish.decode._cached import CachedDecoder
 from pilotfish.decode.arch import Architecture
 from pilotfish.decode.native import _structs
 from pilotfish.decode.native._cache import RowCache
+from pilotfish.decode.native._reuse import Reuse, common
 from pilotfish.decode.native._weights import Weights, rope_table
 from pilotfish.decode.native.build import library
-from pilotfish.errors import ModelError
+from pilotfish.errors import ConfigError, ModelError
 
 __all__ = ["NativeDecoder"]
 
@@ -25,6 +26,8 @@ Quantize = Literal["none", "int8", "int4"]
 
 # The most tokens in one call while prompts are run: enough to keep the arithmetic busy, few enough for small buffers.
 CHUNK = 256
+# Prompts of one call that share so many tokens are run one after the other, the second from a copy of the first.
+WAIT = 64
 
 
 class NativeDecoder(CachedDecoder):
@@ -60,6 +63,8 @@ class NativeDecoder(CachedDecoder):
         self.weights = arch if isinstance(arch, Weights) else Weights(arch, quantize)
         shape = self.weights.shape
         self.layers = self.weights.depth if layers is None else layers
+        if not 1 <= self.layers <= self.weights.depth:
+            raise ConfigError(f"layers is 1 to {self.weights.depth}, the model's depth; got {layers}")
         super().__init__(
             vocabulary=shape.vocabulary,
             length=shape.length,
@@ -74,6 +79,7 @@ class NativeDecoder(CachedDecoder):
         weakref.finalize(self, self._lib.pf_scratch_free, self._scratch)
         self._tables: list[np.ndarray[Any, Any]] = []
         self._placed = 0
+        self._reuse = Reuse()
 
     @property
     def weight_bytes(self) -> int:
@@ -87,25 +93,48 @@ class NativeDecoder(CachedDecoder):
     def _open(self) -> RowCache:
         shape = self.weights.shape
         kind = np.float32 if self.weights.cache_dtype == torch.float32 else np.uint16
-        return RowCache(self.layers, shape.kv_heads, shape.head_dim, int(self._model.value_dim), kind)
+        cache = RowCache(self.layers, shape.kv_heads, shape.head_dim, int(self._model.value_dim), kind)
+        self._reuse.opened(cache)
+        return cache
 
     def _crop(self, cache: RowCache, length: int) -> None:
-        del cache.ids[length:]
+        cache.crop(length)
 
     def _compact(self, cache: RowCache, length: int, path: Sequence[int]) -> None:
         cache.compact(length, path)
 
     def _copy(self, cache: RowCache) -> RowCache:
-        return cache.copy()
+        made = cache.copy()
+        self._reuse.opened(made)
+        return made
 
     def _drop(self, cache: RowCache) -> None:
-        pass
+        self._reuse.closed(cache)
 
     def _run(
         self, caches: list[RowCache], tokens: list[list[int]], parents: list[list[int]] | None, last: bool
     ) -> tuple[list[Tensor], list[Tensor]]:
         for more in tokens:
             self._check_ids(more)
+        if not last:
+            return self._feed(caches, tokens, parents, last)
+        # Prompts that begin as an earlier one of the call wait for it, so that they can copy.
+        logits: list[Tensor] = [torch.empty(0)] * len(caches)
+        early: list[Tensor] = [torch.empty(0)] * len(caches)
+        waiting = list(range(len(caches)))
+        while waiting:
+            now = [i for n, i in enumerate(waiting) if not any(_alike(tokens[i], tokens[j]) for j in waiting[:n])]
+            rest = [tokens[i][self._reuse.begin(caches[i], tokens[i]) :] for i in now]
+            some, exits = self._feed([caches[i] for i in now], rest, None, last)
+            for n, i in enumerate(now):
+                logits[i] = some[n]
+                early[i] = exits[n] if exits else early[i]
+            waiting = [i for i in waiting if i not in now]
+        return logits, early if self._order else []
+
+    def _feed(
+        self, caches: list[RowCache], tokens: list[list[int]], parents: list[list[int]] | None, last: bool
+    ) -> tuple[list[Tensor], list[Tensor]]:
         wanted = [1 if last else len(more) for more in tokens]
         logits = torch.empty((sum(wanted), self.vocabulary), dtype=torch.float32)
         early = torch.empty((sum(wanted), len(self._order), self.vocabulary), dtype=torch.float32)
@@ -113,7 +142,7 @@ class NativeDecoder(CachedDecoder):
         for step in _steps(tokens, CHUNK if parents is None else None):
             rows = (_structs.Row * len(step))()
             alive: list[Any] = []
-            count = 0
+            count = 0  # of logits
             for out, (i, a, b) in zip(rows, step, strict=True):
                 above = None if parents is None else parents[i]
                 alive.append(self._fill(out, caches[i], tokens[i][a:b], above))
@@ -121,7 +150,7 @@ class NativeDecoder(CachedDecoder):
                 count += max(0, b - a - out.first_logits)
             self._call(rows, logits[done:], early[done:])
             for i, a, b in step:
-                caches[i].ids.extend(tokens[i][a:b])
+                caches[i].append(tokens[i][a:b], tree=parents is not None)
             done += count
         if not self._order:
             return list(logits.split(wanted)), []
@@ -173,6 +202,11 @@ class NativeDecoder(CachedDecoder):
             raise ModelError(
                 f"token ids lie between 0 and {self.weights.embedded - 1}; got {min(tokens)} to {max(tokens)}"
             )
+
+
+def _alike(a: list[int], b: list[int]) -> bool:
+    """Whether two prompts share so much that it is worth waiting for one of them."""
+    return common(a, b) >= max(WAIT, min(len(a), len(b)) // 4)
 
 
 def _steps(tokens: list[list[int]], most: int | None) -> list[list[tuple[int, int, int]]]:

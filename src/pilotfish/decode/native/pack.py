@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pilotfish.decode.native._structs import KINDS
+from pilotfish.decode.native._structs import KINDS, kind_of
 from pilotfish.decode.native.build import library
 from pilotfish.errors import ModelError
 
@@ -21,12 +21,16 @@ __all__ = ["Packed", "Store", "pack"]
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed weight: addresses for the C library, `bytes` it takes, and the memory itself."""
+    """A packed weight: addresses for the C library, `bytes` it takes, and the memory itself.
+
+    `error` is what int4 lost: the root of the squared errors' share of the weights' squares.
+    """
 
     weight: int
     scale: int
     kind: int
     bytes: int
+    error: float
     memory: Any
 
 
@@ -38,6 +42,11 @@ class Store:
     def __init__(self) -> None:
         self._chunk: np.ndarray[Any, Any] = np.empty(0, np.uint8)
         self._used = 0
+
+    def give_back(self, piece: np.ndarray[Any, Any]) -> None:
+        """Take back the piece that was taken last."""
+        self._used -= -(-len(piece) // 64) * 64
+        piece[:] = 0
 
     def take(self, size: int) -> np.ndarray[Any, Any]:
         """Return `size` zero bytes that begin at a cache line."""
@@ -64,9 +73,9 @@ def pack(weight: Tensor, kind: Literal["int8", "int4"], store: Store, threads: i
     size = lib.pf_packed_bytes(rows, columns, number)
     memory = store.take(size)
     scale = np.zeros(-(-rows // 16) * 16 if kind == "int8" else 0, np.float32)
-    failed = lib.pf_pack(
+    error = lib.pf_pack(
         ctypes.c_void_p(weight.data_ptr()),
-        KINDS[str(weight.dtype).removeprefix("torch.")],
+        kind_of(weight.dtype),
         rows,
         columns,
         number,
@@ -74,9 +83,9 @@ def pack(weight: Tensor, kind: Literal["int8", "int4"], store: Store, threads: i
         ctypes.c_void_p(scale.ctypes.data),
         threads or torch.get_num_threads(),
     )
-    if failed:
+    if error < 0:
         raise ModelError(f"no memory to pack a weight of {rows} by {columns} as {kind}")
-    return Packed(memory.ctypes.data, scale.ctypes.data, number, size + scale.nbytes, (memory, scale))
+    return Packed(memory.ctypes.data, scale.ctypes.data, number, size + scale.nbytes, error**0.5, (memory, scale))
 
 
 def _large_pages(size: int) -> np.ndarray[Any, Any]:

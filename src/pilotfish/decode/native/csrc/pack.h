@@ -41,9 +41,9 @@ static void pack_int8(const float *x, int64_t k, uint8_t *unit, int lane, float 
 /* Scale d and minimum m of 32 weights: w = d q + m, q in 0..15.
  *
  * Tries spreading the weights' range over several numbers of steps, each followed by the best d and m for those q (least
- * squares), and takes the least error. Weights that lie on a grid of 16 or fewer values (a GGUF's) come back on it.
+ * squares), and takes the least error, which it returns (sum of squares). Weights that lie on a grid of 16 or fewer values (a GGUF's) come back on it.
  */
-static void fit_group(const float *x, float *scale, float *minimum) {
+static float fit_group(const float *x, float *scale, float *minimum) {
     const vf magic = splat(12582912.0f), zero = splat(0.0f), most = splat(15.0f);
     float low = x[0], high = x[0], sum = 0.0f, best = INFINITY;
     for (int i = 0; i < GROUP; i++) {
@@ -53,7 +53,7 @@ static void fit_group(const float *x, float *scale, float *minimum) {
     }
     *scale = 0.0f;
     *minimum = low;
-    if (high <= low) return;
+    if (high <= low) return 0.0f;
     for (int step = 0; step <= 16; step++) {
         float inverse = (16.0f - 0.5f * (float)step) / (high - low);
         vf q1 = zero, q2 = zero, qx = zero, error = zero, q[GROUP / W];
@@ -81,22 +81,27 @@ static void fit_group(const float *x, float *scale, float *minimum) {
             *minimum = m;
         }
     }
+    return best;
 }
 
-static void pack_int4(const float *x, int64_t k, uint8_t *unit, int lane) {
+/* Returns the sum of squared errors; adds the sum of the weights' squares to `*power`. */
+static double pack_int4(const float *x, int64_t k, uint8_t *unit, int lane, double *power) {
+    double error = 0.0;
     for (int64_t g = 0; g < groups(k); g++, x += GROUP, unit += INT4_GROUP) {
         float d, m;
-        fit_group(x, &d, &m);
+        error += fit_group(x, &d, &m);
         ((uint16_t *)(unit + 256))[lane] = float_half(d);
         ((uint16_t *)(unit + 288))[lane] = float_half(m);
         float inverse = d > 0.0f ? 1.0f / d : 0.0f;
         for (int i = 0; i < GROUP; i++) {
+            *power += (double)x[i] * x[i];
             float v = rintf((x[i] - m) * inverse);
             uint8_t q = (uint8_t)(v < 0.0f ? 0.0f : v > 15.0f ? 15.0f : v);
             uint8_t *byte = unit + i / 8 * 64 + 4 * lane + i % 4;
             *byte = (uint8_t)(i % 8 < 4 ? q : *byte | q << 4);
         }
     }
+    return error;
 }
 
 #endif

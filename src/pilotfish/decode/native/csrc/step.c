@@ -312,14 +312,17 @@ int64_t pf_packed_bytes(int64_t n, int64_t k, int64_t kind) {
     return (n + 15) / 16 * unit_bytes(&l);
 }
 
-/* Pack (n, k) weights of type `from` as `kind`: into w, and for INT8 a scale a row (n padded to 16). */
-int pf_pack(const void *source, int64_t from, int64_t n, int64_t k, int64_t kind, uint8_t *w, float *scale,
-            int threads) {
+/* Pack (n, k) weights of type `from` as `kind`: into w, and for INT8 a scale a row (n padded to 16).
+ * Returns the squared error of INT4 as a share of the weights' squares (0 for INT8), or -1 where there is no memory. */
+double pf_pack(const void *source, int64_t from, int64_t n, int64_t k, int64_t kind, uint8_t *w, float *scale,
+               int threads) {
     Linear l = {.n = n, .k = k, .kind = kind};
-    int64_t size = unit_bytes(&l), padded = groups(k) * GROUP, failed = 0;
+    int64_t size = unit_bytes(&l), padded = groups(k) * GROUP;
+    double error = 0.0, power = 0.0;
+    int failed = 0;
     (void)threads;
 #ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) reduction(+ : error, power, failed)
 #endif
     {
         float *row = malloc((size_t)padded * 4);
@@ -331,11 +334,11 @@ int pf_pack(const void *source, int64_t from, int64_t n, int64_t k, int64_t kind
             for (int lane = 0; row && lane < 16; lane++) {
                 read_weights(source, from, n, k, unit * 16 + lane, row, padded);
                 if (kind == INT8) pack_int8(row, padded, w + unit * size, lane, scale + unit * 16 + lane);
-                else pack_int4(row, padded, w + unit * size, lane);
+                else error += pack_int4(row, padded, w + unit * size, lane, &power);
             }
         free(row);
     }
-    return (int)failed;
+    return failed ? -1.0 : power > 0.0 ? error / power : 0.0;
 }
 
 Scratch *pf_scratch(void) { return calloc(1, sizeof(Scratch)); }
