@@ -15,12 +15,14 @@ from pilotfish.decode._torch_linear import GROUP, check_kernels, matrix
 from pilotfish.decode._torch_plan import plan_of, plan_of_one_each
 from pilotfish.decode._torch_slots import Slot
 from pilotfish.decode.arch import Architecture, Linear
+from pilotfish.decode.pick import decoder_for
 from pilotfish.decode.torch_decoder import TorchDecoder
 from pilotfish.errors import ConfigError
 from tests.decode.conformance import same
 from tests.decode.reference import ReferenceDecoder
 
 if TYPE_CHECKING:
+    from pilotfish.models.local import LocalModel
     from tests.conftest import TinyFolder
 
 CPU = torch.device("cpu")
@@ -193,3 +195,18 @@ def test_layers_out_of_range_are_refused(arch: Architecture) -> None:
     for layers in (0, 3):
         with pytest.raises(ConfigError, match="layers"):
             TorchDecoder(arch, layers=layers)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("backend", ["torch", "transformers"])
+def test_greedy_tokens_are_those_of_transformers(backend: str, smollm2: LocalModel) -> None:
+    decoder = decoder_for(smollm2.model, backend=backend)
+    prompts = [smollm2.tokenizer(text)["input_ids"] for text in ("The sea is", "def quicksort(items):\n")]
+    rows, logits = decoder.start([[ids] for ids in prompts])
+    picked = [logits.argmax(-1).tolist()]
+    while len(picked) < 32:
+        picked.append([int(one.argmax()) for one in decoder.feed(rows, [[token] for token in picked[-1]])])
+    for ids, ours in zip(prompts, zip(*picked, strict=True), strict=True):
+        with torch.inference_mode():
+            out = smollm2.model.generate(torch.tensor([ids]), do_sample=False, min_new_tokens=32, max_new_tokens=32)
+        assert out[0, len(ids) :].tolist() == list(ours)

@@ -33,7 +33,8 @@ class TorchDecoder(CachedDecoder):
         exits: layers whose early-exit logits are wanted (0: the embedding).
         layers: only the first so many layers, the final norm and the head after them; None: all.
         quantize: "none", "int8" or "int4": weight-only, the head in eight bits at least.
-        fused: whether to copy matrices that share an input into one; None: where it wins (CUDA).
+        fused: whether to copy matrices that share an input into one, for a second copy of those weights; None: on CUDA
+            only. On one CPU thread it takes a tenth off a step of SmolLM2-135M in bfloat16 (measured).
 
     Raises:
         ConfigError: no such layer or exit, or torch has no kernel for `quantize` on the device.
