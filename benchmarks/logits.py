@@ -76,18 +76,21 @@ def parity(large: LocalModel, small: LocalModel, texts: int) -> list[dict[str, A
         "context-aware": (rules.context_aware, formulas.context_aware, [plain, plain], [0, 4]),
         "dola": (rules.dola, lambda last, *early: formulas.dola(last, early), [deep], [0]),
     }
+    views: dict[tuple[bool, int, int], list[Any]] = {}
+
+    def seen(at: int, cut: int, decoder: Decoder) -> list[Any]:
+        """What transformers gives for text `at` without its first `cut` tokens, to the model behind a decoder."""
+        model, key = (small, (True, at, cut)) if decoder is little else (large, (False, at, cut))
+        if key not in views:
+            views[key] = forward(model, ids_of[at], cut, () if decoder is little else layers)
+        return views[key] if decoder is deep else views[key][:1]
+
+    ids_of = [large.tokenizer(text)["input_ids"] for text in PASSAGES[:texts]]
     cases = []
     for name, (rule, formula, decoders, cuts) in ways.items():
         alone, whole, count = 0.0, 0.0, 0
-        for text in PASSAGES[:texts]:
-            ids = large.tokenizer(text)["input_ids"]
-            given = [
-                view
-                for decoder, cut in zip(decoders, cuts, strict=True)
-                for view in forward(
-                    large if decoder is not little else small, ids, cut, layers if decoder is deep else ()
-                )
-            ]
+        for at, ids in enumerate(ids_of):
+            given = [view for decoder, cut in zip(decoders, cuts, strict=True) for view in seen(at, cut, decoder)]
             width = min(view.shape[-1] for view in given)
             given = [view[:, :width] for view in given]
             wanted = formula(*(view.double().numpy() for view in given))
