@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 import transformers
 
+from pilotfish.decode import transformers_decoder
 from pilotfish.decode._transformers_states import KEPT
 from pilotfish.decode.transformers_decoder import TransformersDecoder
 from pilotfish.errors import ModelError
 from tests.decode.conformance import same
 from tests.decode.reference import ReferenceDecoder
+
+if TYPE_CHECKING:
+    from tests.conftest import TinyFolder
 
 SIZES = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2}
 PROMPTS = [[5, 17, 42, 9, 8, 7, 211, 44, 45, 46], [3, 250], [7]]
@@ -115,6 +119,19 @@ def test_a_family_without_joint_rows_is_run_row_by_row(family: str) -> None:
     for mine, other in zip(
         decoder.feed(rows, [[8], [9, 10], [11]]), reference.feed(theirs, [[8], [9, 10], [11]]), strict=True
     ):
+        same(mine, other)
+
+
+def test_many_prompts_go_through_several_passes(tiny_folder: TinyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers_decoder, "BATCH_TOKENS", 12)
+    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder("qwen2")).eval()
+    decoder, reference = TransformersDecoder(model), ReferenceDecoder(model)
+    prompts = [[list(range(20, 20 + n))] for n in (3, 40, 5, 4, 6, 7, 2)]
+    rows, logits = decoder.start(prompts)
+    theirs, expected = reference.start(prompts)
+    same(logits, expected)
+    more = [[i + 1] for i in range(7)]
+    for mine, other in zip(decoder.feed(rows, more), reference.feed(theirs, more), strict=True):
         same(mine, other)
 
 
