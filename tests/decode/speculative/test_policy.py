@@ -165,3 +165,30 @@ def test_a_fixed_length_may_measure_plain_steps_first() -> None:
         arms.append((arm, length))
         policy.learn(Round(arm, 2, 2, 2 * (1 + length), 1.0))
     assert arms == [("plain", 0)] * 3 + [("chain", 3)] * 2
+
+
+def test_rounds_without_a_proposal_do_not_stop_a_draft_that_is_free() -> None:
+    policy = Auto()
+    for _ in range(300):
+        arm, _, _ = policy.choose(1)
+        policy.learn(Round(arm, 1, 1, 1, 1.0, 1e-6, 1))
+    assert policy.state == "on"
+    for _ in range(20):  # and then one that fits
+        policy.choose(1)
+        policy.learn(Round("chain", 1, 6, 6, 1.2, 1e-6, 1, [(14, True)] * 5))
+    assert policy.speedup is not None
+    assert policy.speedup > 3
+
+
+def test_long_matches_are_trusted_apart_from_short_ones() -> None:
+    from pilotfish.decode.sampler import Sampler, Sampling
+    from pilotfish.decode.speculative import LookupDraft, Plan, Seat
+    from pilotfish.decode.strategy import Job
+
+    def seat(*tokens: int) -> Seat:
+        return Seat(Job([[0]], Sampler(Sampling(), 20), 9), [[1, 2, 3, 4, 5]], list(tokens))
+
+    draft = LookupDraft()
+    long, short, none = draft.propose([seat(9, 1, 2, 3), seat(9, 3), seat(9)], [Plan(2)] * 3, Fixed()).proposals
+    assert (long.tokens, short.tokens, none.tokens) == ([4, 5], [4, 5], [])
+    assert not set(long.signs) & set(short.signs)

@@ -12,8 +12,6 @@ from pilotfish.decode.speculative.draft import Drafted, Judge, Plan, Proposal, S
 
 __all__ = ["LookupDraft"]
 
-SIGNS = 16
-
 
 class LookupDraft:
     """Drafts from the row's own text.
@@ -38,7 +36,7 @@ class LookupDraft:
         self.max_ngram, self.min_ngram, self.ends = max_ngram, min_ngram, ends
 
     def propose(self, seats: Sequence[Seat], plans: Sequence[Plan], judge: Judge) -> Drafted:
-        """Propose a chain a seat. A token's sign is its place in the chain: later ones are less often right."""
+        """Propose a chain a seat. A token's sign is how much of the text matched, and its place in the chain."""
         return Drafted([self._one(seat, plan, judge) for seat, plan in zip(seats, plans, strict=True)], 1)
 
     def close(self, seat: Seat) -> None:
@@ -47,16 +45,28 @@ class LookupDraft:
 
     def _one(self, seat: Seat, plan: Plan, judge: Judge) -> Proposal:
         if seat.state is None:
-            seat.state = NGrams(seat.prompt[0], self.max_ngram, self.min_ngram)
-        grams: NGrams = seat.state
-        grams.extend(seat.tokens[len(grams.tokens) - len(seat.prompt[0]) :])
-        tokens: list[int] = []
-        survival = 1.0
-        for place, token in enumerate(grams.propose(plan.length)):
-            survival *= judge.chance(min(place, SIGNS - 1))
+            # One index a size, so that it is known how long a match was.
+            sizes = range(self.max_ngram, self.min_ngram - 1, -1)
+            seat.state = {size: NGrams(seat.prompt[0], size, size) for size in sizes}
+        grams: dict[int, NGrams] = seat.state
+        for index in grams.values():
+            index.extend(seat.tokens[len(index.tokens) - len(seat.prompt[0]) :])
+        proposal, survival = Proposal(), 1.0
+        # The longest match counts.
+        tries = ((size, index.propose(plan.length)) for size, index in grams.items())
+        size, found = next(((size, found) for size, found in tries if found), (0, []))
+        for place, token in enumerate(found):
+            sign = _sign(size, place)
+            survival *= judge.chance(sign)
             if not judge.goes_on(survival, paid=False):
                 break
-            tokens.append(token)
+            proposal.tokens.append(token)
+            proposal.signs.append(sign)
             if token in self.ends:
                 break
-        return Proposal(tokens, signs=[min(place, SIGNS - 1) for place in range(len(tokens))])
+        return proposal
+
+
+def _sign(size: int, place: int) -> int:
+    """Return 0 to 14: matches of one, two, and more tokens; places 0, 1, 2-3, 4-7, and later."""
+    return 5 * (min(size, 3) - 1) + min(place.bit_length(), 4)

@@ -167,12 +167,17 @@ class ModelDraft:
             return False
         live.survival = survival
         sampler = live.seat.job.sampler
-        if live.plan.match:
-            token = _best(live)
-        else:
-            logprobs = sampler.logprobs(live.logits, proposal.tokens)[0]
-            token = sampler.draw(logprobs)
-            proposal.q = [*(proposal.q or ()), logprobs]
+        try:
+            if live.plan.match:
+                token = _best(live)
+            else:
+                logprobs = sampler.logprobs(live.logits, proposal.tokens)[0]
+                token = sampler.draw(logprobs)
+                proposal.q = [*(proposal.q or ()), logprobs]
+        except ModelError:
+            return (
+                False  # the row's grammar allows nothing after what was drafted; the target will say so if it is true
+            )
         proposal.tokens.append(token)
         proposal.signs.append(sign)
         if token in self.ends or len(proposal.tokens) >= live.plan.length:

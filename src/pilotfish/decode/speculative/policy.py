@@ -181,7 +181,10 @@ class Auto:
         for sign, accepted in round_.judged:
             counts = self._signs.setdefault(sign, [0.0, 0.0])
             counts[:] = [counts[0] * 0.98 + accepted, counts[1] * 0.98 + 1.0]
-        took = self.target.at(round_.fed) + round_.steps * self.draft.at(round_.rows)
+        drafting = round_.steps * self.draft.at(round_.rows)
+        if round_.fed == round_.rows and drafting < 0.01 * self.target.at(round_.rows):
+            return  # nothing was drafted, and finding that out was free: it says nothing about whether drafting pays
+        took = self.target.at(round_.fed) + drafting
         gain = self._gain.setdefault(round_.arm, [0.0, 0.0])
         plain = round_.tokens * self.target.at(round_.rows) / round_.rows
         gain[:] = [gain[0] * 0.97 + plain, gain[1] * 0.97 + took]
