@@ -83,7 +83,7 @@ class DecodedModel:
             ModelError: the prompt does not fit, or the request asks for what cannot be done here.
         """
         reply: Reply | None = None
-        async with contextlib.aclosing(self._deltas(request)) as deltas:
+        async with contextlib.aclosing(self._deltas(request, shown=False)) as deltas:
             async for delta in deltas:
                 reply = delta.reply
         assert reply is not None
@@ -95,16 +95,16 @@ class DecodedModel:
         Raises:
             ModelError: see `reply`.
         """
-        async with contextlib.aclosing(self._deltas(request)) as deltas:
+        async with contextlib.aclosing(self._deltas(request, shown=True)) as deltas:
             async for delta in deltas:
                 yield delta
 
-    async def _deltas(self, request: Request) -> AsyncGenerator[Delta, None]:
+    async def _deltas(self, request: Request, shown: bool) -> AsyncGenerator[Delta, None]:
         work = await asyncio.to_thread(self._prepare, request)
         relay = _Relay(asyncio.get_running_loop())
         # Where no token is asked for there are answers without jobs.
         pairs = zip(work.jobs, work.answers, strict=False)
-        readers = [_Reader(*pair, relay, i) for i, pair in enumerate(pairs)]
+        readers = [_Reader(*pair, relay, shown and not i) for i, pair in enumerate(pairs)]
         running = len(readers)
         ticket = work.scheduler.submit(work.jobs, readers) if readers else None
         try:
@@ -233,22 +233,22 @@ class _Relay:
 
 
 class _Reader:
-    """Takes one job's steps into its answer, and streams the first answer's text."""
+    """Takes one job's steps into its answer; passes its text on where it is `shown`."""
 
-    def __init__(self, job: Job, answer: Answer, relay: _Relay, sample: int) -> None:
+    def __init__(self, job: Job, answer: Answer, relay: _Relay, shown: bool) -> None:
         self.tally: Tally | None = None
         self.seconds = 0.0
         self._job = job
         self._answer = answer
         self._relay = relay
-        self._sample = sample
+        self._shown = shown
 
     def took(self, step: Step) -> bool:
         """Take a step; return whether the answer is complete."""
         constraint = self._job.sampler.constraint
         over = constraint is not None and constraint.over
         piece = self._answer.take(step, self._job.limit, over)
-        if piece and self._sample == 0 and not self._relay.put(piece):
+        if piece and self._shown and not self._relay.put(piece):
             return True
         return self._answer.finish is not None
 
