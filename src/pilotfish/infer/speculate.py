@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["PLAIN", "Answer", "SpeedReport", "Way", "measure", "ways"]
 
 PLAIN = "plain"
+FEW = 10  # prompts, below which an interval over them is too narrow
 Length = int | Literal["auto"]
 
 
@@ -128,7 +129,10 @@ class SpeedReport:
         """One sentence: whether to use it, and how."""
         if self.best != PLAIN:
             speedup = self.speedup(self.best)
-            return f"Use it, with {_said(self.best)}: {speedup:.2f} times the tokens a second of {self.target} alone."
+            few = f" (on {speedup.n} prompts only; try more)" if speedup.n < FEW else ""
+            return (
+                f"Use it, with {_said(self.best)}: {speedup:.2f} times the tokens a second of {self.target} alone{few}."
+            )
         fastest = max((way for way in self.answers if way != PLAIN), key=lambda way: self.speedup(way).value)
         if len(self.answers[PLAIN]) < 2:
             return (
