@@ -8,6 +8,7 @@ decision for single tokens of one vocabulary.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -205,8 +206,10 @@ class Nudging:
                 fed = decoder.feed([job.state.follower.row for job in live], [written[id(job)][-1:] for job in live])
                 self._spent(1, live, [1] * len(live), started)
                 logits = [after[-1] for after in fed]
-        for job, ids in able:
-            decoder.rollback(job.state.follower.row, len(ids))
+                for job, after in zip(live, logits, strict=True):
+                    # The word stays in the row: where the base takes it as it is, it need not be run again.
+                    job.state.follower.last = after
+                    job.state.follower.logps.append(math.nan)  # nobody asks for it here
         return [self._word(job, texts.get(id(job), ""), id(job) in ended) for job in jobs]
 
     def _new_text(self, job: Job, tokens: Sequence[int]) -> str:
