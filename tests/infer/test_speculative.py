@@ -131,6 +131,55 @@ def test_a_lockstep_is_a_target(tiny_lm: LocalModel, tiny_folder: TinyFolder) ->
     assert fast.report.acceptance > 0.9  # the experts cancel out
 
 
+def test_a_lockstep_drafts(tiny_lm: LocalModel, tiny_folder: TinyFolder) -> None:
+    from pilotfish.adapt.logits import ProxyTuned
+    from pilotfish.models.local import LocalModel
+
+    expert = LocalModel(tiny_folder("qwen2"), name="expert", dtype="float32", device="cpu")
+    fast = SpeculativeModel(tiny_lm, ProxyTuned(tiny_lm, expert, expert, alpha=0.5), length=3)
+    assert ask(fast, PROMPTS[1], max_tokens=16).text == ask(tiny_lm, PROMPTS[1], max_tokens=16).text
+    assert fast.report.acceptance > 0.9
+
+
+@pytest.mark.parametrize("backend", ["native", "torch", "transformers"])
+def test_on_every_backend(backend: str, tiny_folder: TinyFolder, tiny_lm: LocalModel) -> None:
+    from pilotfish.models.local import LocalModel
+
+    model = LocalModel(tiny_folder(), dtype="float32", device="cpu", backend=backend)  # type: ignore[arg-type]
+    fast = SpeculativeModel(model, Layers(1), length=3, tree=[2, 2])
+
+    async def all_of(which: Any) -> list[str]:
+        requests = [Request.of(prompt, max_tokens=14 + i) for i, prompt in enumerate(PROMPTS)]
+        return [reply.text for reply in await asyncio.gather(*(which.reply(request) for request in requests))]
+
+    assert asyncio.run(all_of(fast)) == asyncio.run(all_of(tiny_lm))
+    assert fast.report.drafted > 0
+
+
+def test_a_model_with_a_state_instead_of_a_cache() -> None:
+    """A Mamba cannot forget; its decoder keeps copies, and drafting over it stays exact."""
+    from pilotfish._extras import need
+    from pilotfish.decode.sampler import Sampler, Sampling
+    from pilotfish.decode.speculative import Fixed, ModelDraft, Speculative
+    from pilotfish.decode.strategy import Plain
+    from pilotfish.decode.transformers_decoder import TransformersDecoder
+    from tests.decode.speculative.exact import answers
+
+    torch, transformers = need("torch", "local"), need("transformers", "local")
+    torch.manual_seed(0)
+    config = transformers.MambaConfig(vocab_size=50, hidden_size=16, state_size=4, num_hidden_layers=2)
+    module = transformers.MambaForCausalLM(config).eval()
+    prompts = [[[1, 2, 3, 1, 2]], [[7, 8]]]
+    target, small = TransformersDecoder(module), TransformersDecoder(module)
+
+    def samplers() -> list[Sampler]:
+        return [Sampler(Sampling(), 50, prompt[0]) for prompt in prompts]
+
+    strategy = Speculative(target, ModelDraft(small, 50), Fixed(3))
+    assert answers(strategy, prompts, samplers(), 12, 12) == answers(Plain(target), prompts, samplers(), 12, 12)
+    assert strategy.report.acceptance == 1
+
+
 def test_a_black_box_is_refused(tiny_lm: LocalModel) -> None:
     with pytest.raises(ConfigError, match=r"speculative: target: .*next-token logits"):
         SpeculativeModel(ScriptedModel("x"), "prompt-lookup")
