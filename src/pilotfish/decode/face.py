@@ -76,6 +76,10 @@ class DecodedModel:
         self._preparing = threading.Lock()
         self._scheduler: Scheduler | None = None
 
+    def asked(self, request: Request) -> Request:
+        """Return the request as it is to be run; a face may settle here what it leaves open."""
+        return request
+
     async def reply(self, request: Request) -> Reply:
         """Generate the whole answer (greedy unless the request sets a temperature).
 
@@ -100,6 +104,7 @@ class DecodedModel:
                 yield delta
 
     async def _deltas(self, request: Request, shown: bool) -> AsyncGenerator[Delta, None]:
+        request = self.asked(request)
         work = await asyncio.to_thread(self._prepare, request)
         relay = _Relay(asyncio.get_running_loop())
         # Where no token is asked for there are answers without jobs.

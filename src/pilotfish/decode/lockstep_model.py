@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.decode.face import DecodedModel
 from pilotfish.decode.target import WhiteBoxTarget, white_box
 from pilotfish.errors import ConfigError
-from pilotfish.model import Delta, Message, Reply, Request
+from pilotfish.model import Message, Request
 
 if TYPE_CHECKING:
     from pilotfish.decode.decoder import Decoder, Prompt
@@ -136,29 +135,6 @@ class LockstepModel(DecodedModel):
             ModelError: it does not fit one of them.
         """
         return [ids for part in self.parts for ids in part.prompt(request)]
-
-    def asked(self, request: Request) -> Request:
-        """Return the request as it is to be run; a face may settle here what it leaves open."""
-        return request
-
-    async def reply(self, request: Request) -> Reply:
-        """Generate the whole answer (greedy unless the request sets a temperature).
-
-        Raises:
-            ModelError: the prompt does not fit, or the request asks for what cannot be done here.
-            ConfigError: the models' vocabularies differ.
-        """
-        return await super().reply(self.asked(request))
-
-    async def stream(self, request: Request) -> AsyncGenerator[Delta, None]:
-        """Generate piece by piece; leaving the loop early frees the row before the next step.
-
-        Raises:
-            ModelError: see `reply`.
-        """
-        async with contextlib.aclosing(super().stream(self.asked(request))) as deltas:
-            async for delta in deltas:
-                yield delta
 
     def _strategy_now(self) -> Strategy:
         from pilotfish.decode.strategy import Plain

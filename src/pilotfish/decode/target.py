@@ -18,7 +18,8 @@ WANTED = ("decoder", "prompt", "tokenizer", "ends")
 class WhiteBoxTarget(Protocol):
     """A model whose next-token logits can be read: one local model, or several in lockstep.
 
-    All but `name` may load weights when first used.
+    All but `name` may load weights when first used. Where it has `asked` (see `DecodedModel`), requests go through that
+    before anything else is made of them.
     """
 
     @property

@@ -117,6 +117,11 @@ class SpeculativeModel(DecodedModel):
         """Return the target's decoder."""
         return self.target.decoder()
 
+    def asked(self, request: Request) -> Request:
+        """Return the request as the target would run it: DoLa's penalty, say, is part of what it says."""
+        settled = getattr(self.target, "asked", None)
+        return request if settled is None else settled(request)
+
     def prompt(self, request: Request) -> Prompt:
         """Return the target's prompt."""
         return self.target.prompt(request)
