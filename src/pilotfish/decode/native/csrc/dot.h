@@ -1,6 +1,6 @@
 /* Linears whose weights stay where they are, (n, k) in float32 or bfloat16.
  *
- * A tile is 4 rows by T tokens; each of its sums is one register that walks k once and is added up at the end, always in
+ * A tile is a few rows by a few tokens; each of its sums is one register that walks k once and is added up at the end, always in
  * the same order. So a token's result does not depend on how many tokens stand beside it, and what was computed one
  * token at a time is found again, to the last bit, when several are verified at once.
  */
@@ -9,7 +9,9 @@
 
 #include "act.h"
 
-#define DOT_TOKENS 6 /* 24 sums + 4 weights + 1 activation: 29 of AVX-512's 32 registers */
+/* 24 sums, 4 rows by 6 tokens or 2 by 12, with weights and an activation fill AVX-512's 32 registers. */
+#define DOT_TOKENS 6
+#define DOT_WIDE 12
 
 INLINE vf mac_float32(vf sum, vu w, vu x) { return sum + (vf)w * (vf)x; }
 
@@ -40,36 +42,37 @@ INLINE void hsum4(vf a, vf b, vf c, vf d, float *out) {
 #endif
 }
 
-/* A tile: rows w[0..3] by `tokens` tokens from x on (ldx bytes apart), `bytes` of each; sums to out (tokens, 4). */
+/* A tile: `n` rows w[0..n-1] by `tokens` tokens from x on (ldx bytes apart), `bytes` of each; sums to out (tokens, 4).
+ * `ahead`: how far on each row's stream to fetch into the cache, in bytes. */
 #define DOT_TILE(KIND)                                                                                                 \
-    INLINE void tile_##KIND(const int tokens, const char *const w[4], const char *x, int64_t ldx, int64_t bytes,       \
-                            int64_t ahead, float *out) {                                                               \
-        vf sum[4][DOT_TOKENS];                                                                                         \
-        _Pragma("GCC unroll 6") for (int t = 0; t < tokens; t++)                                                       \
+    INLINE void tile_##KIND(const int n, const int tokens, const char *const w[4], const char *x, int64_t ldx,         \
+                            int64_t bytes, const int64_t ahead[4], float *out) {                                       \
+        vf sum[4][DOT_WIDE];                                                                                           \
+        _Pragma("GCC unroll 12") for (int t = 0; t < tokens; t++)                                                      \
             _Pragma("GCC unroll 4") for (int r = 0; r < 4; r++) sum[r][t] = splat(0.0f);                               \
         int64_t whole = bytes & ~(int64_t)(VB - 1), i = 0;                                                             \
         for (; i < whole; i += VB) {                                                                                   \
             vu v[4];                                                                                                   \
-            _Pragma("GCC unroll 4") for (int r = 0; r < 4; r++) {                                                      \
+            _Pragma("GCC unroll 4") for (int r = 0; r < n; r++) {                                                      \
                 v[r] = load_raw(w[r] + i);                                                                             \
-                if (ahead) __builtin_prefetch(w[r] + i + ahead);                                                       \
+                __builtin_prefetch(w[r] + i + ahead[r]);                                                               \
             }                                                                                                          \
-            _Pragma("GCC unroll 6") for (int t = 0; t < tokens; t++) {                                                 \
+            _Pragma("GCC unroll 12") for (int t = 0; t < tokens; t++) {                                                \
                 vu y = load_raw(x + t * ldx + i);                                                                      \
-                _Pragma("GCC unroll 4") for (int r = 0; r < 4; r++) sum[r][t] = mac_##KIND(sum[r][t], v[r], y);        \
+                _Pragma("GCC unroll 4") for (int r = 0; r < n; r++) sum[r][t] = mac_##KIND(sum[r][t], v[r], y);        \
             }                                                                                                          \
         }                                                                                                              \
         if (i < bytes) { /* activations are padded, weights are not */                                                 \
             char rest[4][VB];                                                                                          \
             memset(rest, 0, sizeof rest);                                                                              \
-            for (int r = 0; r < 4; r++) memcpy(rest[r], w[r] + i, (size_t)(bytes - i));                                \
-            _Pragma("GCC unroll 6") for (int t = 0; t < tokens; t++) {                                                 \
+            for (int r = 0; r < n; r++) memcpy(rest[r], w[r] + i, (size_t)(bytes - i));                                \
+            _Pragma("GCC unroll 12") for (int t = 0; t < tokens; t++) {                                                \
                 vu y = load_raw(x + t * ldx + i);                                                                      \
-                _Pragma("GCC unroll 4") for (int r = 0; r < 4; r++)                                                    \
+                _Pragma("GCC unroll 4") for (int r = 0; r < n; r++)                                                    \
                     sum[r][t] = mac_##KIND(sum[r][t], load_raw(rest[r]), y);                                           \
             }                                                                                                          \
         }                                                                                                              \
-        _Pragma("GCC unroll 6") for (int t = 0; t < tokens; t++)                                                       \
+        _Pragma("GCC unroll 12") for (int t = 0; t < tokens; t++)                                                      \
             hsum4(sum[0][t], sum[1][t], sum[2][t], sum[3][t], out + 4 * t);                                            \
     }
 
@@ -77,26 +80,38 @@ DOT_TILE(float32)
 DOT_TILE(bfloat16)
 
 /* Rows [from, to) for tokens [t0, t0 + m): y[token * ldy + row] = (or +=, where `add`) the dot product and bias. */
+#define DOT_CASE(KIND, N, T)                                                                                           \
+    case T: tile_##KIND(N, T, w, x, ldx, ldw, ahead, out); break;
 #define DOT_ROWS(KIND, SIZE)                                                                                           \
     static void rows_##KIND(const Linear *l, const Act *act, int64_t t0, int64_t m, float *y, int64_t ldy, int add,    \
                             int64_t from, int64_t to) {                                                                \
-        int64_t ldw = l->k * SIZE, ldx = act->stride * SIZE, tiles = (m + DOT_TOKENS - 1) / DOT_TOKENS;                \
-        float out[4 * DOT_TOKENS];                                                                                     \
-        for (int64_t row = from; row < to; row += 4) {                                                                 \
+        int64_t ldw = l->k * SIZE, ldx = act->stride * SIZE;                                                           \
+        int64_t most = m > DOT_TOKENS && m <= DOT_WIDE ? DOT_WIDE : DOT_TOKENS, tiles = (m + most - 1) / most;         \
+        int height = most == DOT_WIDE ? 2 : 4;                                                                         \
+        float out[4 * DOT_WIDE];                                                                                       \
+        for (int64_t row = from; row < to; row += height) {                                                            \
             const char *w[4];                                                                                          \
-            int count = to - row < 4 ? (int)(to - row) : 4;                                                            \
+            int count = to - row < height ? (int)(to - row) : height;                                                  \
             for (int r = 0; r < 4; r++) w[r] = (const char *)l->w + (row + (r < count ? r : 0)) * ldw;                 \
             for (int64_t tile = 0; tile < tiles; tile++) {                                                             \
-                int64_t a = m * tile / tiles, n = m * (tile + 1) / tiles - a;                                          \
+                int64_t a = m * tile / tiles, n = m * (tile + 1) / tiles - a, ahead[4];                                \
                 const char *x = act->data + (t0 + a) * ldx;                                                            \
-                int64_t ahead = tile == tiles - 1 && row + 8 <= to ? 4 * ldw : 0;                                      \
+                /* Each tile fetches its share of the next rows; what is here already costs next to nothing. */        \
+                for (int r = 0; r < 4; r++) ahead[r] = r * tiles / 4 == tile && row + 8 <= to ? 4 * ldw : 0;           \
+                if (tiles > 4 && tile < 4) ahead[tile] = row + 8 <= to ? 4 * ldw : 0;                                  \
                 switch (n) {                                                                                           \
-                case 1: tile_##KIND(1, w, x, ldx, ldw, ahead, out); break;                                             \
-                case 2: tile_##KIND(2, w, x, ldx, ldw, ahead, out); break;                                             \
-                case 3: tile_##KIND(3, w, x, ldx, ldw, ahead, out); break;                                             \
-                case 4: tile_##KIND(4, w, x, ldx, ldw, ahead, out); break;                                             \
-                case 5: tile_##KIND(5, w, x, ldx, ldw, ahead, out); break;                                             \
-                default: tile_##KIND(6, w, x, ldx, ldw, ahead, out); break;                                            \
+                    DOT_CASE(KIND, 4, 1)                                                                               \
+                    DOT_CASE(KIND, 4, 2)                                                                               \
+                    DOT_CASE(KIND, 4, 3)                                                                               \
+                    DOT_CASE(KIND, 4, 4)                                                                               \
+                    DOT_CASE(KIND, 4, 5)                                                                               \
+                    DOT_CASE(KIND, 4, 6)                                                                               \
+                    DOT_CASE(KIND, 2, 7)                                                                               \
+                    DOT_CASE(KIND, 2, 8)                                                                               \
+                    DOT_CASE(KIND, 2, 9)                                                                               \
+                    DOT_CASE(KIND, 2, 10)                                                                              \
+                    DOT_CASE(KIND, 2, 11)                                                                              \
+                    DOT_CASE(KIND, 2, 12)                                                                              \
                 }                                                                                                      \
                 for (int64_t t = 0; t < n; t++)                                                                        \
                     for (int r = 0; r < count; r++) {                                                                  \
