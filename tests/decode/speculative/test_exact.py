@@ -86,7 +86,9 @@ def wrong_residual(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 def test_a_wrong_rule_is_found_out(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rule, "residual", wrong_residual)
     sampling = SAMPLINGS["as is"]
-    assert float((enumerated(WAYS[way], sampling) - exact(TARGET, PROMPT, sampling)).abs().max()) > 1e-2
+    assert (
+        float((enumerated(WAYS[way], sampling) - exact(TARGET, PROMPT, sampling)).abs().max()) > 1e-3
+    )  # the right rule is at 1e-7
 
 
 def test_a_draft_that_drops_what_it_drew_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,9 @@ def test_a_draft_that_drops_what_it_drew_is_found_out(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(ModelDraft, "propose", picky)
     sampling = SAMPLINGS["as is"]
-    assert float((enumerated(WAYS["chain"], sampling) - exact(TARGET, PROMPT, sampling)).abs().max()) > 1e-2
+    assert (
+        float((enumerated(WAYS["chain"], sampling) - exact(TARGET, PROMPT, sampling)).abs().max()) > 1e-3
+    )  # the right rule is at 1e-7
 
 
 class Choosy(Fixed):

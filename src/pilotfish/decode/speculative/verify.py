@@ -89,8 +89,8 @@ def verify(
     while True:
         kids, row = children[here + 1], logits[here + 1 : here + 2]
         if proposal.q is not None and kids:
-            p, q = sampler.logprobs(row, verdict.tokens)[0].double().exp(), proposal.q[kids[0]].double().exp()
-            verdict.overlaps.append(float(torch.minimum(p, q).sum()))
+            p, q = sampler.logprobs(row, verdict.tokens)[0], proposal.q[kids[0]]
+            verdict.overlaps.append(float(torch.minimum(p, q).exp().sum()))
             token, node = _rejected(sampler, p, q, [proposal.tokens[kid] for kid in kids], kids)
         else:
             token = sampler.choose(row, verdict.tokens)[0] if picks is None else picks[here + 1]
@@ -106,19 +106,26 @@ def verify(
 
 
 def _rejected(
-    sampler: Chooser, p: Tensor, q: Tensor, tokens: Sequence[int], nodes: Sequence[int]
+    sampler: Chooser, logp: Tensor, logq: Tensor, tokens: Sequence[int], nodes: Sequence[int]
 ) -> tuple[int, int | None]:
-    """Return the token, and the node that has it where one was accepted. p, q: probabilities (vocabulary,)."""
-    q = q.clone()
+    """Return the token, and the node that has it where one was accepted. logp, logq: (vocabulary,)."""
+    # The first token is accepted most of the time, and that takes two numbers rather than two vocabularies.
+    ratio = float((logp[tokens[0]] - logq[tokens[0]]).double().exp())
+    p = q = None
     for token, node in zip(tokens, nodes, strict=True):
-        if sampler.uniform() < float(p[token] / q[token]):
+        if p is not None and q is not None:
+            ratio = float(p[token] / q[token])
+        if sampler.uniform() < ratio:
             return token, node
+        if p is None or q is None:
+            p, q = logp.double().exp(), logq.double().exp()
         p = residual(p, q)
         q[token] = 0.0
         left = q.sum()
         if left <= 0:
             break
         q /= left
+    assert p is not None
     return sampler.draw(p.log()), None
 
 
