@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from pilotfish.decode.lockstep import Lockstep
 from pilotfish.decode.rules import proxy_tuning
 from pilotfish.errors import ConfigError, ModelError
 from tests.decode.reference import ReferenceDecoder
-from tests.decode.tinies import Counting, cutter, logits_of, random_prompts, tiny
+from tests.decode.tinies import Counting, cutter, local, logits_of, random_prompts, tiny
 
 RULE = partial(proxy_tuning, alphas=(0.5,))
 
@@ -229,3 +230,18 @@ def test_widths_that_differ_need_tokenizers() -> None:
 def test_a_prompt_needs_a_part_for_each_member() -> None:
     with pytest.raises(ModelError, match="2 lists of tokens for 3 models"):
         three().start([[[4], [5]]])
+
+
+def test_exits_are_those_of_this_threads_own_feed() -> None:
+    decoder = local(1).decoder(exits=(0, 1))
+    (row,), _ = decoder.start([[[4, 5, 6]]])
+    decoder.feed([row], [[7, 8]])
+    mine = decoder.early[0]
+
+    def other() -> None:
+        decoder.start([[[9, 10]], [[11]]])
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert len(decoder.early) == 1 and torch.equal(decoder.early[0], mine)

@@ -48,8 +48,15 @@ class CachedDecoder(ABC):
         self.length = length
         self.device = device
         self.exits = tuple(exits)
-        self.early: list[Tensor] = []
+        # A thread's own: another's feed must not come between a feed and the reading of its exits.
+        self._early = threading.local()
         self._turn = threading.RLock()
+
+    @property
+    def early(self) -> list[Tensor]:
+        """Early-exit logits of this thread's last `start` or `feed`: (tokens, exits, vocabulary) a row."""
+        found: list[Tensor] = getattr(self._early, "logits", [])
+        return found
 
     # What a concrete decoder gives.
 
@@ -108,7 +115,7 @@ class CachedDecoder(ABC):
                 Row(prompt, [], _Held(caches[at] if first[at] == row else self._copy(caches[at])))
                 for row, (prompt, at) in enumerate(zip(prompts, where, strict=True))
             ]
-            self.early = [early[at] for at in where] if early else []
+            self._early.logits = [early[at] for at in where] if early else []
             return rows, torch.cat(logits)[where]
 
     def feed(
@@ -125,7 +132,7 @@ class CachedDecoder(ABC):
             self._check_feed(rows, tokens, parents)
             tree = None if parents is None else [list(row) for row in parents]
             caches = [row.state.cache for row in rows]
-            logits, self.early = self._run(caches, [list(more) for more in tokens], tree, False)
+            logits, self._early.logits = self._run(caches, [list(more) for more in tokens], tree, False)
             for row, more in zip(rows, tokens, strict=True):
                 if parents is None:
                     row.tokens.extend(more)
