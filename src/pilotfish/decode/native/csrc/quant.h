@@ -14,14 +14,16 @@
 #include "act.h"
 #include "lanes.h"
 
-/* An integer and a float sum a token: 24 of AVX-512's 32 registers; elsewhere 16 hold half as much each. */
-#define QUANT_MOST 12
+/* A tile is two units by up to 6 tokens (an integer and a float sum each: 24 of AVX-512's 32 registers), so that an
+ * activation is loaded once for two products; elsewhere registers are half as many, and hold half as much. */
 #ifdef PF_AVX512
-#define QUANT_TOKENS QUANT_MOST
+#define QUANT_TOKENS 6
 #else
-#define QUANT_TOKENS 4
+#define QUANT_TOKENS 2
 #endif
+#define PAIR 2
 #define PREFETCH 4096 /* bytes ahead in a unit's stream */
+#define LONG 65536    /* bytes of weights that should not be fetched long before they are used */
 #define INT4_GROUP 320 /* bytes of 16 rows x 32 */
 
 INLINE int64_t groups(int64_t k) { return (k + GROUP - 1) / GROUP; }
@@ -33,103 +35,101 @@ INLINE int32_t quad(const char *x) {
     return v;
 }
 
-/* One unit by `tokens` tokens from `token` on: 16 floats a token to out. */
-INLINE void tile_int8(const int tokens, const uint8_t *w, const float *scale, int64_t count, const Act *act,
-                      int64_t token, int64_t ahead, int turn, int turns, float *out) {
-    floats sum[QUANT_MOST];
+#define EACH_UNIT _Pragma("GCC unroll 2") for (int u = 0; u < units; u++)
+#define EACH_TOKEN _Pragma("GCC unroll 6") for (int t = 0; t < tokens; t++)
+#define EACH_SUM EACH_TOKEN EACH_UNIT
+
+/* `units` units, the first at w and the second `size` bytes on, by `tokens` tokens from `token` on: to out 16 floats for
+ * each token and unit. Every `turns`-th group, `turn` the first, is fetched `ahead` bytes on. */
+INLINE void tile_int8(const int units, const int tokens, const uint8_t *w, int64_t size, const float *scale,
+                      int64_t count, const Act *act, int64_t token, int64_t ahead, int turn, int turns, float *out) {
+    floats sum[PAIR][QUANT_TOKENS];
     int64_t ldg = act->stride / GROUP, first = token * ldg;
     const char *x = act->data + token * act->stride;
-#pragma GCC unroll 12
-    for (int t = 0; t < tokens; t++) sum[t] = all(0.0f);
+    EACH_SUM sum[u][t] = all(0.0f);
     for (int64_t g = 0; g < count; g++, w += 16 * GROUP, x += GROUP) {
-        ints dots[QUANT_MOST];
+        ints dots[PAIR][QUANT_TOKENS];
         int fetch = turn == 0;
         turn = fetch ? turns - 1 : turn - 1;
-#pragma GCC unroll 12
-        for (int t = 0; t < tokens; t++) dots[t] = start8(act->total[first + t * ldg + g]);
+        EACH_SUM dots[u][t] = start8(act->total[first + t * ldg + g]);
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
-            bytes b = load_bytes(w + 64 * j);
-            if (fetch) __builtin_prefetch(w + 64 * j + ahead);
-#pragma GCC unroll 12
-            for (int t = 0; t < tokens; t++) dots[t] = dot8(dots[t], b, quad(x + t * act->stride + 4 * j));
+            bytes b[PAIR];
+            EACH_UNIT {
+                b[u] = load_bytes(w + u * size + 64 * j);
+                if (fetch) __builtin_prefetch(w + u * size + 64 * j + ahead);
+            }
+            EACH_TOKEN {
+                int32_t q = quad(x + t * act->stride + 4 * j);
+                EACH_UNIT dots[u][t] = dot8(dots[u][t], b[u], q);
+            }
         }
-#pragma GCC unroll 12
-        for (int t = 0; t < tokens; t++)
-            sum[t] = fma16(to_floats(dots[t]), all(act->scale[first + t * ldg + g]), sum[t]);
+        EACH_SUM sum[u][t] = fma16(to_floats(dots[u][t]), all(act->scale[first + t * ldg + g]), sum[u][t]);
     }
-#pragma GCC unroll 12
-    for (int t = 0; t < tokens; t++) store16(out + 16 * t, mul(sum[t], load16(scale)));
+    EACH_SUM store16(out + 16 * (t * PAIR + u), mul(sum[u][t], load16(scale + 16 * u)));
 }
 
-INLINE void tile_int4(const int tokens, const uint8_t *w, const float *scale, int64_t count, const Act *act,
-                      int64_t token, int64_t ahead, int turn, int turns, float *out) {
-    floats sum[QUANT_MOST];
+INLINE void tile_int4(const int units, const int tokens, const uint8_t *w, int64_t size, const float *scale,
+                      int64_t count, const Act *act, int64_t token, int64_t ahead, int turn, int turns, float *out) {
+    floats sum[PAIR][QUANT_TOKENS];
     int64_t ldg = act->stride / GROUP, first = token * ldg;
     const char *x = act->data + token * act->stride;
     (void)scale;
-#pragma GCC unroll 12
-    for (int t = 0; t < tokens; t++) sum[t] = all(0.0f);
+    EACH_SUM sum[u][t] = all(0.0f);
     for (int64_t g = 0; g < count; g++, w += INT4_GROUP, x += GROUP) {
-        ints dots[QUANT_MOST];
+        ints dots[PAIR][QUANT_TOKENS];
         int fetch = turn == 0;
         turn = fetch ? turns - 1 : turn - 1;
-#pragma GCC unroll 12
-        for (int t = 0; t < tokens; t++) dots[t] = start4();
-        if (fetch) __builtin_prefetch(w + 256 + ahead);
+        EACH_SUM dots[u][t] = start4();
+        EACH_UNIT if (fetch) __builtin_prefetch(w + u * size + 256 + ahead);
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
-            bytes both = load_bytes(w + 64 * j), low = low_nibbles(both), high = high_nibbles(both);
-            if (fetch) __builtin_prefetch(w + 64 * j + ahead);
-#pragma GCC unroll 12
-            for (int t = 0; t < tokens; t++) {
-                dots[t] = dot4(dots[t], low, quad(x + t * act->stride + 8 * j));
-                dots[t] = dot4(dots[t], high, quad(x + t * act->stride + 8 * j + 4));
+            bytes low[PAIR], high[PAIR];
+            EACH_UNIT {
+                bytes both = load_bytes(w + u * size + 64 * j);
+                if (fetch) __builtin_prefetch(w + u * size + 64 * j + ahead);
+                low[u] = low_nibbles(both);
+                high[u] = high_nibbles(both);
+            }
+            EACH_TOKEN {
+                int32_t q = quad(x + t * act->stride + 8 * j), r = quad(x + t * act->stride + 8 * j + 4);
+                EACH_UNIT dots[u][t] = dot4(dot4(dots[u][t], low[u], q), high[u], r);
             }
         }
-        floats d = halves((const uint16_t *)(w + 256)), m = halves((const uint16_t *)(w + 288));
-#pragma GCC unroll 12
-        for (int t = 0; t < tokens; t++) {
-            sum[t] = fma16(to_floats(dots[t]), mul(d, all(act->scale[first + t * ldg + g])), sum[t]);
-            sum[t] = fma16(m, all(act->sum[first + t * ldg + g]), sum[t]);
+        EACH_UNIT {
+            const uint16_t *halfs = (const uint16_t *)(w + u * size + 256);
+            floats d = halves(halfs), m = halves(halfs + 16);
+            EACH_TOKEN {
+                sum[u][t] = fma16(to_floats(dots[u][t]), mul(d, all(act->scale[first + t * ldg + g])), sum[u][t]);
+                sum[u][t] = fma16(m, all(act->sum[first + t * ldg + g]), sum[u][t]);
+            }
         }
     }
-#pragma GCC unroll 12
-    for (int t = 0; t < tokens; t++) store16(out + 16 * t, sum[t]);
+    EACH_SUM store16(out + 16 * (t * PAIR + u), sum[u][t]);
 }
 
 /* Rows [from, to), `from` a multiple of 16, for tokens [t0, t0 + m). */
 #define QUANT_CASE(KIND, T)                                                                                            \
-    case T: tile_##KIND(T, w, scale, count, act, t0 + a, ahead, (int)tile, (int)tiles, out); break;
+    case T: tile_##KIND(1, T, w, size, scale, count, act, t0 + a, ahead, (int)tile, (int)tiles, out); break;           \
+    case 16 + T: tile_##KIND(2, T, w, size, scale, count, act, t0 + a, ahead, (int)tile, (int)tiles, out); break;
 #define QUANT_ROWS(KIND)                                                                                               \
     static void rows_##KIND(const Linear *l, const Act *act, int64_t t0, int64_t m, float *y, int64_t ldy, int add,    \
                             int64_t from, int64_t to) {                                                                \
         int64_t size = unit_bytes(l), count = groups(l->k), tiles = (m + QUANT_TOKENS - 1) / QUANT_TOKENS;             \
-        /* Alone, a tile fetches a little ahead; with others, each fetches its share of the next unit. */              \
-        int64_t ahead = tiles == 1 ? PREFETCH : size;                                                                  \
-        float out[16 * QUANT_MOST];                                                                                    \
-        for (int64_t row = from; row < to; row += 16) {                                                                \
+        float out[16 * PAIR * QUANT_TOKENS];                                                                           \
+        int64_t height = m > 2 ? 16 * PAIR : 16; /* few tokens leave the memory busy anyway, best with one stream */     \
+        for (int64_t row = from; row < to; row += height) {                                                            \
             const uint8_t *w = (const uint8_t *)l->w + row / 16 * size;                                                \
             const float *scale = l->scale + row;                                                                       \
-            int lanes = to - row < 16 ? (int)(to - row) : 16;                                                          \
+            int64_t lanes = to - row < height ? to - row : height;                                                     \
+            /* One stream is fetched a little ahead, two by the next units, of which each tile fetches its share. */   \
+            int64_t ahead = height / 16 * size;                                                                        \
+            if (tiles == 1 && (m <= 2 || ahead > LONG)) ahead = PREFETCH;                                              \
             for (int64_t tile = 0; tile < tiles; tile++) {                                                             \
                 int64_t a = m * tile / tiles, n = m * (tile + 1) / tiles - a;                                          \
-                switch (n) {                                                                                           \
-                    QUANT_CASE(KIND, 1)                                                                                \
-                    QUANT_CASE(KIND, 2)                                                                                \
-                    QUANT_CASE(KIND, 3)                                                                                \
-                    QUANT_CASE(KIND, 4)                                                                                \
-                    QUANT_CASE(KIND, 5)                                                                                \
-                    QUANT_CASE(KIND, 6)                                                                                \
-                    QUANT_CASE(KIND, 7)                                                                                \
-                    QUANT_CASE(KIND, 8)                                                                                \
-                    QUANT_CASE(KIND, 9)                                                                                \
-                    QUANT_CASE(KIND, 10)                                                                               \
-                    QUANT_CASE(KIND, 11)                                                                               \
-                    QUANT_CASE(KIND, 12)                                                                               \
-                }                                                                                                      \
+                switch (n + (lanes > 16 ? 16 : 0)) { QUANT_CASES(KIND) }                                               \
                 for (int64_t t = 0; t < n; t++) {                                                                      \
-                    float *place = y + (t0 + a + t) * ldy + row, *value = out + 16 * t;                                \
+                    float *place = y + (t0 + a + t) * ldy + row, *value = out + 16 * PAIR * t;                         \
                     if (l->bias)                                                                                       \
                         for (int r = 0; r < lanes; r++) value[r] += l->bias[row + r];                                  \
                     for (int r = 0; r < lanes; r++) place[r] = add ? place[r] + value[r] : value[r];                   \
@@ -137,6 +137,14 @@ INLINE void tile_int4(const int tokens, const uint8_t *w, const float *scale, in
             }                                                                                                          \
         }                                                                                                              \
     }
+
+#ifdef PF_AVX512
+#define QUANT_CASES(KIND)                                                                                              \
+    QUANT_CASE(KIND, 1)                                                                                                \
+    QUANT_CASE(KIND, 2) QUANT_CASE(KIND, 3) QUANT_CASE(KIND, 4) QUANT_CASE(KIND, 5) QUANT_CASE(KIND, 6)
+#else
+#define QUANT_CASES(KIND) QUANT_CASE(KIND, 1) QUANT_CASE(KIND, 2)
+#endif
 
 QUANT_ROWS(int8)
 QUANT_ROWS(int4)
