@@ -150,7 +150,7 @@ def speed(
         began = time.perf_counter()
         out = []
         for ids in prompts:
-            job = Job([list(ids)] * 3, Sampler(Sampling(), base.decoder().vocabulary, list(ids)), tokens)
+            job = Job([list(ids)] * 3, Sampler(Sampling(), target.vocabulary, list(ids)), tokens)
             strategy.begin([job])
             made: list[int] = []
             while len(made) < tokens:
@@ -160,7 +160,7 @@ def speed(
         return time.perf_counter() - began, out
 
     target = _lockstep(base, expert, anti, 1.0)
-    plain, speculative = Plain(target), Speculative(target, ModelDraft(expert.decoder()))
+    plain, speculative = Plain(target), Speculative(target, ModelDraft(expert.decoder(), target.vocabulary))
     run(plain)
     run(speculative)
     ratios, ours, theirs, differing = [], [], [], 0
