@@ -20,6 +20,8 @@ from pilotfish.errors import ConfigError
         (LocalSpec, {"use": "local", "weights": "x", "threads": 0}, "^here: threads: .*greater than or equal to 1"),
         (LocalSpec, {"use": "local", "weights": "x", "threads": "2"}, "^here: threads: .*valid integer"),
         (LocalSpec, {"use": "local", "weights": "x", "dtype": "float8"}, "^here: dtype: .*'bfloat16'"),
+        (LocalSpec, {"use": "local", "weights": "x", "quantize": "int3"}, "^here: quantize: .*'int8'"),
+        (LocalSpec, {"use": "local", "weights": "x", "backend": "cuda"}, "^here: backend: .*'transformers'"),
         (
             CascadeSpec,
             {"use": "cascade", "small": "a", "large": "b", "accept": {"score": "x", "abov": 1}},

@@ -36,6 +36,12 @@ def test_a_nested_file_builds_each_model_once(tmp_path: Path) -> None:
     assert ask(file.model("x"), "a").text == "b"
 
 
+def test_every_key_of_a_local_model_reaches_it() -> None:
+    settings = {"quantize": "int8", "backend": "torch", "max_rows": 3, "max_tokens": 9, "batch_tokens": 64}
+    local = Collaboration({"models": {"x": {"use": "local", "weights": "anything", **settings}}}).model()
+    assert {key: getattr(local, key) for key in settings} == settings
+
+
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=8, max_size=8))
 def test_circles_are_found_and_only_circles(edges: list[tuple[int, int]]) -> None:
     """Node n is a cascade over two others; a file without a circle needs each to point further down."""
