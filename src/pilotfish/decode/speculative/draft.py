@@ -75,6 +75,22 @@ class Proposal:
         parents = range(-1, len(self.tokens) - 1) if self.parents is None else self.parents
         return children(parents)
 
+    @property
+    def depth(self) -> int:
+        """The length of the longest path."""
+        if self.parents is None:
+            return len(self.tokens)
+        depths: list[int] = []
+        for parent in self.parents:
+            depths.append(1 if parent < 0 else depths[parent] + 1)
+        return max(depths, default=0)
+
+    def fed_parents(self) -> list[int]:
+        """Return the parents where the answer's last token is fed first, as node 0."""
+        if self.parents is None:
+            return list(range(-1, len(self.tokens)))
+        return [-1, *(parent + 1 for parent in self.parents)]
+
 
 @dataclass
 class Drafted:

@@ -8,20 +8,19 @@ model too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from pilotfish.decode.speculative.draft import Drafted, Judge, Plan, Proposal, Seat
-from pilotfish.decode.speculative.tree import Tree
+from pilotfish.decode.speculative.tree_level import Live, level
 from pilotfish.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pilotfish.decode.decoder import Decoder, Row
-    from pilotfish.decode.speculative.verify import Chooser
 
 __all__ = ["ModelDraft", "signs_of"]
 
@@ -32,19 +31,6 @@ class _State:
 
     row: Row
     agreed: int = 0
-
-
-@dataclass
-class _Live:
-    """One job's proposal in the making."""
-
-    seat: Seat
-    plan: Plan
-    logits: Tensor
-    proposal: Proposal = field(default_factory=Proposal)
-    survival: float = 1.0
-    # Log-probability, by the draft, of the way to each node of a tree.
-    ways: list[float] = field(default_factory=list)
 
 
 class ModelDraft:
@@ -81,7 +67,7 @@ class ModelDraft:
             return out
         lives = []
         for (i, seat, plan), logits in zip(wanted, self._catch_up([seat for _, seat, _ in wanted], out), strict=True):
-            lives.append(_Live(seat, plan, logits[-1:]))
+            lives.append(Live(seat, plan, logits[-1:]))
             out.proposals[i] = lives[-1].proposal
         self._chains([live for live in lives if live.plan.tree is None], judge, out)
         self._trees([live for live in lives if live.plan.tree is not None], out)
@@ -149,7 +135,7 @@ class ModelDraft:
 
     # Chains.
 
-    def _chains(self, lives: Sequence[_Live], judge: Judge, out: Drafted) -> None:
+    def _chains(self, lives: Sequence[Live], judge: Judge, out: Drafted) -> None:
         """Draft token by token; a job leaves when its chain is long enough or does not pay any more."""
         while lives:
             signs = signs_of(torch.cat([live.logits for live in lives]))
@@ -159,7 +145,7 @@ class ModelDraft:
                 for live, logits in zip(lives, self._feed([live.seat for live in lives], tokens, out), strict=True):
                     live.logits = logits
 
-    def _next(self, live: _Live, sign: int, judge: Judge) -> bool:
+    def _next(self, live: Live, sign: int, judge: Judge) -> bool:
         """Add a token to a chain where it pays; say whether another one may follow it."""
         proposal = live.proposal
         survival = live.survival * judge.chance(sign)
@@ -186,13 +172,13 @@ class ModelDraft:
 
     # Trees.
 
-    def _trees(self, lives: Sequence[_Live], out: Drafted) -> None:
+    def _trees(self, lives: Sequence[Live], out: Drafted) -> None:
         """Draft level by level. The nodes so far are fed again at each level: one pass, whose cost hardly grows."""
         opened = {id(live): [-1] for live in lives}
         depth = 0
         while lives:
             for live in lives:
-                opened[id(live)] = self._level(live, opened[id(live)], depth)
+                opened[id(live)] = level(live, opened[id(live)], depth, self.ends)
             depth += 1
             lives = [live for live in lives if opened[id(live)] and depth < live.plan.length]
             if not lives:
@@ -204,50 +190,8 @@ class ModelDraft:
                 self.decoder.keep(live.seat.state.row, [])
                 live.logits = torch.cat([live.logits[:1], logits])
 
-    def _level(self, live: _Live, nodes: Sequence[int], depth: int) -> list[int]:
-        """Give the nodes (-1: the root) children, and return those that may have children of their own."""
-        tree, proposal, sampler = live.plan.tree, live.proposal, live.seat.job.sampler
-        assert tree is not None
-        proposal.parents = [] if proposal.parents is None else proposal.parents
-        made = []
-        for node in nodes:
-            raw = live.logits[node + 1 : node + 2]
-            if live.plan.match or tree.nodes:
-                ranked = raw[0].log_softmax(-1)
-                tokens, ways = _top(ranked, tree.widths[depth] if tree.widths else tree.beam)
-            else:
-                q = sampler.logprobs(raw, _path(proposal, node))[0]
-                tokens = _without_replacement(sampler, q, tree.widths[depth])
-                ways = [0.0] * len(tokens)
-                proposal.q = [*(proposal.q or ()), *[q] * len(tokens)]
-            so_far = live.ways[node] if node >= 0 else 0.0
-            for token, way in zip(tokens, ways, strict=True):
-                made.append(len(proposal.tokens))
-                proposal.tokens.append(token)
-                proposal.parents.append(node)
-                live.ways.append(so_far + way)
-        if tree.nodes:
-            return self._likeliest(live, tree, made)
-        return [node for node in made if proposal.tokens[node] not in self.ends]
 
-    def _likeliest(self, live: _Live, tree: Tree, made: list[int]) -> list[int]:
-        """Drop all but the likeliest nodes of the whole tree, and return the likeliest of the new ones to open next.
-
-        A parent is never less likely than its child and stands before it, so what is kept is a tree.
-        """
-        order = sorted(range(len(live.ways)), key=lambda node: (-live.ways[node], node))[: tree.nodes]
-        kept = sorted(order)
-        place = {node: i for i, node in enumerate(kept)} | {-1: -1}
-        proposal, parents = live.proposal, live.proposal.parents
-        assert parents is not None
-        fresh = [node for node in order if node in set(made)]
-        proposal.parents = [place[parents[node]] for node in kept]
-        proposal.tokens = [proposal.tokens[node] for node in kept]
-        live.ways = [live.ways[node] for node in kept]
-        return [place[node] for node in fresh if proposal.tokens[place[node]] not in self.ends][: tree.beam]
-
-
-def _best(live: _Live) -> int:
+def _best(live: Live) -> int:
     """Return the likeliest token under the row's own settings; nothing is drawn."""
     sampler, ahead = live.seat.job.sampler, live.proposal.tokens
     if sampler.greedy:
@@ -269,30 +213,3 @@ def signs_of(logits: Tensor) -> list[int]:
     # Steps of the odds' logarithm: 0.5 is 4, 0.9 is 7, 0.99 is 11.
     odds = torch.logit(best.clamp(1e-6, 1 - 1e-6)) * 1.4 + 4.0
     return [int(x) for x in odds.clamp(0, 15).tolist()]
-
-
-def _top(logprobs: Tensor, count: int) -> tuple[list[int], list[float]]:
-    """Return the likeliest tokens and their log-probabilities, without those that have none."""
-    values, ids = logprobs.topk(min(count, int(torch.isfinite(logprobs).sum())))
-    return [int(i) for i in ids.tolist()], [float(v) for v in values.tolist()]
-
-
-def _path(proposal: Proposal, node: int) -> list[int]:
-    """Return the tokens from the root to a node."""
-    path: list[int] = []
-    while node >= 0:
-        path.append(proposal.tokens[node])
-        assert proposal.parents is not None
-        node = proposal.parents[node]
-    return path[::-1]
-
-
-def _without_replacement(sampler: Chooser, logprobs: Tensor, count: int) -> list[int]:
-    """Draw distinct tokens, one after the other, each from what is left; fewer where the support is smaller."""
-    left = logprobs.clone()
-    tokens: list[int] = []
-    for _ in range(min(count, int(torch.isfinite(logprobs).sum()))):
-        token = sampler.draw(left)
-        tokens.append(token)
-        left[token] = float("-inf")
-    return tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,26 @@ class SpeculativeReport:
     draft_steps: int = 0
     said: list[int] = field(default_factory=list)
     told: str = ""
+
+    def spent(self, target_seconds: float, draft_seconds: float, steps: int, plain_seconds: float) -> None:
+        """Note a round: a row's shares of the passes, and of a plain one (0: not measured)."""
+        self.rounds += 1
+        self.target_seconds += target_seconds
+        self.draft_seconds += draft_seconds
+        self.draft_steps += steps
+        self.plain_total += plain_seconds
+        self.plain_rounds += plain_seconds > 0
+
+    def judge(self, nodes: int, depth: int, accepted: int, overlaps: Sequence[float], seconds: float) -> None:
+        """Note what became of a proposal of so many nodes, `depth` of them on its longest path."""
+        self.drafts += 1
+        self.drafted += nodes
+        self.judged += min(accepted + 1, depth)
+        self.accepted += accepted
+        self.lengths[accepted] += 1
+        self.overlap += sum(overlaps)
+        self.overlaps += len(overlaps)
+        self.verify_seconds += seconds
 
     @property
     def plain_seconds(self) -> float:

@@ -200,7 +200,7 @@ class Speculative:
         rows = [job.row for job in jobs if job.row is not None]
         fed = [[job.state.seat.tokens[-1], *proposal.tokens] for job, proposal in zip(jobs, proposals, strict=True)]
         trees = any(proposal.parents is not None for proposal in proposals)
-        parents = [[-1, *_shifted(proposal)] for proposal in proposals] if trees else None
+        parents = [proposal.fed_parents() for proposal in proposals] if trees else None
         before = [len(row.tokens) for row in rows]
         logits = self.target.feed(rows, fed, parents)
         picks = _picks(jobs, logits)
@@ -237,56 +237,26 @@ class Speculative:
         """Tell the policy what the round took, and share it out among the jobs' reports."""
         judged: list[tuple[int, bool]] = []
         rows = len(jobs)
-        steps = drafted.steps
         plain = self.policy.target.at(rows) / rows if self.policy.target.known(rows) else 0.0
         for job, proposal, verdict in zip(jobs, drafted.proposals, verdicts, strict=True):
             state: _State = job.state
             report = state.report
-            report.rounds += 1
-            report.plain_total += plain
-            report.plain_rounds += plain > 0
-            report.target_seconds += target_seconds / rows
-            report.draft_seconds += draft_seconds / rows
+            report.spent(target_seconds / rows, draft_seconds / rows, drafted.steps, plain)
             if not proposal.tokens or isinstance(verdict, Exception):
                 continue
             state.used_draft = True
             accepted = len(verdict.path)
-            report.drafts += 1
-            report.drafted += len(proposal.tokens)
-            report.judged += min(accepted + 1, _deepest(proposal))
-            report.accepted += accepted
-            report.lengths[accepted] += 1
-            report.overlap += sum(verdict.overlaps)
-            report.overlaps += len(verdict.overlaps)
-            report.verify_seconds += target_seconds / rows
-            report.draft_steps += steps
+            report.judge(len(proposal.tokens), proposal.depth, accepted, verdict.overlaps, target_seconds / rows)
             judged += [(sign, place < accepted) for place, sign in enumerate(proposal.signs[: accepted + 1])]
         fed = sum(1 + len(proposal.tokens) for proposal in drafted.proposals)
         tokens = sum(len(verdict.tokens) for verdict in verdicts if isinstance(verdict, Verdict))
-        self.policy.learn(Round(arm, rows, tokens, fed, target_seconds, draft_seconds, steps, judged))
+        self.policy.learn(Round(arm, rows, tokens, fed, target_seconds, draft_seconds, drafted.steps, judged))
 
     def _clock(self) -> float:
         device = self.target.device
         if getattr(device, "type", "cpu") == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter()
-
-
-def _shifted(proposal: Proposal) -> list[int]:
-    """Return the parents where node 0 is the answer's last token."""
-    if proposal.parents is None:
-        return list(range(len(proposal.tokens)))
-    return [parent + 1 for parent in proposal.parents]
-
-
-def _deepest(proposal: Proposal) -> int:
-    """Return the length of the longest path."""
-    if proposal.parents is None:
-        return len(proposal.tokens)
-    depths: list[int] = []
-    for parent in proposal.parents:
-        depths.append(1 if parent < 0 else depths[parent] + 1)
-    return max(depths, default=0)
 
 
 def _picks(jobs: Sequence[Job], logits: Sequence[Tensor]) -> list[list[int] | None]:
