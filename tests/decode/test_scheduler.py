@@ -194,6 +194,7 @@ class Refuses:
     """A constraint that refuses the fourth token."""
 
     said = 0
+    over = False
 
     def allowed(self, ahead: Any, rows: int, vocabulary: int) -> Any:
         import torch

@@ -60,7 +60,7 @@ class Decoder(Protocol):
 
         With `parents` the tokens of a row are a tree: token j follows token parents[i][j] of the same feed, or the
         row's last token where that is -1; it attends to its ancestors only. Parents stand before their children. After
-        a tree, `keep` must be called before the row is fed again (`DecoderError` otherwise).
+        a tree, `keep` must be called before the row is fed again (`ModelError` otherwise).
 
         Raises:
             ModelError: a row has no room for its tokens (see `room`), or trees are asked of a decoder without `trees`.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish.decode.transformers_decoder import JOINT
 from pilotfish.models._scoring import LOGITS
 from pilotfish.models._tokens import buckets
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Families whose attention is full and takes a four-dimensional mask, so that a tree can be laid out in one row.
-TREE_FAMILIES = {"llama", "qwen2", "qwen3", "mistral", "gpt2", "phi3", "olmo2", "granite", "smollm3"}
+# Gemma 3 wants a mask for each kind of layer, which this pass does not lay out.
+TREE_FAMILIES = JOINT - {"gemma3_text"}
 
 
 def takes_trees(model: Any, longest: int) -> bool:
