@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pilotfish._extras import need
 from pilotfish.decode.decoder import Prompt
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Call, Delta, Reply, Request, Trace
@@ -133,6 +134,7 @@ class DecodedModel:
 
     def _prepare(self, request: Request) -> _Work:
         """Make a request ready to run; not on the event loop, since weights may have to be loaded."""
+        need("torch", "local")  # before the modules that import it: whoever lacks it is told what to install
         from pilotfish.decode._answer import Answer
         from pilotfish.decode._asked import check_request, sampling_of
         from pilotfish.decode.sampler import Sampler
