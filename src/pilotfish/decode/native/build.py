@@ -24,7 +24,7 @@ from pilotfish.errors import ModelError
 __all__ = ["NativeUnavailable", "compile_library", "library"]
 
 SOURCE = Path(__file__).parent / "csrc"
-FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
+FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 _SECONDS = 300  # a loaded machine may be slow; the compiler takes about 10
 
 

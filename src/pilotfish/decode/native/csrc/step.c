@@ -291,8 +291,7 @@ int pf_step(const Model *m, const Row *rows_in, int64_t count, Scratch *scratch,
         for (int64_t j = 0; j < rows_in[i].n; j++, t++)
             s.token[t] = (Token){rows_in + i, j, j >= rows_in[i].first_logits ? s.slots++ : -1};
     Barrier barrier;
-    atomic_init(&barrier.waiting, 0);
-    atomic_init(&barrier.round, 0);
+    barrier_init(&barrier);
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
     {
@@ -360,8 +359,7 @@ int pf_linear(const Linear *l, const float *x, int64_t m, float *y, int threads,
         pad(&act, t, l->k);
     }
     Barrier barrier;
-    atomic_init(&barrier.waiting, 0);
-    atomic_init(&barrier.round, 0);
+    barrier_init(&barrier);
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
 #endif
