@@ -12,7 +12,7 @@
 #include <unistd.h>
 #endif
 
-#define SPINS 8192 /* about 0.1 ms */
+#define SPINS 2048 /* about 25 microseconds */
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
