@@ -154,3 +154,20 @@ def test_contact_details_are_of_the_kinds_reserved_for_examples() -> None:
 
 def test_the_licence_is_cc0() -> None:
     assert "SPDX-License-Identifier: CC0-1.0" in (SUPPORT / "LICENSE").read_text(encoding="utf-8")
+
+
+@pytest.mark.models
+def test_the_decoding_example_answers_and_drafting_changes_nothing() -> None:
+    from pilotfish import ask
+    from pilotfish.assemble import Collaboration
+
+    models = Collaboration.load(Path(__file__).parents[1] / "examples" / "decode" / "decode.toml")
+    prompt = "Copy this line twice: the pilot fish swims with the shark."
+    texts = {}
+    for name in ("small", "quick", "factual", "quick-factual", "faithful"):
+        models.check(name)
+        reply = ask(models.model(name), prompt, max_tokens=24)
+        texts[name] = reply.text
+        assert reply.text.strip() and reply.trace.calls[0].tokens_out > 0
+    assert texts["quick"] == texts["small"]
+    assert texts["quick-factual"] == texts["factual"]
