@@ -25,6 +25,8 @@ from pilotfish.models.local import LocalModel
 
 THREADS = 2
 MODELS = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
+# New tokens a run: `generate` takes minutes for the largest.
+STEPS = {MODELS[0]: 64, MODELS[1]: 48, MODELS[2]: 24}
 BITS = {"float32": ("float32", "none"), "bfloat16": ("bfloat16", "none"), "int8": ("bfloat16", "int8")}
 BITS["int4"] = ("bfloat16", "int4")
 
@@ -65,7 +67,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
 def speeds(model: LocalModel, decoder: Any, bits: str, quick: bool) -> list[dict[str, Any]]:
     """Return the cases of one model in so many bits: decoding alone and in a batch, prompts, the roofline."""
     cases = []
-    steps, rounds = (12, 1) if quick else (64, 3)
+    steps, rounds = (12, 1) if quick else (STEPS[model.weights], 3)
     gguf = Catalog.load().resolve(model.weights, pull=False).path
     title = f"{model.name}, {bits}"
     for rows in (1,) if quick else (1, 8):
