@@ -31,7 +31,7 @@ class OpenVino:
             [str(OPENVINO), str(ROOT / "benchmarks" / "peers" / "openvino_decode.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         )
@@ -53,7 +53,9 @@ class OpenVino:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"OpenVINO ended: is its environment complete? {HINTS['OpenVINO']}")
+            assert self._process.stderr is not None
+            said = self._process.stderr.read().strip().splitlines() or [f"no reason given; {HINTS['OpenVINO']}"]
+            raise RuntimeError(f"OpenVINO ended: {said[-1]}")
         return dict(json.loads(answer))
 
 
