@@ -9,6 +9,7 @@ answer, so prompts are left out. Parity is the share of answers that differ: non
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,7 @@ def _case(title: str, ours: Callable[[], Drive], peer: Callable[[], Drive], coun
     ratios = [mine.rate / its.rate for mine, its in pairs]
     mine, its = pairs[0]
     differ = sum(one != other for one, other in zip(mine.answers, its.answers, strict=True))
+    print(f"{title}: {[round(ratio, 2) for ratio in ratios]}, {differ} differ", file=sys.stderr, flush=True)
     return {
         "case": title,
         "ours": round(median(run.rate for run, _ in pairs), 2),
