@@ -29,7 +29,7 @@ from pilotfish.models.local import LocalModel
 THREADS = 2
 LARGE, SMALL = "qwen2.5-coder-1.5b-instruct", "qwen2.5-coder-0.5b-instruct"
 TINY = "smollm2-135m-instruct"
-BITS = {"float32": ("float32", "none"), "bfloat16": ("bfloat16", "none"), "int8": ("bfloat16", "int8")}
+BITS = {"int8": ("bfloat16", "int8"), "bfloat16": ("bfloat16", "none"), "float32": ("float32", "none")}
 TOKENS, CODE, EACH, ROUNDS = 128, 8, 3, 2
 # float32 is run for the answers, which must be the same; its speed matters less, and it is slow.
 FLOAT32_TOKENS, FLOAT32_CODE = 64, 4
