@@ -166,13 +166,14 @@ def _word_pieces(length: int) -> Any:
     tokenizers = need("tokenizers", "local")
     transformers = need("transformers", "local")
     names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    raw = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
-    raw.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
-    raw.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    trainer = tokenizers.trainers.WordPieceTrainer(
-        vocab_size=600, special_tokens=list(names.values()), show_progress=False
-    )
-    raw.train_from_iterator(CORPUS, trainer)
+    # Written down and not trained: the WordPiece trainer breaks ties by chance, and each run would get another encoder.
+    normalizer, pre = tokenizers.normalizers.BertNormalizer(lowercase=True), tokenizers.pre_tokenizers.BertPreTokenizer()
+    words = {word for text in CORPUS for word, _ in pre.pre_tokenize_str(normalizer.normalize_str(text))}
+    letters = {letter for word in words for letter in word}
+    pieces = [*names.values(), *sorted(letters), *(f"##{letter}" for letter in sorted(letters)), *sorted(words - letters)]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    raw = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    raw.normalizer, raw.pre_tokenizer = normalizer, pre
     raw.post_processor = tokenizers.processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[(name, raw.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     )

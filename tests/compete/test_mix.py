@@ -61,7 +61,8 @@ def judged(task: TextTask, best: Candidate, calibrate: list[str | None], taught:
 
 @pytest.fixture(scope="module")
 def task() -> TextTask:
-    return made_task(400, hard=0.3, free=60)
+    # 60 rows to choose a threshold by, of which some 18 cannot be learnt; of 30 too few may be, by chance, to be deferred.
+    return made_task(800, hard=0.3, free=60)
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +90,7 @@ def test_the_threshold_is_chosen_by_a_head_that_has_not_seen_the_rows_nor_the_te
 ) -> None:
     one = judged(task, perfect(task), [task.train_labels[i] for i in task.calibrate], [])
     found = threshold_for(task, student, one)
-    # A head that had seen these rows would trust itself on every one. 3 or 4 of 30 are deferred: it hangs on last bits.
-    assert 0.05 < found.deferred < 0.9
+    assert 0.1 < found.deferred < 0.9
     assert found.rows == len(task.calibrate)
     swapped = dataclasses.replace(task, test_labels=task.test_labels[::-1])
     assert threshold_for(swapped, student, one) == found
