@@ -167,10 +167,12 @@ def _word_pieces(length: int) -> Any:
     transformers = need("transformers", "local")
     names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
     # Written down and not trained: the WordPiece trainer breaks ties by chance, and each run would get another encoder.
-    normalizer, pre = tokenizers.normalizers.BertNormalizer(lowercase=True), tokenizers.pre_tokenizers.BertPreTokenizer()
+    normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    pre = tokenizers.pre_tokenizers.BertPreTokenizer()
     words = {word for text in CORPUS for word, _ in pre.pre_tokenize_str(normalizer.normalize_str(text))}
     letters = {letter for word in words for letter in word}
-    pieces = [*names.values(), *sorted(letters), *(f"##{letter}" for letter in sorted(letters)), *sorted(words - letters)]
+    inner = [f"##{letter}" for letter in sorted(letters)]
+    pieces = [*names.values(), *sorted(letters), *inner, *sorted(words - letters)]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
     raw = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
     raw.normalizer, raw.pre_tokenizer = normalizer, pre

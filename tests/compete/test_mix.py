@@ -61,7 +61,7 @@ def judged(task: TextTask, best: Candidate, calibrate: list[str | None], taught:
 
 @pytest.fixture(scope="module")
 def task() -> TextTask:
-    # 60 rows to choose a threshold by, of which some 18 cannot be learnt; of 30 too few may be, by chance, to be deferred.
+    # 60 rows to choose a threshold by, some 18 of which cannot be learnt; of 30 rows there are too few.
     return made_task(800, hard=0.3, free=60)
 
 
