@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from functools import partial
 
@@ -12,7 +11,8 @@ from pilotfish import ask
 from pilotfish.adapt.logits import Experts, Pair, ProxyTuned
 from pilotfish.decode import rules
 from pilotfish.errors import ConfigError
-from pilotfish.model import Message, Reply, Request
+from pilotfish.model import Message, Request
+from tests.asking import are_answers_alone
 from tests.decode.tinies import greedy, last_logits, local, shown
 from tests.fakes import ScriptedModel
 
@@ -73,16 +73,7 @@ def test_answers_together_are_answers_alone_and_streams_are_whole() -> None:
     model = ProxyTuned(local(1), local(2), local(3))
     prompts = ["the dog", "Where is it? I want a refund", "x", "Ça va"]
     requests = [Request.of(text, max_tokens=10, temperature=t, seed=3) for text in prompts for t in (0.0, 0.9)]
-    alone = [ask(model, request).text for request in requests]
-
-    async def together() -> list[Reply]:
-        return await asyncio.gather(*(model.reply(request) for request in requests))
-
-    async def streamed() -> str:
-        return "".join([delta.text async for delta in model.stream(requests[1])])
-
-    assert [reply.text for reply in asyncio.run(together())] == alone
-    assert asyncio.run(streamed()) == alone[1]
+    are_answers_alone(model, requests)
 
 
 def test_it_nests() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 from typing import Any
@@ -15,6 +14,7 @@ from pilotfish._sync import ask
 from pilotfish.errors import ModelError
 from pilotfish.model import Reply, Request
 from pilotfish.models.local import LocalModel
+from tests.asking import together
 from tests.tiny import Cut, tokenizer
 
 pytest.importorskip("torch")
@@ -156,15 +156,11 @@ def fits(text: str) -> bool:
 
 
 def test_every_answer_has_the_form_that_was_asked_for(tiny_lm: LocalModel) -> None:
-    async def together() -> list[Reply]:
-        asked = [
-            Request.of("Text: top up", max_tokens=300, response_format=FORMAT, temperature=heat, seed=i, n=2)
-            for i, heat in enumerate((0.0, 0.7, 1.5, 3.0))
-        ]
-        free = Request.of("Text: top up", max_tokens=12)
-        return await asyncio.gather(*(tiny_lm.reply(request) for request in [*asked, free]))
-
-    *constrained, free = asyncio.run(together())
+    asked = [
+        Request.of("Text: top up", max_tokens=300, response_format=FORMAT, temperature=heat, seed=i, n=2)
+        for i, heat in enumerate((0.0, 0.7, 1.5, 3.0))
+    ]
+    *constrained, free = together(tiny_lm, [*asked, Request.of("Text: top up", max_tokens=12)])
     texts = [one.text for reply in constrained for one in (reply, *reply.choices)]
     assert len(texts) == 8
     assert all(fits(text) for text in texts), texts

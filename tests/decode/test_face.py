@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,10 @@ import pytest
 
 from pilotfish._sync import ask
 from pilotfish.errors import ModelError
-from pilotfish.model import Delta, Model, Reply, Request
+from pilotfish.model import Delta, Reply, Request
 from pilotfish.models._tokens import encode
 from pilotfish.models.local import LocalModel
+from tests.asking import streamed, together
 from tests.models.brute import forward
 from tests.tiny import TEXTS, Cut, Family, tokenizer
 
@@ -26,25 +26,14 @@ from pilotfish.decode._answer import token_logprob  # noqa: E402 torch first
 from tests.decode.script import ScriptDecoder, scripted  # noqa: E402
 
 
-def deltas(model: Model, request: Request) -> list[Delta]:
-    async def run() -> list[Delta]:
-        return [delta async for delta in model.stream(request)]
-
-    return asyncio.run(run())
-
-
 @pytest.mark.parametrize("backend", ["auto", "transformers"])
 @pytest.mark.parametrize(("family", "cut"), [("llama", "plain"), ("qwen2", "bos"), ("gpt2", "melting")])
 def test_greedy_is_token_for_token_what_transformers_generates(
     tiny_folder: Callable[[Family, Cut], Path], family: Family, cut: Cut, backend: Any
 ) -> None:
     lm = LocalModel(tiny_folder(family, cut), dtype="float32", device="cpu", backend=backend)
-
-    async def together() -> list[Reply]:
-        asked = [Request.of(text, max_tokens=24, logprobs=True, top_logprobs=2) for text in TEXTS]
-        return await asyncio.gather(*(lm.reply(request) for request in asked))
-
-    for text, reply in zip(TEXTS, asyncio.run(together()), strict=True):
+    asked = [Request.of(text, max_tokens=24, logprobs=True, top_logprobs=2) for text in TEXTS]
+    for text, reply in zip(TEXTS, together(lm, asked), strict=True):
         ids = encode(lm.tokenizer, lm.render(Request.of(text)))
         theirs = lm.model.generate(
             torch.tensor([ids]), max_new_tokens=24, do_sample=False, pad_token_id=lm.tokenizer.eos_token_id
@@ -73,7 +62,7 @@ def said(text: str, *, cut: int | None = None, **settings: Any) -> list[Delta]:
     ids = cutter(text, add_special_tokens=False)["input_ids"][:cut]
     script = ScriptDecoder([*ids, cutter.eos_token_id], len(cutter))
     model = scripted(script, cutter, [cutter.eos_token_id])
-    found = deltas(model, Request.of("0", **{"max_tokens": len(ids) + 1, **settings}))
+    found = streamed(model, Request.of("0", **{"max_tokens": len(ids) + 1, **settings}))
     assert script.open == 0
     assert found[-1].reply is not None
     assert "".join(delta.text for delta in found) == found[-1].reply.text
@@ -101,8 +90,8 @@ def test_a_stop_string_may_lie_across_tokens_and_is_never_shown(stop: tuple[str,
     assert last(found).text == expected
     assert last(found).finish_reason == "stop"
     # Nothing was shown that had to be taken back: every beginning of the stream begins the answer.
-    for streamed in itertools.accumulate(delta.text for delta in found):
-        assert expected.startswith(streamed)
+    for so_far in itertools.accumulate(delta.text for delta in found):
+        assert expected.startswith(so_far)
 
 
 @pytest.mark.parametrize("text", ["piñata für 5 €", "日本語の文 🙂🙂 x", "🤖"])

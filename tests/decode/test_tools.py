@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 
 from pilotfish._sync import ask
 from pilotfish.errors import ModelError
-from pilotfish.model import Delta, Message, Request, ToolCall
+from pilotfish.model import Message, Request, ToolCall
 from pilotfish.models._chat import render_chat
 from pilotfish.models.local import LocalModel
+from tests.asking import streamed
 from tests.tiny import tokenizer, write_lm
 
 pytest.importorskip("torch")
@@ -100,18 +100,11 @@ def test_what_streams_is_the_text_that_is_left(parts: list[str], size: int) -> N
     assert ("".join(shown), reader.calls) == (left, calls)
 
 
-def deltas(model: Any, request: Request) -> list[Delta]:
-    async def run() -> list[Delta]:
-        return [delta async for delta in model.stream(request)]
-
-    return asyncio.run(run())
-
-
 def test_a_stream_shows_the_words_and_then_the_calls() -> None:
     cutter = tokenizer()
     ids = cutter(f"the cat sat \n<tool_call>{CALL}</tool_call>", add_special_tokens=False)["input_ids"]
     model = scripted(ScriptDecoder([*ids, cutter.eos_token_id], len(cutter)), cutter, [cutter.eos_token_id])
-    found = deltas(model, Request.of("0", tools=TOOLS))
+    found = streamed(model, Request.of("0", tools=TOOLS))
     reply = found[-1].reply
     assert reply is not None
     assert "".join(delta.text for delta in found) == reply.text == "the cat sat"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from pilotfish.assemble import Collaboration
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Layers, SpeculativeModel
 from pilotfish.model import Request
+from tests.asking import streamed, together
 from tests.fakes import ScriptedModel
 
 if TYPE_CHECKING:
@@ -85,13 +85,9 @@ def test_it_answers_as_its_target(kind: str, tiny_lm: LocalModel, other: LocalMo
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_that_run_together(kind: str, tiny_lm: LocalModel, other: LocalModel) -> None:
-    model = made(kind, tiny_lm, other)
-
-    async def all_of(which: Any) -> list[str]:
-        requests = [Request.of(prompt, max_tokens=8 + 5 * i) for i, prompt in enumerate(PROMPTS)]
-        return [reply.text for reply in await asyncio.gather(*(which.reply(request) for request in requests))]
-
-    assert asyncio.run(all_of(model)) == asyncio.run(all_of(tiny_lm))
+    requests = [Request.of(prompt, max_tokens=8 + 5 * i) for i, prompt in enumerate(PROMPTS)]
+    mine, its = (together(model, requests) for model in (made(kind, tiny_lm, other), tiny_lm))
+    assert [reply.text for reply in mine] == [reply.text for reply in its]
 
 
 def test_the_trace_tells_both_models_and_what_was_accepted(tiny_lm: LocalModel) -> None:
@@ -109,11 +105,7 @@ def test_the_trace_tells_both_models_and_what_was_accepted(tiny_lm: LocalModel) 
 
 def test_it_streams(tiny_lm: LocalModel) -> None:
     model = SpeculativeModel(tiny_lm, tiny_lm, length=4)
-
-    async def pieces() -> list[str]:
-        return [delta.text async for delta in model.stream(Request.of(PROMPTS[0], max_tokens=24)) if delta.text]
-
-    found = asyncio.run(pieces())
+    found = [delta.text for delta in streamed(model, Request.of(PROMPTS[0], max_tokens=24)) if delta.text]
     assert len(found) > 2
     assert "".join(found) == ask(tiny_lm, PROMPTS[0], max_tokens=24).text
 
@@ -147,12 +139,9 @@ def test_on_every_backend(backend: str, tiny_folder: TinyFolder, tiny_lm: LocalM
 
     model = LocalModel(tiny_folder(), dtype="float32", device="cpu", backend=backend)  # type: ignore[arg-type]
     fast = SpeculativeModel(model, Layers(1), length=3, tree=[2, 2])
-
-    async def all_of(which: Any) -> list[str]:
-        requests = [Request.of(prompt, max_tokens=14 + i) for i, prompt in enumerate(PROMPTS)]
-        return [reply.text for reply in await asyncio.gather(*(which.reply(request) for request in requests))]
-
-    assert asyncio.run(all_of(fast)) == asyncio.run(all_of(tiny_lm))
+    requests = [Request.of(prompt, max_tokens=14 + i) for i, prompt in enumerate(PROMPTS)]
+    mine, its = (together(one, requests) for one in (fast, tiny_lm))
+    assert [reply.text for reply in mine] == [reply.text for reply in its]
     assert fast.report.drafted > 0
 
 

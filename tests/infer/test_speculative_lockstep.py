@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,10 @@ from pilotfish import ask
 from pilotfish.adapt import Experts, ProxyTuned
 from pilotfish.errors import ConfigError
 from pilotfish.infer import SpeculativeModel
-from pilotfish.model import Reply, Request
+from pilotfish.model import Request
 from pilotfish.repair import ContextAware, Contrastive, Dola
 from pilotfish.supervise import Nudged, RewardGuided, WeakToStrongSearch
+from tests.asking import together
 from tests.decode.tinies import local
 
 TARGETS: dict[str, Callable[[], Any]] = {
@@ -41,11 +41,7 @@ def test_the_same_tokens_as_the_target_alone(name: str) -> None:
         ("prompt-lookup", {"length": 4}),
     ):
         model = SpeculativeModel(target, draft, **settings)
-
-        async def together(model: SpeculativeModel = model) -> list[Reply]:
-            return await asyncio.gather(*(model.reply(request) for request in requests))
-
-        replies = asyncio.run(together())
+        replies = together(model, requests)
         assert [reply.text for reply in replies] == [reply.text for reply in alone]
         # Every member stands in the trace with its own role, as it does without drafting.
         roles = [call.role for call in alone[0].trace.calls]

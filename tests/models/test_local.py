@@ -16,8 +16,9 @@ import pytest
 from pilotfish._sync import ask
 from pilotfish.decode.strategy import Plain, Step
 from pilotfish.errors import ConfigError, ModelError
-from pilotfish.model import Delta, Model, Reply, Request, WhiteBoxModel
+from pilotfish.model import Model, Reply, Request, WhiteBoxModel
 from pilotfish.models.local import LocalModel
+from tests.asking import streamed, together
 from tests.tiny import Cut, Family, write_encoder, write_lm
 
 transformers = pytest.importorskip("transformers")
@@ -40,11 +41,7 @@ def test_a_reply_has_text_tokens_and_seconds(tiny_lm: LocalModel) -> None:
 
 def test_a_stream_is_the_reply_in_pieces_and_ends_with_it(tiny_lm: LocalModel) -> None:
     request = Request.of(PROMPT, max_tokens=12, logprobs=True)
-
-    async def deltas() -> list[Delta]:
-        return [delta async for delta in tiny_lm.stream(request)]
-
-    pieces = asyncio.run(deltas())
+    pieces = streamed(tiny_lm, request)
     assert [delta.reply is None for delta in pieces] == [True] * (len(pieces) - 1) + [False]
     last = pieces[-1].reply
     assert last is not None
@@ -222,17 +219,10 @@ def test_requests_side_by_side_run_together_and_answer_as_they_would_alone(
 ) -> None:
     prompts = [PROMPT, "the cat", "refund", "Text: top up"] * 2
     settings: list[dict[str, Any]] = [{}] * 4 + [{"temperature": 1.3, "seed": seed} for seed in range(4)]
-
-    def request(i: int) -> Request:
-        return Request.of(prompts[i], max_tokens=8 + 2 * i, **settings[i])
-
-    alone = [ask(tiny_lm, request(i)).text for i in range(8)]
+    requests = [Request.of(prompts[i], max_tokens=8 + 2 * i, **settings[i]) for i in range(8)]
+    alone = [ask(tiny_lm, request).text for request in requests]
     slow = Slow(monkeypatch, 0.01)
-
-    async def together() -> list[Reply]:
-        return await asyncio.gather(*(tiny_lm.reply(request(i)) for i in range(8)))
-
-    assert [reply.text for reply in asyncio.run(together())] == alone
+    assert [reply.text for reply in together(tiny_lm, requests)] == alone
     assert slow.most == 8
     assert slow.steps < 40 < slow.tokens
 

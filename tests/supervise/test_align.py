@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import Sequence
@@ -17,9 +16,10 @@ from pilotfish.decode import rules
 from pilotfish.decode.search import ChunkBeamSearch
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.infer import Cascade
-from pilotfish.model import Reply, Request
+from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.supervise import Nudged, RewardGuided, WeakToStrongSearch
+from tests.asking import are_answers_alone, streamed
 from tests.decode.tinies import greedy, last_logits, local, shown
 from tests.fakes import ScriptedModel
 
@@ -92,16 +92,7 @@ def test_nudged_answers_together_are_answers_alone() -> None:
     model = Nudged(local(1), local(2, "melting"), gamma=0.5)
     texts = ["the dog", "Where is it? I want", "x"]
     requests = [Request.of(text, max_tokens=16, temperature=t, seed=5) for text in texts for t in (0.0, 0.8)]
-    alone = [ask(model, request).text for request in requests]
-
-    async def together() -> list[Reply]:
-        return await asyncio.gather(*(model.reply(request) for request in requests))
-
-    async def streamed() -> str:
-        return "".join([delta.text async for delta in model.stream(requests[1])])
-
-    assert [reply.text for reply in asyncio.run(together())] == alone
-    assert asyncio.run(streamed()) == alone[1]
+    are_answers_alone(model, requests)
 
 
 def test_nudged_logprobs_are_the_bases() -> None:
@@ -277,27 +268,19 @@ def test_the_search_keeps_the_best_of_every_chunk(
 def test_a_search_streams_what_it_will_not_take_back() -> None:
     model = WeakToStrongSearch(local(1), local(2), local(3), beams=2, successors=2, chunk=3, temperature=0.6)
 
-    async def streamed(request: Request) -> tuple[list[str], str]:
-        pieces, text = [], ""
-        async for delta in model.stream(request):
-            pieces.append(delta.text)
-            if delta.reply is not None:
-                text = delta.reply.text
-        return pieces, text
-
     for seed in range(6):
         request = ASKED.with_(max_tokens=20, seed=seed)
-        pieces, text = asyncio.run(streamed(request))
-        assert "".join(pieces) == text == ask(model, request).text
+        text = ask(model, request).text
+        pieces = streamed(model, request)
+        assert "".join(delta.text for delta in pieces) == text
+        assert pieces[-1].reply is not None and pieces[-1].reply.text == text
 
 
 def test_one_beam_streams_chunk_by_chunk() -> None:
     model = WeakToStrongSearch(local(1), local(2), local(3), beams=1, successors=3, chunk=2, temperature=1.0)
 
-    async def pieces() -> int:
-        return sum([1 async for delta in model.stream(ASKED.with_(max_tokens=12, seed=1)) if delta.text])
-
-    assert asyncio.run(pieces()) > 3
+    pieces = streamed(model, ASKED.with_(max_tokens=12, seed=1))
+    assert sum(bool(delta.text) for delta in pieces) > 3
 
 
 def test_a_greedy_search_is_the_base_alone() -> None:
@@ -320,12 +303,7 @@ def test_a_search_scores_higher_than_drawing_once() -> None:
 def test_searches_together_are_searches_alone() -> None:
     model = WeakToStrongSearch(local(1), local(2), local(3), beams=2, successors=2, chunk=2, temperature=1.0)
     requests = [Request.of(text, max_tokens=9, seed=2) for text in ("the dog", "Where is it? I want", "x")]
-    alone = [ask(model, request).text for request in requests]
-
-    async def together() -> list[Reply]:
-        return await asyncio.gather(*(model.reply(request) for request in requests))
-
-    assert [reply.text for reply in asyncio.run(together())] == alone
+    are_answers_alone(model, requests)
 
 
 def test_judges_of_another_vocabulary_read_the_text() -> None:
