@@ -15,7 +15,7 @@ import numpy as np
 from pilotfish._extras import need
 from pilotfish.errors import DataError
 from pilotfish.models.local import LocalModel
-from pilotfish.rows._atomic import atomic, sync_folder
+from pilotfish.rows._atomic import atomic, sync
 from pilotfish.rows._progress import Progress
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Trainer:
         for old in folder.glob("step-*.safetensors"):
             if old.name != name:
                 old.unlink()
-        sync_folder(folder)
+        sync(folder)
 
     def _restore(self, folder: Path, identity: str, weights: dict[str, Any], optimizer: Any) -> None:
         torch = need("torch", "train")

@@ -15,22 +15,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pilotfish._home import home
 from pilotfish.errors import ModelError
+from pilotfish.rows._atomic import sync
 
-__all__ = ["MARKER", "clear_errors", "digest", "home", "install", "locked", "read_marker", "remembered_digest"]
+__all__ = ["MARKER", "clear_errors", "digest", "install", "locked", "read_marker", "remembered_digest"]
 
 MARKER = "pilotfish.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def home() -> Path:
-    """Return the folder of everything fetched: `PILOTFISH_HOME`, else the user's cache folder."""
-    chosen = os.environ.get("PILOTFISH_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("pilotfish"))
 
 
 @contextlib.contextmanager
@@ -150,7 +142,7 @@ def install(folder: Path, facts: dict[str, Any]) -> Iterator[Path]:
             yield partial
             files = {str(p.relative_to(partial)): p.stat().st_size for p in sorted(partial.rglob("*")) if p.is_file()}
             for name in files:
-                _flush(partial / name)
+                sync(partial / name)
             facts.setdefault("files", files)
             facts.setdefault("bytes", sum(facts["files"].values()))
             facts["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -158,15 +150,7 @@ def install(folder: Path, facts: dict[str, Any]) -> Iterator[Path]:
             if folder.exists():
                 folder.rename(old)
             partial.rename(folder)
-            _flush(folder.parent)
+            sync(folder.parent)
     finally:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

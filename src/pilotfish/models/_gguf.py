@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish._extras import need
+from pilotfish._home import home
 from pilotfish.errors import ModelError, PilotfishError
 from pilotfish.models._fetch_progress import Advance, bars
-from pilotfish.models._fetch_store import home, install, locked, read_marker, remembered_digest
+from pilotfish.models._fetch_store import install, locked, read_marker, remembered_digest
 from pilotfish.models._gguf_layout import config_of, generation_of, hub_name, turned
 from pilotfish.models._gguf_read import Gguf, Tensor, read_gguf
 from pilotfish.models._gguf_tokens import tokenizer_files

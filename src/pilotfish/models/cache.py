@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pilotfish._home import home
 from pilotfish.errors import DataError
 from pilotfish.model import Call, Reply, TokenLogprob, ToolCall, Trace
 
@@ -38,11 +39,8 @@ _FOREIGN = "SELECT count(*) FROM sqlite_master WHERE name NOT IN ('replies', 'by
 
 
 def default_cache() -> Path:
-    """Return the user's own cache file: under `PILOTFISH_HOME` where set, else the platform's cache folder."""
-    import platformdirs
-
-    home = os.environ.get("PILOTFISH_HOME") or platformdirs.user_cache_dir("pilotfish")
-    return Path(home) / "replies.sqlite"
+    """Return the user's own cache file."""
+    return home() / "replies.sqlite"
 
 
 class ReplyCache:

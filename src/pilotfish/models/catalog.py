@@ -19,12 +19,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pilotfish._home import home
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 from pilotfish.models import _fetch_pip as pip
 from pilotfish.models._fetch_about import kind_of, licence_of
 from pilotfish.models._fetch_entry import UNKNOWN, Entry
 from pilotfish.models._fetch_progress import Bars, bars, human
-from pilotfish.models._fetch_store import clear_errors, digest, home, install, locked, read_marker, remembered_digest
+from pilotfish.models._fetch_store import clear_errors, digest, install, locked, read_marker, remembered_digest
 
 __all__ = ["Catalog", "Entry", "Resolved", "home"]
 

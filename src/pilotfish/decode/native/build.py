@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pilotfish._home import home
 from pilotfish.decode.native import _structs
 from pilotfish.errors import ModelError
 
@@ -87,7 +88,7 @@ def compile_library(extra: Sequence[str] = (), *, folder: Path | None = None) ->
     key = hashlib.sha256("\0".join(facts).encode())
     for source in sources:
         key.update(source.name.encode() + b"\0" + source.read_bytes())
-    folder = folder or _home() / "native"
+    folder = folder or home() / "native"
     target = folder / f"step-{key.hexdigest()[:24]}.so"
     if target.is_file():
         return target
@@ -166,13 +167,3 @@ def _cpu() -> str:
         return platform.processor()
     wanted = ("flags", "Features", "cpu family", "model\t", "CPU part")
     return "\n".join(sorted({line for line in text.splitlines() if line.startswith(wanted)}))
-
-
-def _home() -> Path:
-    """The user's cache folder; `models` keeps its files there too."""
-    chosen = os.environ.get("PILOTFISH_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("pilotfish"))

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish._extras import need
-from pilotfish.models._fetch_store import MARKER, home, install, locked
+from pilotfish._home import home
+from pilotfish.models._fetch_store import MARKER, install, locked
 from pilotfish.models.encoder import Encoder
 
 
