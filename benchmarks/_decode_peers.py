@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from benchmarks._peer import Peer
 
 ROOT = Path(__file__).resolve().parents[1]
 OPENVINO = ROOT / ".bench" / "openvino" / "bin" / "python"
@@ -27,36 +28,17 @@ class OpenVino:
     """OpenVINO GenAI's pipeline on a GGUF file, loaded once."""
 
     def __init__(self, gguf: Path, threads: int) -> None:
-        self._process = subprocess.Popen(
-            [str(OPENVINO), str(ROOT / "benchmarks" / "peers" / "openvino_decode.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-        )
-        self._say({"gguf": str(gguf), "threads": threads})
+        script = ROOT / "benchmarks" / "peers" / "openvino_decode.py"
+        self._peer = Peer(OPENVINO, script, HINTS["OpenVINO"], {"OMP_NUM_THREADS": str(threads)})
+        self._peer.ask({"gguf": str(gguf), "threads": threads})
 
     def rate(self, prompts: list[str], steps: int) -> float:
         """Return tokens a second of all prompts together, after the prompts."""
-        return float(self._say({"prompts": prompts, "steps": steps})["rate"])
+        return float(self._peer.ask({"prompts": prompts, "steps": steps})["rate"])
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-
-    def _say(self, job: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            assert self._process.stderr is not None
-            said = self._process.stderr.read().strip().splitlines() or [f"no reason given; {HINTS['OpenVINO']}"]
-            raise RuntimeError(f"OpenVINO ended: {said[-1]}")
-        return dict(json.loads(answer))
+        self._peer.close()
 
 
 # What llama.cpp calls our weights.

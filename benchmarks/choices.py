@@ -6,8 +6,6 @@ in float32, checked before anything is timed.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,50 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._peer import Peer
 from pilotfish.models._weights import located
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.read import read
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER = ROOT / ".bench" / "lm-eval" / "bin" / "python"
+HINT = "python -m venv .bench/lm-eval && .bench/lm-eval/bin/pip install -r benchmarks/peers/lm-eval.txt"
 WEIGHTS = "smollm2-135m-instruct"
 THREADS = 2
 
 
-class Peer:
-    """lm-evaluation-harness in a process of its own."""
-
-    def __init__(self, dtype: str, pairs: list[tuple[str, str]]) -> None:
-        folder, _ = located(WEIGHTS, None)
-        self._process = subprocess.Popen(
-            [str(PEER), str(ROOT / "benchmarks" / "peers" / "lm_eval_score.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        job = {"folder": str(folder), "dtype": dtype, "threads": THREADS, "batch": 16, "pairs": pairs}
-        self._say(json.dumps(job))
-
-    def run(self) -> tuple[float, list[float]]:
-        """Score every pair; return seconds and totals."""
-        answer = self._say("go")
-        return float(answer["seconds"]), list(answer["totals"])
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-
-    def _say(self, line: str) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the peer ended: is its environment complete? see benchmarks/peers/lm-eval.txt")
-        return dict(json.loads(answer))
+def harness(dtype: str, pairs: list[tuple[str, str]]) -> Peer:
+    """Return lm-evaluation-harness in a process of its own, loaded; each further line scores every pair once."""
+    folder, _ = located(WEIGHTS, None)
+    peer = Peer(PEER, ROOT / "benchmarks" / "peers" / "lm_eval_score.py", HINT)
+    peer.ask({"folder": str(folder), "dtype": dtype, "threads": THREADS, "batch": 16, "pairs": pairs})
+    return peer
 
 
 def prompts(rows: int) -> tuple[list[str], list[str]]:
@@ -74,26 +46,25 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     """Return the ratio of labels scored a second, ours over the peer's, in float32 and bfloat16."""
     del data
     if not PEER.exists():
-        hint = "python -m venv .bench/lm-eval && .bench/lm-eval/bin/pip install -r benchmarks/peers/lm-eval.txt"
-        return {"name": "choices", "peer": f"not installed: {hint}", "cases": []}
+        return {"name": "choices", "peer": f"not installed: {HINT}", "cases": []}
     contexts, labels = prompts(2 if quick else 6)
     pairs = [(context, label) for context in contexts for label in labels]
     cases = []
     for dtype in ("float32",) if quick else ("float32", "bfloat16"):
         ours = LocalModel(WEIGHTS, dtype=dtype, threads=THREADS).load()
-        peer = Peer(dtype, pairs)
+        peer = harness(dtype, pairs)
         ways: dict[str, Callable[[], list[float]]] = {
             "choices": lambda model=ours: [float(x) for x in model.choices(contexts, labels).ravel()],  # type: ignore[misc]
             "score": lambda model=ours: [one.total for one in model.score(pairs)],  # type: ignore[misc]
         }
-        _, reference = peer.run()
+        reference = peer.ask("go")["totals"]
         for way, run in ways.items():
             parity = float(np.abs(np.array(run()) - np.array(reference)).max())
             times: list[tuple[float, float]] = []
             for _ in range(1 if quick else 3):
                 started = time.perf_counter()
                 run()
-                times.append((time.perf_counter() - started, peer.run()[0]))
+                times.append((time.perf_counter() - started, float(peer.ask("go")["seconds"])))
             ratios = [theirs / mine for mine, theirs in times]
             mine, theirs = (float(np.median([pair[i] for pair in times])) for i in (0, 1))
             cases.append(
