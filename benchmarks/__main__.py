@@ -8,9 +8,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from benchmarks._result import completed, keep, line
+from benchmarks._result import completed, keep, line, shown
 
 HERE = Path(__file__).parent
 
@@ -31,15 +30,6 @@ def one(name: str, *, quick: bool, data: Path | None) -> None:
     for case in result["cases"]:
         print("  " + shown(case), file=sys.stderr)
     print(line(result), flush=True)
-
-
-def shown(case: dict[str, Any]) -> str:
-    """Return a case as one line for people."""
-    if "ratio" in case:
-        least, greatest = case["ratio_min"], case["ratio_max"]
-        return f"{case['case']}: {case['ratio']:.3g} times the peer ({least:.3g} to {greatest:.3g}), n = {case['n']}"
-    spread = f" ({case['low']:.4g} to {case['high']:.4g})" if "low" in case and "high" in case else ""
-    return f"{case['case']}: {case['value']:.4g} {case['unit']}{spread}, n = {case['n']}"
 
 
 def every(*, quick: bool, data: Path | None) -> int:

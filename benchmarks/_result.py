@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pilotfish.measure.meters import machine
 
 RESULTS = Path(__file__).parent / "results"
+COMING = Path(__file__).resolve().parents[1] / ".bench" / "cases"
 AGAINST_PEER = ("ours", "peer", "ratio", "ratio_min", "ratio_max", "parity")
 
 
@@ -45,6 +48,46 @@ def keep(result: dict[str, Any], folder: Path = RESULTS) -> Path:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(line(result) + "\n", encoding="utf-8")
     return temporary.replace(path)
+
+
+def shown(case: dict[str, Any]) -> str:
+    """Return a case as one line for people."""
+    if "ratio" in case:
+        least, greatest = case["ratio_min"], case["ratio_max"]
+        return f"{case['case']}: {case['ratio']:.3g} times the peer ({least:.3g} to {greatest:.3g}), n = {case['n']}"
+    spread = f" ({case['low']:.4g} to {case['high']:.4g})" if "low" in case and "high" in case else ""
+    return f"{case['case']}: {case['value']:.4g} {case['unit']}{spread}, n = {case['n']}"
+
+
+class Cases:
+    """The cases of a long benchmark, each checked, told and written down as it comes: one that dies loses none.
+
+    The file has one case a line; the next run of the same benchmark begins it anew.
+
+    Attributes:
+        found: the cases so far.
+        path: the file.
+    """
+
+    def __init__(self, name: str, *, quick: bool, folder: Path = COMING) -> None:
+        self.name = name
+        self.found: list[dict[str, Any]] = []
+        self.path = folder / f"{name}{'.quick' if quick else ''}.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("", encoding="utf-8")
+
+    def add(self, cases: Iterable[dict[str, Any]]) -> None:
+        """Take cases in.
+
+        Raises:
+            ValueError: a case lacks what the scheme asks for; those before it are kept.
+        """
+        for case in cases:
+            _check(case, self.name)
+            self.found.append(case)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line(case) + "\n")
+            print("  " + shown(case), file=sys.stderr, flush=True)
 
 
 def _check(case: dict[str, Any], name: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.__main__ import HERE, main, names, shown
-from benchmarks._result import RESULTS, completed, keep, line
+from benchmarks.__main__ import HERE, main, names
+from benchmarks._result import RESULTS, Cases, completed, keep, line, shown
 
 from benchmarks import startup
 
@@ -46,6 +46,17 @@ def test_a_result_is_one_line_of_strict_json_with_its_machine(tmp_path: Path) ->
 def test_a_result_that_lacks_something_is_refused(found: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         completed(found, "x", quick=False)
+
+
+def test_cases_are_written_as_they_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = Cases("x", quick=False, folder=tmp_path / "new")
+    cases.add([GOOD, RATIO])
+    with pytest.raises(ValueError, match="c: value is nan"):
+        cases.add([GOOD | {"n": 11}, GOOD | {"value": float("nan")}])
+    kept = [json.loads(each) for each in (tmp_path / "new" / "x.jsonl").read_text().splitlines()]
+    assert kept == cases.found == [GOOD, RATIO, GOOD | {"n": 11}]
+    assert [each.strip() for each in capsys.readouterr().err.splitlines()] == [shown(case) for case in kept]
+    assert Cases("x", quick=False, folder=tmp_path / "new").path.read_text() == ""
 
 
 def test_a_peer_that_is_not_installed_is_said_to_be_so() -> None:
