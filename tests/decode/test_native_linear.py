@@ -9,11 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pilotfish.decode.native import _structs, build
-from pilotfish.decode.native.pack import Packed, Store, pack
+from pilotfish.decode.native.pack import Packed, Store, pack, shorten
 
-KINDS = ("float32", "bfloat16", "int8", "int4")
+KINDS = ("float32", "bfloat16", "short", "int8", "int4")
 # Each build leaves a level of instructions out, down to none at all.
 BUILDS = {
     "this": [],
@@ -36,9 +38,10 @@ def run(lib: Any, kind: Any, weight: torch.Tensor, x: torch.Tensor, bias: torch.
     """One linear through the library."""
     linear = _structs.Linear(n=weight.shape[0], k=weight.shape[1], kind=_structs.KINDS[kind])
     kept: Any = None
-    if kind in ("int8", "int4"):
-        kept = pack(weight, kind, Store())
+    if kind in ("short", "int8", "int4"):
+        kept = shorten(weight.bfloat16(), Store()) if kind == "short" else pack(weight, kind, Store())
         linear.w, linear.scale = kept.weight, kept.scale
+        linear.misses, linear.miss_count = kept.misses, kept.miss_count
     else:
         kept = weight.to(getattr(torch, kind)).contiguous()
         linear.w = kept.data_ptr()
@@ -78,7 +81,7 @@ def eight_bits(x: torch.Tensor) -> torch.Tensor:
 
 
 def expected(kind: Any, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    if kind == "bfloat16":
+    if kind in ("bfloat16", "short"):
         weight, x = weight.bfloat16(), x.bfloat16()
     elif kind != "float32":
         weight, x = unpacked(pack(weight, kind, Store()), *weight.shape), eight_bits(x)
@@ -109,6 +112,92 @@ def test_a_token_does_not_see_the_tokens_beside_it(lib: Any, kind: str) -> None:
     whole = run(lib, kind, weight, x)
     for a, b in ((0, 1), (1, 3), (3, 8), (8, 15), (15, 23), (0, 12)):
         assert torch.equal(run(lib, kind, weight, x[a:b]), whole[a:b])
+
+
+def opened(packed: Packed, n: int, k: int) -> torch.Tensor:
+    """The bfloat16 weights that a 12-bit copy stands for, read as `csrc/short.h` describes it: bits, (n, k) int32."""
+    memory, listed = packed.memory
+    units, blocks = -(-n // 16), -(-k // 64)
+    raw = np.asarray(memory).reshape(units, 64 + 16 * blocks * 96)
+    high, low = raw[:, None, :16].astype(int), raw[:, None, 16:32].astype(int)
+    rows = raw[:, 64:].reshape(units, 16 * blocks, 96)
+    rest, codes = rows[..., :64].astype(int), np.concatenate([rows[..., 64:] & 15, rows[..., 64:] >> 4], axis=2)
+    unit = np.arange(units)[:, None, None]
+    bits = ((rest & 128) | high[unit, 0, codes]) << 8 | (rest & 127) | low[unit, 0, codes]
+    b = np.arange(64)
+    order = np.where(b % 16 < 8, b // 16 * 8 + b % 16, 24 + b // 16 * 8 + b % 16)
+    found = np.empty_like(bits)
+    found[..., order] = bits
+    found = found.reshape(units * 16, blocks * 64)[:n, :k]
+    weights = torch.tensor(listed["weight"]).bfloat16().view(torch.int16).numpy().astype(int) & 0xFFFF
+    found[listed["row"], listed["column"]] = weights
+    assert (np.diff(listed["row"].astype(np.int64) * k + listed["column"]) > 0).all()
+    return torch.tensor(found)
+
+
+def odd_weights(n: int, k: int) -> torch.Tensor:
+    """Weights of many magnitudes, with zeros of both signs, subnormals and the largest: some rows have misses."""
+    generator = torch.Generator().manual_seed(9)
+    weight = torch.randn(n, k, generator=generator) * 0.02
+    weight[::3] *= torch.logspace(-30, 30, len(weight[::3]))[:, None]
+    weight[5 % n, :: max(1, k // 7)] *= 1e-20
+    weight[1, 0], weight[2, k - 1], weight[3, k // 2], weight[4, 1] = -0.0, 0.0, -1e-40, 3e38
+    return weight.bfloat16()
+
+
+@pytest.mark.parametrize("shape", [(48, 640), (33, 577), (5, 20), (130, 1000)])
+def test_twelve_bits_lose_nothing(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pilotfish.decode.native.pack._MISSES", 1.0)
+    weight = odd_weights(*shape)
+    packed = shorten(weight, Store())
+    assert packed is not None
+    assert len(packed.memory[1]) > 0
+    assert torch.equal(opened(packed, *shape), weight.view(torch.int16).int() & 0xFFFF)
+
+
+@given(st.integers(1, 40), st.integers(1, 200), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_any_bits_come_back(n: int, k: int, seed: int) -> None:
+    bits = np.random.default_rng(seed).integers(0, 65536, (n, k), dtype=np.uint16)
+    bits[:, : k // 2] = bits[:, : k // 2] & 0x87FF | 0x3800  # half of them with few exponents
+    weight = torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pilotfish.decode.native.pack._MISSES", 1.0)
+        packed = shorten(weight, Store())
+    assert packed is not None
+    found = opened(packed, n, k).numpy()
+    # Of what is not a number only that it is none is kept: a miss passes through a float.
+    number = bits & 0x7FFF <= 0x7F80
+    np.testing.assert_array_equal(found[number], bits[number])
+    assert (found[~number] & 0x7FFF > 0x7F80).all()
+
+
+def test_too_many_exponents_are_left_as_they_are() -> None:
+    store = Store()
+    wide = torch.logspace(-30, 30, 64 * 128).reshape(64, 128)[:, torch.randperm(128)].T.contiguous().bfloat16()
+    assert shorten(wide, store) is None
+    piece = store.take(64 << 10)
+    assert not piece.any()  # what was tried is wiped
+
+
+@pytest.mark.parametrize("shape", [(48, 576), (130, 97), (40, 9000)])
+def test_twelve_bits_multiply_as_sixteen_do(lib: Any, shape: tuple[int, int]) -> None:
+    """To the last bit, but for rows with misses, whose products are added at the end."""
+    generator = torch.Generator().manual_seed(10)
+    weight = torch.randn(*shape, generator=generator) * 0.02
+    weight[weight.abs() < 1e-4] = 1e-4  # no misses
+    some = weight.clone()
+    some[7, ::9] *= torch.logspace(-9, -5, len(some[7, ::9]))
+    for tokens in (1, 2, 7, 30):
+        x = torch.randn(tokens, shape[1], generator=generator)
+        assert torch.equal(run(lib, "short", weight, x), run(lib, "bfloat16", weight, x))
+        packed = shorten(some.bfloat16(), Store())
+        assert packed is not None
+        assert len(packed.memory[1]) > 0
+        ours, plain = run(lib, "short", some, x), run(lib, "bfloat16", some, x)
+        assert (ours - plain).abs().max() < 1e-5
+        assert torch.equal(ours[:, :7], plain[:, :7])
+        assert torch.equal(ours[:, 8:], plain[:, 8:])
 
 
 def test_int8_is_within_half_a_step() -> None:

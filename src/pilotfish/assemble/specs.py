@@ -12,6 +12,7 @@ from pydantic import Field
 from pilotfish.assemble._spec import PriceSpec, Ref, Spec, Text
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
+from pilotfish.decode.quantize import Quantize
 
 
 class LocalSpec(Spec):
@@ -25,7 +26,7 @@ class LocalSpec(Spec):
     batch_tokens: Annotated[int, Field(ge=1)] = 2048
     max_tokens: Annotated[int, Field(ge=1)] = 256
     max_rows: Annotated[int, Field(ge=1)] = 32
-    quantize: Literal["none", "int8", "int4"] = "none"
+    quantize: Quantize = "none"
     backend: Literal["auto", "native", "torch", "transformers"] = "auto"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pilotfish._extras import need
+from pilotfish.decode.quantize import Quantize, changes_numbers
 from pilotfish.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "Quantize", "decoder_for"]
 
 Backend = Literal["auto", "native", "torch", "transformers"]
-Quantize = Literal["none", "int8", "int4"]
 
 log = logging.getLogger("pilotfish.decode")
 # A module's weights as the native decoder packs them, shared by its decoders while the module lives.
@@ -40,7 +40,8 @@ def decoder_for(
 
     Args:
         module: the transformers model, in evaluation mode, on its device.
-        quantize: "none" computes in the module's dtype; "int8" and "int4" hold the linear layers in as many bits.
+        quantize: "none" computes in the module's dtype; "lossless" does too, and holds bfloat16 weights of linear layers
+            in 12 bits where the decoder is the native one; "int8" and "int4" hold them in as many bits.
         backend: "auto", or the decoder to take.
         exits: layers whose early-exit logits are wanted (0: the embedding).
         layers: only the first so many layers, the final norm and the head after them.
@@ -63,18 +64,19 @@ def _choose(
 ) -> tuple[CachedDecoder, str, bool]:
     """Return the decoder, what it is and why, and whether speed was lost to something that could be helped."""
     name = type(module).__name__
+    plain = quantize if changes_numbers(quantize) else "none"  # for decoders that have no other form of the same weights
     if backend == "transformers":
-        return _forward(module, quantize, exits, layers), "transformers' own forward, as asked", False
+        return _forward(module, plain, exits, layers), "transformers' own forward, as asked", False
     arch = _read(module)
     if arch is None:
         if backend != "auto":
             raise ConfigError(f"backend = {backend!r} knows no {name} as it is here; use 'auto' or 'transformers'")
         why = f"transformers' own forward, since {name} is not one of the families known here, or not in its plain form"
-        return _forward(module, quantize, exits, layers), why, True
+        return _forward(module, plain, exits, layers), why, True
     from pilotfish.decode.torch_decoder import TorchDecoder
 
     if backend == "torch":
-        return TorchDecoder(arch, exits, layers, quantize), "torch, as asked", False
+        return TorchDecoder(arch, exits, layers, plain), "torch, as asked", False
     fault = _not_native(module)
     if fault is None:
         from pilotfish.decode.native.build import NativeUnavailable
@@ -85,10 +87,10 @@ def _choose(
         except NativeUnavailable as error:
             if backend == "native":
                 raise
-            return TorchDecoder(arch, exits, layers, quantize), f"torch, since {error}", True
+            return TorchDecoder(arch, exits, layers, plain), f"torch, since {error}", True
     if backend == "native":
         raise ConfigError(f"backend = 'native' {fault}; use 'auto' or 'torch'")
-    return TorchDecoder(arch, exits, layers, quantize), f"torch, since the native decoder {fault}", False
+    return TorchDecoder(arch, exits, layers, plain), f"torch, since the native decoder {fault}", False
 
 
 def _read(module: Any) -> Architecture | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["KINDS", "Layer", "Linear", "Model", "Norm", "Row", "kind_of"]
 
-KINDS = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3}
+KINDS = {"float32": 0, "bfloat16": 1, "int8": 2, "int4": 3, "short": 4}
 
 
 def kind_of(dtype: Any) -> int:
@@ -25,6 +25,8 @@ class Linear(c.Structure):
         ("n", c.c_int64),
         ("k", c.c_int64),
         ("kind", c.c_int64),
+        ("misses", c.c_void_p),
+        ("miss_count", c.c_int64),
     )
 
 

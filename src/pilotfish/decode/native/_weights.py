@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pilotfish.decode import arch as words
 from pilotfish.decode.native import _structs
-from pilotfish.decode.native.pack import Store, pack
+from pilotfish.decode.native.pack import Packed, Store, pack, shorten
+from pilotfish.decode.quantize import Quantize
 
 __all__ = ["Weights"]
 
@@ -52,7 +53,7 @@ class Weights:
         bytes_in: for each block, and last for the head, how many bytes of weights one token reads.
     """
 
-    def __init__(self, arch: words.Architecture, quantize: Literal["none", "int8", "int4"] = "none") -> None:
+    def __init__(self, arch: words.Architecture, quantize: Quantize = "none") -> None:
         self.quantize = quantize
         self._store = Store()
         self._kept: list[Any] = []
@@ -117,17 +118,26 @@ class Weights:
             return
         out.n, out.k = linear.weight.shape
         out.bias = None if linear.bias is None else self._floats(linear.bias, at)
-        if self.quantize == "none":
+        packed = self._packed(linear.weight, name)
+        if packed is None:
             out.w, out.kind = self._plain(linear.weight)
             self.bytes_in[at] += linear.weight.numel() * linear.weight.element_size()
             return
-        packed = pack(linear.weight, "int8" if name == "head" or self.quantize == "int8" else "int4", self._store)
-        if packed.error > TOLERATED and name in EIGHT:
-            self._store.give_back(packed.memory[0])
-            packed = pack(linear.weight, "int8", self._store)
         self._kept.append(packed)
         out.w, out.scale, out.kind = packed.weight, packed.scale, packed.kind
+        out.misses, out.miss_count = packed.misses, packed.miss_count
         self.bytes_in[at] += packed.bytes
+
+    def _packed(self, weight: Tensor, name: str) -> Packed | None:
+        if self.quantize == "none" or (self.quantize == "lossless" and weight.dtype != torch.bfloat16):
+            return None
+        if self.quantize == "lossless":
+            return shorten(weight, self._store)
+        packed = pack(weight, "int8" if name == "head" or self.quantize == "int8" else "int4", self._store)
+        if packed.error > TOLERATED and name in EIGHT:
+            self._store.give_back(packed.memory[0])
+            packed = pack(weight, "int8", self._store)
+        return packed
 
     def _plain(self, tensor: Tensor) -> tuple[int, int]:
         """A tensor's own memory in float32 or bfloat16; other types become float32."""

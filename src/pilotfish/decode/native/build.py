@@ -67,6 +67,8 @@ def load(path: Path) -> ctypes.CDLL:
     lib.pf_packed_bytes.argtypes = [size, size, size]
     lib.pf_pack.restype = ctypes.c_double
     lib.pf_pack.argtypes = [pointer, size, size, size, size, pointer, pointer, threads]
+    lib.pf_shorten.restype = size
+    lib.pf_shorten.argtypes = [pointer, size, size, pointer, pointer, size, threads]
     lib.pf_linear.argtypes = [ctypes.POINTER(_structs.Linear), pointer, size, pointer, threads, size]
     return lib
 

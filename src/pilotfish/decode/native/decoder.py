@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +18,10 @@ from pilotfish.decode.native._cache import RowCache
 from pilotfish.decode.native._reuse import Reuse, common
 from pilotfish.decode.native._weights import Weights, rope_table
 from pilotfish.decode.native.build import library
+from pilotfish.decode.quantize import Quantize
 from pilotfish.errors import ConfigError, ModelError
 
 __all__ = ["NativeDecoder"]
-
-Quantize = Literal["none", "int8", "int4"]
 
 # The most tokens in one call while prompts are run: enough to keep the arithmetic busy, few enough for small buffers.
 CHUNK = 256
@@ -39,7 +38,8 @@ class NativeDecoder(CachedDecoder):
 
     Args:
         arch: the model.
-        quantize: keep packed copies of the linears' weights: "int8" by rows, "int4" by groups of 32 (the head 8 bits).
+        quantize: keep packed copies of the linears' weights: "lossless" bfloat16 in 12 bits, "int8" by rows, "int4" by
+            groups of 32 (the head 8 bits).
         exits: layers whose early-exit logits are wanted (0: the embedding).
         layers: compute with only the first so many layers.
         threads: how many threads a step has; torch's number if None.

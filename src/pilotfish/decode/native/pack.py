@@ -1,4 +1,4 @@
-"""Packed copies of linears' weights in 8 or 4 bits, in large pages where the system has them."""
+"""Packed copies of linears' weights, in 12 (lossless), 8 or 4 bits, in large pages where the system has them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from pilotfish.decode.native._structs import KINDS, kind_of
 from pilotfish.decode.native.build import library
 from pilotfish.errors import ModelError
 
-__all__ = ["Packed", "Store", "pack"]
+__all__ = ["Packed", "Store", "pack", "shorten"]
+
+# More misses than this share of the weights cost more than 12 bits save.
+_MISSES = 0.01
+_MISS = np.dtype([("row", np.int32), ("column", np.int32), ("weight", np.float32)])
 
 
 @dataclass(frozen=True)
 class Packed:
     """A packed weight: addresses for the C library, `bytes` it takes, and the memory itself.
 
-    `error` is what int4 lost: the root of the squared errors' share of the weights' squares.
+    `error` is what int4 lost: the root of the squared errors' share of the weights' squares. `misses`: see `shorten`.
     """
 
     weight: int
@@ -32,6 +36,8 @@ class Packed:
     bytes: int
     error: float
     memory: Any
+    misses: int = 0
+    miss_count: int = 0
 
 
 class Store:
@@ -86,6 +92,36 @@ def pack(weight: Tensor, kind: Literal["int8", "int4"], store: Store, threads: i
     if error < 0:
         raise ModelError(f"no memory to pack a weight of {rows} by {columns} as {kind}")
     return Packed(memory.ctypes.data, scale.ctypes.data, number, size + scale.nbytes, error**0.5, (memory, scale))
+
+
+def shorten(weight: Tensor, store: Store, threads: int | None = None) -> Packed | None:
+    """Hold a bfloat16 weight (out, in) in 12 bits without loss; None where its exponents are too many for that.
+
+    The few weights whose exponents have no code (`csrc/short.h`) stand in a list beside, which `misses` points at.
+    """
+    weight = weight.detach().contiguous()
+    lib = library()
+    rows, columns = weight.shape
+    size = lib.pf_packed_bytes(rows, columns, KINDS["short"])
+    memory = store.take(size)
+    listed = np.zeros(int(weight.numel() * _MISSES), _MISS)
+    count = lib.pf_shorten(
+        ctypes.c_void_p(weight.data_ptr()),
+        rows,
+        columns,
+        ctypes.c_void_p(memory.ctypes.data),
+        ctypes.c_void_p(listed.ctypes.data),
+        len(listed),
+        threads or torch.get_num_threads(),
+    )
+    if count > len(listed):
+        store.give_back(memory)
+        return None
+    listed = listed[:count].copy()
+    held = size + listed.nbytes
+    return Packed(
+        memory.ctypes.data, 0, KINDS["short"], held, 0.0, (memory, listed), listed.ctypes.data, len(listed)
+    )
 
 
 def _large_pages(size: int) -> np.ndarray[Any, Any]:

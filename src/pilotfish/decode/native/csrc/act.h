@@ -16,7 +16,7 @@ typedef struct {
     float *sum;     /* INT8: sum of a group's values, scale * total */
 } Act;
 
-INLINE int act_kind(const Linear *l) { return l->kind >= INT8 ? INT8 : (int)l->kind; }
+INLINE int act_kind(const Linear *l) { return l->kind == SHORT ? BFLOAT16 : l->kind >= INT8 ? INT8 : (int)l->kind; }
 INLINE int64_t pad64(int64_t k) { return (k + 63) & ~(int64_t)63; }
 
 /* Signed bytes by groups of 32, each with its own scale (largest magnitude / 127). */

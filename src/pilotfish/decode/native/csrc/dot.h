@@ -46,13 +46,23 @@ INLINE void hsum4(vf a, vf b, vf c, vf d, float *out) {
  *
  * The sums begin at `carry`, or at 0 where `first`, and end there, unless `last`: then they are added up, to out (tokens,
  * 4). `ahead`: how far on each row's stream to fetch into the cache, in bytes. */
+#define TILE(KIND)                                                                                                     \
+    INLINE void tile_##KIND(const int n, const int tokens, const char *const w[5], const char *x, int64_t ldx,         \
+                            int64_t bytes, const int64_t ahead[4], int first, int last, float *carry, float *out)
+
+#define TILE_BEGIN                                                                                                     \
+    vf sum[4][DOT_WIDE];                                                                                               \
+    DOT_TOKEN DOT_ROW(4) sum[r][t] = splat(0.0f);                                                                      \
+    if (!first) DOT_TOKEN DOT_ROW(n) sum[r][t] = load(carry + (4 * t + r) * W);
+
+#define TILE_END                                                                                                       \
+    if (last) DOT_TOKEN hsum4(sum[0][t], sum[1][t], sum[2][t], sum[3][t], out + 4 * t);                                \
+    else DOT_TOKEN DOT_ROW(n) store(carry + (4 * t + r) * W, sum[r][t]);
+
 #define DOT_TILE(KIND)                                                                                                 \
-    INLINE void tile_##KIND(const int n, const int tokens, const char *const w[4], const char *x, int64_t ldx,         \
-                            int64_t bytes, const int64_t ahead[4], int first, int last, float *carry, float *out) {    \
-        vf sum[4][DOT_WIDE];                                                                                           \
-        DOT_TOKEN DOT_ROW(4) sum[r][t] = splat(0.0f);                                                                  \
-        if (!first) DOT_TOKEN DOT_ROW(n) sum[r][t] = load(carry + (4 * t + r) * W);                                    \
+    TILE(KIND) {                                                                                                       \
         int64_t whole = bytes & ~(int64_t)(VB - 1), i = 0;                                                             \
+        TILE_BEGIN                                                                                                     \
         for (; i < whole; i += VB) {                                                                                   \
             vu v[4];                                                                                                   \
             DOT_ROW(n) {                                                                                               \
@@ -73,8 +83,7 @@ INLINE void hsum4(vf a, vf b, vf c, vf d, float *out) {
                 DOT_ROW(n) sum[r][t] = mac_##KIND(sum[r][t], load_raw(rest[r]), y);                                    \
             }                                                                                                          \
         }                                                                                                              \
-        if (last) DOT_TOKEN hsum4(sum[0][t], sum[1][t], sum[2][t], sum[3][t], out + 4 * t);                            \
-        else DOT_TOKEN DOT_ROW(n) store(carry + (4 * t + r) * W, sum[r][t]);                                           \
+        TILE_END                                                                                                       \
     }
 
 #define DOT_ROW(n) _Pragma("GCC unroll 4") for (int r = 0; r < (n); r++)
@@ -99,10 +108,12 @@ INLINE int64_t next_rows(int64_t row, int64_t block, int64_t end, int64_t to, in
 /* Rows [from, to) for tokens [t0, t0 + m): y[token * ldy + row] = (or +=, where `add`) the dot product and bias. */
 #define DOT_CASE(KIND, N, T)                                                                                           \
     case T: tile_##KIND(N, T, w, x, ldx, size, ahead, k == 0, k + size == ldw, sums, out); break;
-#define DOT_ROWS(KIND, SIZE)                                                                                           \
+/* LDW: bytes of a token's activations; AT(row, k): where a row's weights for the k-th of them on begin, and BY(bytes) how many
+ * bytes of weights belong to so many; HEAD(row): what else a tile must know, w[4]. */
+#define DOT_ROWS(KIND, LDW, SIZE, AT, BY, HEAD)                                                                        \
     static void rows_##KIND(const Linear *l, const Act *act, int64_t t0, int64_t m, float *y, int64_t ldy, int add,    \
                             int64_t from, int64_t to) {                                                                \
-        int64_t ldw = l->k * SIZE, ldx = act->stride * SIZE, piece = ldw, rows = to - from;                            \
+        int64_t ldw = LDW, ldx = act->stride * SIZE, piece = ldw, rows = to - from;                                    \
         int64_t most = m > DOT_TOKENS && m <= DOT_WIDE ? DOT_WIDE : DOT_TOKENS, tiles = (m + most - 1) / most;         \
         int height = most == DOT_WIDE ? 2 : 4;                                                                         \
         float out[4 * DOT_WIDE], carry[DOT_BLOCK / 2][4 * DOT_WIDE * W];                                               \
@@ -113,12 +124,12 @@ INLINE int64_t next_rows(int64_t row, int64_t block, int64_t end, int64_t to, in
         for (int64_t block = from; block < to; block += rows)                                                          \
             for (int64_t k = 0; k < ldw; k += piece)                                                                   \
                 for (int64_t row = block; row < block + rows && row < to; row += height) {                             \
-                    const char *w[4];                                                                                  \
+                    const char *w[5] = {[4] = HEAD(row)};                                                              \
                     int64_t end = block + rows < to ? block + rows : to, size = ldw - k < piece ? ldw - k : piece;     \
-                    int64_t far = next_rows(row, block, end, to, ldw, k, piece);                                       \
+                    int64_t far = BY(next_rows(row, block, end, to, ldw, k, piece));                                   \
                     int count = to - row < height ? (int)(to - row) : height;                                          \
                     float *sums = carry[piece < ldw ? (row - block) / height : 0];                                     \
-                    for (int r = 0; r < 4; r++) w[r] = (const char *)l->w + (row + (r < count ? r : 0)) * ldw + k;     \
+                    for (int r = 0; r < 4; r++) w[r] = AT(row + (r < count ? r : 0), k);                               \
                     for (int64_t tile = 0; tile < tiles; tile++) {                                                     \
                         int64_t a = m * tile / tiles, n = m * (tile + 1) / tiles - a, ahead[4];                        \
                         const char *x = act->data + (t0 + a) * ldx + k;                                                \
@@ -150,7 +161,10 @@ INLINE int64_t next_rows(int64_t row, int64_t block, int64_t end, int64_t to, in
                 }                                                                                                      \
     }
 
-DOT_ROWS(float32, 4)
-DOT_ROWS(bfloat16, 2)
+#define PLAIN_AT(row, k) ((const char *)l->w + (row) * ldw + (k))
+#define PLAIN_BY(bytes) (bytes)
+#define PLAIN_HEAD(row) NULL
+DOT_ROWS(float32, l->k * 4, 4, PLAIN_AT, PLAIN_BY, PLAIN_HEAD)
+DOT_ROWS(bfloat16, l->k * 2, 2, PLAIN_AT, PLAIN_BY, PLAIN_HEAD)
 
 #endif

@@ -4,12 +4,17 @@
 
 #include "dot.h"
 #include "quant.h"
+#include "short.h"
 #include "team.h"
 
 #define UNIT 16
 #define BLOCK_BYTES (512 * 1024) /* activations that stay in the second-level cache while all weights pass by */
 
-static void rows(const Linear *l, const Act *act, int64_t m, float *y, int64_t ldy, int add, int64_t from, int64_t to) {
+/* Bytes of working memory that a thread needs for linears of at most `k` inputs. */
+INLINE int64_t room_bytes(int64_t k) { return SHORT_ROWS * pad64(k) * 2; }
+
+static void rows(const Linear *l, const Act *act, int64_t m, float *y, int64_t ldy, int add, int64_t from, int64_t to,
+                 char *room) {
     int64_t size = act->kind == INT8 ? 1 : act->kind == BFLOAT16 ? 2 : 4;
     int64_t block = BLOCK_BYTES / (act->stride * size);
     if (block < 24) block = 24;
@@ -18,6 +23,7 @@ static void rows(const Linear *l, const Act *act, int64_t m, float *y, int64_t l
         switch (l->kind) {
         case FLOAT32: rows_float32(l, act, t, n, y, ldy, add, from, to); break;
         case BFLOAT16: rows_bfloat16(l, act, t, n, y, ldy, add, from, to); break;
+        case SHORT: rows_short(l, act, t, n, y, ldy, add, from, to, room); break;
         case INT8: rows_int8(l, act, t, n, y, ldy, add, from, to); break;
         default: rows_int4(l, act, t, n, y, ldy, add, from, to); break;
         }
@@ -35,7 +41,7 @@ static void linears(const Team *team, const Linear *const *list, float *const *y
         int64_t a = from > start ? from - start : 0, b = to - start < units ? to - start : units;
         if (a < b) {
             int64_t last = b * UNIT < list[i]->n ? b * UNIT : list[i]->n;
-            rows(list[i], act, m, y[i], ldy[i], add, a * UNIT, last);
+            rows(list[i], act, m, y[i], ldy[i], add, a * UNIT, last, team->room);
         }
         start += units;
     }

@@ -4,15 +4,24 @@
 
 #include <stdint.h>
 
-enum { FLOAT32 = 0, BFLOAT16 = 1, INT8 = 2, INT4 = 3 };
+enum { FLOAT32 = 0, BFLOAT16 = 1, INT8 = 2, INT4 = 3, SHORT = 4 };
 
-/* y = x W^T + b. FLOAT32, BFLOAT16: w is (n, k), row after row. INT8, INT4: packed by pack.h. */
+/* A weight that its linear's packed form leaves out. */
+typedef struct {
+    int32_t row, column;
+    float weight;
+} Miss;
+
+/* y = x W^T + b. FLOAT32, BFLOAT16: w is (n, k), row after row. INT8, INT4: packed by pack.h.
+ * SHORT: bfloat16 in 12 bits, short.h. */
 typedef struct {
     const void *w;
     const float *scale; /* INT8: one a row, padded to a multiple of 16 */
     const float *bias;  /* n, or NULL */
     int64_t n, k;
     int64_t kind;
+    const Miss *misses; /* SHORT: by row and column */
+    int64_t miss_count;
 } Linear;
 
 /* RMSNorm, or LayerNorm where centred; w NULL: no norm here. */

@@ -32,7 +32,8 @@ typedef struct {
     int64_t tokens, slots, longest, threads;
     float *x, *qkv, *mixed, *inner, *extra, *scores;
     int64_t wide; /* of qkv: all three side by side */
-    char *act_data;
+    int64_t most; /* inputs of a linear, or more */
+    char *act_data, *room;
     float *act_scale, *act_sum;
     int32_t *act_total;
     float *logits, *early;
@@ -250,7 +251,7 @@ static int64_t lay_out(Step *s, char *base) {
     const Model *m = s->m;
     int64_t mixed = m->heads * m->head_dim, most = m->inner > mixed ? m->inner : mixed;
     if (m->width > most) most = m->width;
-    most = pad64(most);
+    most = s->most = pad64(most);
     char *p = base;
     s->token = (Token *)cut(&p, s->tokens * (int64_t)sizeof(Token));
     s->x = (float *)cut(&p, s->tokens * m->width * 4);
@@ -263,6 +264,7 @@ static int64_t lay_out(Step *s, char *base) {
     s->act_scale = (float *)cut(&p, s->tokens * most / GROUP * 4);
     s->act_sum = (float *)cut(&p, s->tokens * most / GROUP * 4);
     s->act_total = (int32_t *)cut(&p, s->tokens * most / GROUP * 4);
+    s->room = cut(&p, s->threads * room_bytes(most));
     return p - base;
 }
 
@@ -295,11 +297,12 @@ int pf_step(const Model *m, const Row *rows_in, int64_t count, Scratch *scratch,
 #ifdef _OPENMP
 #pragma omp parallel num_threads(threads)
     {
-        Team team = {omp_get_thread_num(), omp_get_num_threads(), &barrier};
+        Team team = {omp_get_thread_num(), omp_get_num_threads(), &barrier, NULL};
+        team.room = s.room + team.id * room_bytes(s.most);
         run(&team, &s);
     }
 #else
-    Team team = {0, 1, &barrier};
+    Team team = {0, 1, &barrier, s.room};
     run(&team, &s);
 #endif
     return 0;
@@ -307,6 +310,7 @@ int pf_step(const Model *m, const Row *rows_in, int64_t count, Scratch *scratch,
 
 /* How many bytes a packed linear takes, rows padded to 16. */
 int64_t pf_packed_bytes(int64_t n, int64_t k, int64_t kind) {
+    if (kind == SHORT) return (n + 15) / 16 * short_unit(k);
     Linear l = {.n = n, .k = k, .kind = kind};
     return (n + 15) / 16 * unit_bytes(&l);
 }
@@ -340,6 +344,34 @@ double pf_pack(const void *source, int64_t from, int64_t n, int64_t k, int64_t k
     return failed ? -1.0 : power > 0.0 ? error / power : 0.0;
 }
 
+/* Hold (n, k) bfloat16 weights in 12 bits. Returns how many of them are misses; if there is no `room` for so many, nothing
+ * else is done. */
+int64_t pf_shorten(const uint16_t *source, int64_t n, int64_t k, uint8_t *w, Miss *misses, int64_t room, int threads) {
+    int64_t units = (n + SHORT_ROWS - 1) / SHORT_ROWS, size = short_unit(k), all = 0;
+    (void)threads;
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads)
+#endif
+    for (int64_t u = 0; u < units; u++) {
+        int64_t row = u * SHORT_ROWS, rows = n - row < SHORT_ROWS ? n - row : SHORT_ROWS;
+        short_codes(source + row * k, rows, k, (ShortHead *)(w + u * size));
+    }
+    for (int64_t u = 0; u < units; u++) {
+        ShortHead *head = (ShortHead *)(w + u * size);
+        head->first = all;
+        all += head->misses;
+    }
+    if (all > room) return all;
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads)
+#endif
+    for (int64_t u = 0; u < units; u++) {
+        int64_t row = u * SHORT_ROWS, rows = n - row < SHORT_ROWS ? n - row : SHORT_ROWS;
+        short_fill(source + row * k, row, rows, k, w + u * size, misses);
+    }
+    return all;
+}
+
 Scratch *pf_scratch(void) { return calloc(1, sizeof(Scratch)); }
 
 void pf_scratch_free(Scratch *scratch) {
@@ -350,7 +382,8 @@ void pf_scratch_free(Scratch *scratch) {
 /* One linear alone, float32 in and out, for measuring and tests. */
 int pf_linear(const Linear *l, const float *x, int64_t m, float *y, int threads, int64_t times) {
     int64_t stride = pad64(l->k), g = m * stride / GROUP;
-    char *memory = aligned_alloc(64, (size_t)(m * stride * 4 + ((g * 12 + 63) & ~(int64_t)63)));
+    int64_t acts = m * stride * 4 + ((g * 12 + 63) & ~(int64_t)63);
+    char *memory = aligned_alloc(64, (size_t)(acts + threads * room_bytes(l->k)));
     if (!memory) return 1;
     float *scale = (float *)(memory + m * stride * 4);
     Act act = {act_kind(l), stride, memory, scale, (int32_t *)(scale + g), scale + 2 * g};
@@ -364,11 +397,12 @@ int pf_linear(const Linear *l, const float *x, int64_t m, float *y, int threads,
 #pragma omp parallel num_threads(threads)
 #endif
     {
-        Team team = {0, 1, &barrier};
+        Team team = {0, 1, &barrier, NULL};
 #ifdef _OPENMP
         team.id = omp_get_thread_num();
         team.count = omp_get_num_threads();
 #endif
+        team.room = memory + acts + team.id * room_bytes(l->k);
         for (int64_t i = 0; i < times; i++) {
             linear(&team, l, &act, m, y, l->n, 0);
             together(&team);

@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     int id, count;
     Barrier *barrier;
+    char *room; /* this thread's own working memory, room_bytes() */
 } Team;
 
 static inline void barrier_init(Barrier *b) {
