@@ -21,7 +21,9 @@ from pilotfish.decode.decoder import Decoder
 from pilotfish.decode.retoken import Follower, advance, ids_after, ids_of, text_of
 from pilotfish.decode.rules.nudge import unsure
 from pilotfish.decode.sampler import Sampler, choose_each
-from pilotfish.decode.strategy import Job, Step, Tally, open_rows
+from pilotfish.decode.strategy import Job, Step, Tally, open_rows, row_of
+from pilotfish.decode.text import HALF
+from pilotfish.errors import ModelError
 from pilotfish.model import Call, Decision
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Nudging", "Voice"]
 
-HALF = "\ufffd"
 # A word with the white space before it, once something stands after it.
 WORD = re.compile(r"\s*\S+(?=\s)")
 # A word that is longer is handed over in part.
@@ -75,19 +76,10 @@ class Nudging:
 
     def __init__(self, base: Voice, nudge: Voice, gamma: float = 0.4, *, name: str = "nudged") -> None:
         self.base = base
+        self.vocabulary, self.device = base.decoder.vocabulary, base.decoder.device
         self.nudge = nudge
         self.gamma = gamma
         self.name = name
-
-    @property
-    def vocabulary(self) -> int:
-        """How many logits the base gives."""
-        return self.base.decoder.vocabulary
-
-    @property
-    def device(self) -> Any:
-        """Where they are."""
-        return self.base.decoder.device
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Run the prompts through both models.
@@ -97,19 +89,17 @@ class Nudging:
         """
         members = self.base.decoder.members
         started = time.perf_counter()
-        opened = [dataclasses.replace(job, prompt=job.prompt[:members]) for job in jobs]
-        logits = open_rows(self.base.decoder, opened)
+        logits = open_rows(self.base.decoder, jobs, [job.prompt[:members] for job in jobs])
         between = time.perf_counter()
         try:
             rows, first = self.nudge.decoder.start([job.prompt[members:] for job in jobs])
         except BaseException:
-            for one in opened:
-                assert one.row is not None
-                self.base.decoder.close(one.row)
+            for job in jobs:
+                self.base.decoder.close(row_of(job))
+                job.row = None
             raise
         spent = (between - started) / len(jobs), (time.perf_counter() - between) / len(jobs)
-        for job, one, after, row, nudge in zip(jobs, opened, logits, rows, first, strict=True):
-            job.row, job.limit = one.row, one.limit
+        for job, after, row, nudge in zip(jobs, logits, rows, first, strict=True):
             settings = dataclasses.replace(
                 job.sampler.sampling,
                 repetition_penalty=1.0,
@@ -129,7 +119,7 @@ class Nudging:
         words = dict(zip(map(id, asked), self._words(asked), strict=True))
         own = [job for job in jobs if not words.get(id(job))]
         logits = [job.state.logits for job in own]
-        chosen = dict(zip(map(id, own), choose_each([job.sampler for job in own], logits), strict=True)) if own else {}
+        chosen = dict(zip(map(id, own), choose_each([job.sampler for job in own], logits), strict=True))
         return [self._said(job, words.get(id(job)) or chosen[id(job)]) for job in jobs]
 
     def end(self, job: Job) -> Tally:
@@ -138,7 +128,7 @@ class Nudging:
             return Tally()
         state: _State = job.state
         members = self.base.decoder.members
-        sizes = sum(len(ids) for ids in job.prompt[:members]), len(job.prompt[members])
+        sizes = [sum(map(len, part)) for part in (job.prompt[:members], job.prompt[members:])]
         calls = [
             Call(voice.name, role, size, fed, seconds)
             for voice, role, size, fed, seconds in zip(
@@ -156,8 +146,7 @@ class Nudging:
         if not jobs:
             return
         started = time.perf_counter()
-        rows = [job.row for job in jobs if job.row is not None]
-        fed = self.base.decoder.feed(rows, [job.state.waiting for job in jobs])
+        fed = self.base.decoder.feed([row_of(job) for job in jobs], [job.state.waiting for job in jobs])
         self._spent(0, jobs, [len(job.state.waiting) for job in jobs], started)
         for job, logits in zip(jobs, fed, strict=True):
             job.state.logits = logits[-1]
@@ -177,7 +166,7 @@ class Nudging:
             (job, ids)
             for job, ids in zip(jobs, wanted, strict=True)
             # Where its context is full the base goes on alone.
-            if len(job.prompt[self.base.decoder.members]) + len(ids) + WORD_TOKENS < _length(decoder, job)
+            if len(ids) + WORD_TOKENS < len(job.state.follower.row.tokens) + decoder.room(job.state.follower.row)
         ]
         started = time.perf_counter()
         sizes = advance(decoder, [job.state.follower for job, _ in able], [ids for _, ids in able])
@@ -229,7 +218,7 @@ class Nudging:
         if tokens and job.sampler.constraint is not None:
             try:
                 job.sampler.constraint.fork().accept(tokens)
-            except Exception:  # each grammar raises its own kinds; the base will find a word that fits
+            except ModelError:  # the base will find a word that fits
                 return []
         return tokens
 
@@ -250,8 +239,7 @@ class Nudging:
         if job.wants_logits:
             logits = state.logits[None]
             if len(tokens) > 1:
-                assert job.row is not None
-                (more,) = self.base.decoder.feed([job.row], [tokens[:-1]])
+                (more,) = self.base.decoder.feed([row_of(job)], [tokens[:-1]])
                 state.fed[0] += len(tokens) - 1
                 logits = torch.cat([logits, more])
         state.waiting = tokens[-1:] if job.wants_logits else list(tokens)
@@ -262,9 +250,3 @@ class Nudging:
         for job, size in zip(jobs, sizes, strict=True):
             job.state.fed[which] += size
             job.state.seconds[which] += took / len(jobs)
-
-
-def _length(decoder: Decoder, job: Job) -> int:
-    """Return how many tokens the nudging model's row holds at most."""
-    row = job.state.follower.row
-    return sum(len(ids) for ids in row.prompt) + len(row.tokens) + decoder.room(row)

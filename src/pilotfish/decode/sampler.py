@@ -176,17 +176,25 @@ class Sampler:
         chosen = []
         for row in processed:
             ids, values = self._kept(row)
-            at = self._index(values)
+            at = self.draw(values)
             chosen.append(at if ids is None else int(ids[at]))
         return chosen
 
     def draw(self, logprobs: torch.Tensor) -> int:
-        """Return a token drawn from log-probabilities (vocabulary,); -inf is never drawn. One uniform number a draw.
+        """Return the index drawn from log-probabilities (n,); -inf is never drawn. One uniform number a draw.
 
         Raises:
-            ModelError: no token has a probability.
+            ModelError: none has a probability.
         """
-        return self._index(logprobs)
+        # The cumulative distribution inverted at that number; in float64, since it may have 150,000 steps.
+        reached = logprobs.double().exp().cumsum(-1)
+        total = float(reached[-1])
+        if not total > 0:
+            raise ModelError("no token can be drawn: none has a probability")
+        at = int(torch.searchsorted(reached, self.uniform() * total, right=True))
+        if at == len(reached):  # the product was rounded up to the total: the last token that has a probability
+            at = int(torch.searchsorted(reached, total))
+        return at
 
     def uniform(self) -> float:
         """Return a number drawn evenly from [0, 1)."""
@@ -275,17 +283,6 @@ class Sampler:
         _check(row.max())
         return kept(row, self.sampling)
 
-    def _index(self, logprobs: torch.Tensor) -> int:
-        """Invert the cumulative distribution at a uniform number; in float64, since it may have 150,000 steps."""
-        reached = logprobs.double().exp().cumsum(-1)
-        total = float(reached[-1])
-        if not total > 0:
-            raise ModelError("no token can be drawn: none has a probability")
-        at = int(torch.searchsorted(reached, self.uniform() * total, right=True))
-        if at == len(reached):  # the product was rounded up to the total: the last token that has a probability
-            at = int(torch.searchsorted(reached, total))
-        return at
-
 
 def _exact(device: Any) -> Any:
     """Return where rows are sampled: on the logits' own device, but for those that have no float64 (Apple's)."""
@@ -302,7 +299,7 @@ def choose_each(samplers: Sequence[Sampler], logits: Sequence[torch.Tensor]) -> 
     for sampler, row in zip(samplers, logits, strict=True):
         try:
             chosen.append(sampler.choose(row[None])[0])
-        except Exception as error:
+        except Exception as error:  # of one row's constraint or rule: the others go on
             chosen.append(error)
     return chosen
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.decode.decoder import Decoder, Prompt, Row
 from pilotfish.decode.retoken import Follower, advance, ids_of
 from pilotfish.decode.sampler import Sampler, choose_each
-from pilotfish.decode.strategy import Job, Step, Tally, open_rows
+from pilotfish.decode.strategy import Job, Step, Tally, open_rows, row_of
 from pilotfish.errors import ModelError
 from pilotfish.model import Call, Decision
 
@@ -100,6 +100,7 @@ class ChunkBeamSearch:
         name: str = "weak-to-strong-search",
     ) -> None:
         self.base = base
+        self.vocabulary, self.device = base.vocabulary, base.device
         self.judges = judges
         self.ends = ends
         self.beams = beams
@@ -108,16 +109,6 @@ class ChunkBeamSearch:
         self.base_name = base_name
         self.name = name
         self._text = text
-
-    @property
-    def vocabulary(self) -> int:
-        """How many logits the base gives."""
-        return self.base.vocabulary
-
-    @property
-    def device(self) -> Any:
-        """Where they are."""
-        return self.base.device
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Run the prompts through the three models and open W x K continuations a job.
@@ -128,9 +119,8 @@ class ChunkBeamSearch:
         opened: list[tuple[Decoder, Row]] = []
         try:
             started = time.perf_counter()
-            mine = [Job(self._part(job.prompt, 0), job.sampler, job.limit) for job in jobs]
-            logits = open_rows(self.base, mine)
-            opened += [(self.base, _row(one)) for one in mine]
+            logits = open_rows(self.base, jobs, [self._part(job.prompt, 0) for job in jobs])
+            opened += [(self.base, row_of(job)) for job in jobs]
             took = [time.perf_counter() - started]
             judged: list[list[Follower]] = [[] for _ in jobs]
             for i, judge in enumerate(self.judges, 1):
@@ -138,27 +128,28 @@ class ChunkBeamSearch:
                 rows, first = judge.decoder.start([self._part(job.prompt, i) for job in jobs])
                 opened += [(judge.decoder, row) for row in rows]
                 took.append(time.perf_counter() - started)
-                for followers, one, row, after in zip(judged, mine, rows, first, strict=True):
+                for followers, job, row, after in zip(judged, jobs, rows, first, strict=True):
                     followers.append(Follower(row, after, after))
                     if judge.tokenizer is None:
-                        one.limit = min(one.limit, judge.decoder.room(row))
-                        if one.limit < 1:
+                        job.limit = min(job.limit, judge.decoder.room(row))
+                        if job.limit < 1:
                             raise ModelError(f"the prompt leaves {judge.name} no room for an answer: shorten it")
         except BaseException:
             for decoder, row in opened:
                 decoder.close(row)
+            for job in jobs:
+                job.row = None
             raise
-        for job, one, after, followers in zip(jobs, mine, logits, judged, strict=True):
-            job.row, job.limit = one.row, one.limit
+        for job, after, followers in zip(jobs, logits, judged, strict=True):
             state = job.state = _State([], seconds=[part / len(jobs) for part in took])
-            first_beam = _Beam(_row(one), job.sampler.fork(), followers, after)
+            first_beam = _Beam(row_of(job), job.sampler.fork(), followers, after)
             state.beams = self._spread(state, first_beam, self.beams * self.successors)
 
     def step(self, jobs: Sequence[Job]) -> list[Step]:
         """Add a token to every continuation; where a job's chunks are complete, keep the best and show what is sure."""
         live = [(job, beam) for job in jobs for beam in job.state.beams if self._going(beam)]
         self._feed(live)
-        chosen = choose_each([beam.sampler for _, beam in live], [_logits(beam) for _, beam in live]) if live else []
+        chosen = choose_each([beam.sampler for _, beam in live], [_logits(beam) for _, beam in live])
         errors: dict[int, Exception] = {}
         for (job, beam), token in zip(live, chosen, strict=True):
             try:
@@ -303,11 +294,6 @@ class ChunkBeamSearch:
         self.base.close(beam.row)
         for judge, follower in zip(self.judges, beam.judged, strict=True):
             judge.decoder.close(follower.row)
-
-
-def _row(job: Job) -> Row:
-    assert job.row is not None, "step comes after begin"
-    return job.row
 
 
 def _logits(beam: _Beam) -> Tensor:

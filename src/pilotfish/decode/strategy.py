@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pilotfish.decode.sampler import Sampler
     from pilotfish.model import Call, Decision
 
-__all__ = ["Job", "Plain", "Step", "Strategy", "Tally", "open_rows"]
+__all__ = ["Job", "Plain", "Step", "Strategy", "Tally", "open_rows", "row_of"]
 
 
 @dataclass(eq=False)
@@ -87,18 +87,20 @@ class Strategy(Protocol):
         """Close the job's rows and tell what it took beside the tokens that were shown."""
 
 
-def open_rows(decoder: Decoder, jobs: Sequence[Job]) -> Tensor:
+def open_rows(decoder: Decoder, jobs: Sequence[Job], prompts: Sequence[Prompt] | None = None) -> Tensor:
     """Give each job a row (`job.row`) and lower its limit to the row's room; return the logits (jobs, vocabulary).
+
+    `prompts`: the part of each job's prompt that is this decoder's; all of it by default.
 
     Raises:
         ModelError: a prompt does not fit, or leaves no room for an answer; then no row is left open.
     """
-    rows, logits = decoder.start([job.prompt for job in jobs])
+    rows, logits = decoder.start([job.prompt for job in jobs] if prompts is None else prompts)
     try:
         for job, row in zip(jobs, rows, strict=True):
             room = decoder.room(row)
             if room < 1:
-                size = sum(len(ids) for ids in job.prompt)
+                size = sum(len(ids) for ids in row.prompt)
                 raise ModelError(f"a prompt of {size} tokens leaves the model no room for an answer: shorten it")
             job.limit = min(job.limit, room)
     except BaseException:
@@ -110,6 +112,12 @@ def open_rows(decoder: Decoder, jobs: Sequence[Job]) -> Tensor:
     return logits
 
 
+def row_of(job: Job) -> Row:
+    """Return the row that `open_rows` gave the job."""
+    assert job.row is not None, "begin comes first, and end last"
+    return job.row
+
+
 class Plain:
     """One token a job and step: all jobs' last tokens go through the decoder in one pass.
 
@@ -118,16 +126,7 @@ class Plain:
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
-
-    @property
-    def vocabulary(self) -> int:
-        """How many logits the decoder gives."""
-        return self.decoder.vocabulary
-
-    @property
-    def device(self) -> Any:
-        """Where they are."""
-        return self.decoder.device
+        self.vocabulary, self.device = decoder.vocabulary, decoder.device
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Run the prompts in one pass.
@@ -144,7 +143,7 @@ class Plain:
 
         old = [job for job in jobs if job.state is None]
         fed = iter(
-            self.decoder.feed([_row(job) for job in old], [job.sampler.tokens[-1:] for job in old]) if old else ()
+            self.decoder.feed([row_of(job) for job in old], [job.sampler.tokens[-1:] for job in old]) if old else ()
         )
         logits = [next(fed)[-1] if job.state is None else job.state for job in jobs]
         steps = []
@@ -169,8 +168,3 @@ class Plain:
         self.decoder.close(job.row)
         job.row = None
         return tally
-
-
-def _row(job: Job) -> Row:
-    assert job.row is not None, "step comes after begin"
-    return job.row

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,14 +18,14 @@ from pilotfish.decode.speculative.draft import Draft, Drafted, Plan, Proposal, S
 from pilotfish.decode.speculative.policy import Arm, Auto, Policy, Round
 from pilotfish.decode.speculative.report import SpeculativeReport
 from pilotfish.decode.speculative.verify import Verdict, verify
-from pilotfish.decode.strategy import Job, Step, Tally
+from pilotfish.decode.strategy import Job, Step, Tally, open_rows, row_of
 from pilotfish.errors import ModelError
 from pilotfish.model import Call, Decision
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pilotfish.decode.decoder import Decoder, Prompt
+    from pilotfish.decode.decoder import Decoder
 
 __all__ = ["Speculative"]
 
@@ -73,21 +73,12 @@ class Speculative:
     ) -> None:
         self.target, self.draft, self.policy = target, draft, policy or Auto()
         self.ends, self.name, self.target_name = ends, name, target_name
+        self.vocabulary, self.device = target.vocabulary, target.device
         self.report = self.last = SpeculativeReport()
 
     def reset(self) -> None:
         """Begin the sums anew; what the policy has measured stays."""
         self.report = self.last = SpeculativeReport()
-
-    @property
-    def vocabulary(self) -> int:
-        """How many logits the target gives."""
-        return self.target.vocabulary
-
-    @property
-    def device(self) -> Any:
-        """Where they are."""
-        return self.target.device
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Run the prompts through the target. The draft's own run when it is first asked.
@@ -184,9 +175,8 @@ class Speculative:
             arm, tree = "chain", None
         plans = []
         for job in jobs:
-            assert job.row is not None
             seat: Seat = job.state.seat
-            room = self.target.room(job.row) - 1 - (tree.size - tree.longest if tree is not None else 0)
+            room = self.target.room(row_of(job)) - 1 - (tree.size - tree.longest if tree is not None else 0)
             # A round says one token more than it accepts, so the last token is never drafted.
             most = max(0, min(length, job.limit - len(seat.tokens) - 1, room))
             seeded = job.sampler.sampling.seed is not None
@@ -197,7 +187,7 @@ class Speculative:
         self, jobs: Sequence[Job], proposals: Sequence[Proposal]
     ) -> tuple[list[Verdict | Exception], list[Tensor]]:
         """Run last tokens and proposals through the target in one feed, judge them, and keep what was accepted."""
-        rows = [job.row for job in jobs if job.row is not None]
+        rows = [row_of(job) for job in jobs]
         fed = [[job.state.seat.tokens[-1], *proposal.tokens] for job, proposal in zip(jobs, proposals, strict=True)]
         trees = any(proposal.parents is not None for proposal in proposals)
         parents = [proposal.fed_parents() for proposal in proposals] if trees else None
@@ -271,21 +261,3 @@ def _picks(jobs: Sequence[Job], logits: Sequence[Tensor]) -> list[list[int] | No
         for i in plain:
             picks[i], flat = flat[: len(logits[i])], flat[len(logits[i]) :]
     return picks
-
-
-def open_rows(target: Decoder, jobs: Sequence[Job], prompts: Sequence[Prompt]) -> Tensor:
-    """Give each job a row and lower its limit to the row's room; return the logits (jobs, vocabulary).
-
-    Raises:
-        ModelError: a prompt does not fit, or leaves no room for an answer; then no row is left open.
-    """
-    rows, logits = target.start(prompts)
-    for job, row in zip(jobs, rows, strict=True):
-        job.row, job.limit = row, min(job.limit, target.room(row))
-    if min(job.limit for job in jobs) < 1:
-        for job, row in zip(jobs, rows, strict=True):
-            target.close(row)
-            job.row = None
-        size = max(sum(map(len, prompt)) for prompt in prompts)
-        raise ModelError(f"a prompt of {size} tokens leaves the model no room for an answer: shorten it")
-    return logits
