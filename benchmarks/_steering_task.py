@@ -141,7 +141,12 @@ def steered(
         interval = bootstrap(1 - each, resamples=RESAMPLES)
         ends = {"low": interval.low, "high": interval.high, "unit": "accuracy on the test's questions", "n": len(asked)}
         cases.append({"case": f"trec: accuracy, {name}", "value": interval.value, **ends})
-    # The expert's own share too: steering is worth its cost only where it goes beyond what the expert can alone.
+    # Steering is worth its cost only where it goes beyond the expert alone, so that is told too.
+    for name, each in wrong.items():
+        if name.startswith("steered"):
+            more = bootstrap(wrong["expert alone"] - each, resamples=RESAMPLES)
+            ends = {"low": more.low, "high": more.high, "unit": "accuracy", "n": len(asked)}
+            cases.append({"case": f"trec: more than the expert alone, {name}", "value": more.value, **ends})
     ways = {name: each for name, each in wrong.items() if name.startswith(("steered", "expert"))}
     return cases + shares("trec", "share of accuracy", wrong["base"], wrong["direct"], ways)
 
