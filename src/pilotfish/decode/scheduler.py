@@ -103,8 +103,8 @@ class Scheduler:
         """How many jobs are running now."""
         return len(self._active)
 
-    # On the thread. Whatever goes wrong there is handed to the readers, since nobody else would ever hear of it and they
-    # would wait for ever: hence BaseException.
+    # On the thread. Whatever goes wrong there is handed to the readers, BaseException too: nobody else would hear of
+    # it, and they would wait for ever.
 
     def _work(self) -> None:
         while True:
