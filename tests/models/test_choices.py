@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotfish.decode._ancestors import ancestors
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Message, Request
 from pilotfish.models import _choices
@@ -50,7 +51,7 @@ def test_a_tree_holds_every_choice_once(rows: list[list[int]]) -> None:
     tree = TokenTree.of(rows)
     inner = {tuple(row[:n]) for row in rows for n in range(1, len(row))}
     assert len(tree.tokens) == len(inner)
-    sees = tree.ancestors()
+    sees = ancestors(tree.parents)
     for row, path in zip(rows, tree.edges, strict=True):
         assert [token for _, token in path] == row
         nodes = [node for node, _ in path]

@@ -17,7 +17,7 @@ from torch import Tensor
 from pilotfish.decode.decoder import Prompt, Row
 from pilotfish.errors import ConfigError, ModelError
 
-__all__ = ["CachedDecoder"]
+__all__ = ["CachedDecoder", "by_length"]
 
 
 @dataclass
@@ -212,3 +212,14 @@ class CachedDecoder(ABC):
         for more, above in zip(tokens, parents or [], strict=False):
             if len(above) != len(more) or any(not -1 <= parent < node for node, parent in enumerate(above)):
                 raise ModelError("a tree has one parent a token, -1 or an earlier token of the same feed")
+
+
+def by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Say which prompts share a pass: those of like length, so that little is padded, `most` tokens in all or one."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if groups and (len(groups[-1]) + 1) * lengths[i] <= most:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from pilotfish.decode._ancestors import ancestors
 from pilotfish.decode._torch_slots import Slot
 
 __all__ = ["Plan", "plan_of", "plan_of_one_each"]
@@ -162,9 +163,7 @@ def _sees(counts: Sequence[int], longest: int, parents: Sequence[Sequence[int]] 
         return chain[None], torch.arange(longest).expand(len(counts), longest)
     sees = torch.eye(longest, dtype=torch.bool).repeat(len(counts), 1, 1)
     for row, above in enumerate(parents):
-        for node, parent in enumerate(above):
-            if parent >= 0:
-                sees[row, node] |= sees[row, parent]
+        sees[row, : len(above), : len(above)] = torch.from_numpy(ancestors(above))
     return sees, sees.sum(dim=2) - 1
 
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from pilotfish.decode._ancestors import ancestors
+
 __all__ = ["JointCache", "KeysValues", "joint_masks", "tree_sees"]
 
 
@@ -120,11 +122,7 @@ def tree_sees(parents: Sequence[int] | None, tokens: int) -> Tensor:
     """
     if parents is None:
         return torch.ones((tokens, tokens), dtype=torch.bool).tril()
-    sees = torch.eye(tokens, dtype=torch.bool)
-    for node, parent in enumerate(parents):
-        if parent >= 0:
-            sees[node] |= sees[parent]
-    return sees
+    return torch.from_numpy(ancestors(parents))
 
 
 def joint_masks(

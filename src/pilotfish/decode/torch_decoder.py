@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pilotfish.decode._cached import CachedDecoder
+from pilotfish.decode._cached import CachedDecoder, by_length
 from pilotfish.decode._torch_graph import Graphs
 from pilotfish.decode._torch_linear import check_kernels
 from pilotfish.decode._torch_network import Network
@@ -89,7 +89,7 @@ class TorchDecoder(CachedDecoder):
             return self._pass(caches, tokens, parents, False)
         logits: list[Tensor] = [torch.empty(0)] * len(caches)
         early: list[Tensor] = [torch.empty(0)] * len(caches)
-        for group in _groups([len(more) for more in tokens]):
+        for group in by_length([len(more) for more in tokens], PIECE):
             longest = max(len(tokens[i]) for i in group)
             # All but the last piece only fill the cache.
             for start in range(0, longest, PIECE):
@@ -122,14 +122,3 @@ class TorchDecoder(CachedDecoder):
             slot.length += count
         parts = [1] * len(counts) if last else counts
         return list(logits.split(parts)), [] if early is None else list(early.split(parts))
-
-
-def _groups(lengths: Sequence[int]) -> list[list[int]]:
-    """Say which prompts share a pass: by length, so that attention pads little, within PIECE tokens."""
-    groups: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if groups and (len(groups[-1]) + 1) * min(lengths[i], PIECE) <= PIECE:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups

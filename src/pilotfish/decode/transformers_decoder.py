@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pilotfish.decode import _transformers_states as states
-from pilotfish.decode._cached import CachedDecoder
+from pilotfish.decode._cached import CachedDecoder, by_length
 from pilotfish.decode._transformers_cache import JointCache, KeysValues, joint_masks, tree_sees
 from pilotfish.decode._transformers_exits import Exits
 from pilotfish.errors import ModelError
@@ -110,13 +110,7 @@ class TransformersDecoder(CachedDecoder):
             return [[i] for i in range(len(lengths))]
         if not prompts:
             return [list(range(len(lengths)))]
-        groups: list[list[int]] = []
-        for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-            if groups and (len(groups[-1]) + 1) * lengths[i] <= BATCH_TOKENS:
-                groups[-1].append(i)
-            else:
-                groups.append([i])
-        return groups
+        return by_length(lengths, BATCH_TOKENS)
 
     def _pass(
         self, caches: list[Any], tokens: list[list[int]], parents: list[list[int]] | None, last: bool

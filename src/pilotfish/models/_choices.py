@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish.decode._ancestors import ancestors
 from pilotfish.decode.transformers_decoder import JOINT
 from pilotfish.models._scoring import LOGITS
 from pilotfish.models._tokens import buckets
@@ -69,14 +70,6 @@ class TokenTree:
                 node = children[node, token]
             edges.append(path)
         return cls(tokens, parents, depths, edges)
-
-    def ancestors(self) -> NDArray[np.bool_]:
-        """Return (nodes, nodes): row i is True at i and at its ancestors."""
-        sees = np.eye(len(self.tokens), dtype=bool)
-        for i, parent in enumerate(self.parents):
-            if parent >= 0:
-                sees[i] |= sees[parent]
-        return sees
 
 
 def common_beginning(rows: Sequence[Sequence[int]]) -> int:
@@ -181,7 +174,7 @@ def _tree_pass(model: Any, tails: list[list[int]], tree: TokenTree, shared: int,
     sees = torch.zeros((rows, width, shared + width), dtype=torch.bool)
     sees[:, :, :shared] = True
     causal = torch.ones((longest, longest), dtype=torch.bool).tril()
-    ancestors = torch.from_numpy(tree.ancestors())
+    within = torch.from_numpy(ancestors(tree.parents))
     for i, tail in enumerate(tails):
         pad = longest - len(tail)
         ids[i, pad:longest] = torch.tensor(tail)
@@ -193,7 +186,7 @@ def _tree_pass(model: Any, tails: list[list[int]], tree: TokenTree, shared: int,
             ids[i, longest:] = torch.tensor(tree.tokens)
             positions[i, longest:] = shared + len(tail) + torch.tensor(tree.depths)
             sees[i, longest:, shared + pad : shared + longest] = True
-            sees[i, longest:, shared + longest :] = ancestors
+            sees[i, longest:, shared + longest :] = within
     mask = torch.zeros(sees.shape, dtype=model.dtype).masked_fill(~sees, torch.finfo(model.dtype).min)
     cache = prefix.expanded(model, rows, shared) if shared else None
     return model(
