@@ -141,6 +141,7 @@ class Experts(LockstepModel):
         """
         from pilotfish.decode.evidence import Evidence, gather
         from pilotfish.decode.fit import fit_weights
+        from pilotfish.decode.retoken import ids_of
 
         lockstep = self.decoder()
         start = self.tokenizer.bos_token_id
@@ -148,10 +149,7 @@ class Experts(LockstepModel):
         def evidence(texts: Mapping[str, Sequence[str]]) -> list[Evidence]:
             found = []
             for domain, some in texts.items():
-                ids = [
-                    list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]) for text in some
-                ]
-                ids = ids if start is None else [[start, *text] for text in ids]
+                ids = [([] if start is None else [start]) + ids_of(self.tokenizer, text) for text in some]
                 found.append(gather(lockstep.decoders, ids, domain, limit=limit, width=lockstep.vocabulary))
             return found
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Detokenizer", "Stops", "first_stop", "held_back"]
+__all__ = ["BYTE", "HALF", "Detokenizer", "Stops", "first_stop", "held_back", "special_ids"]
 
 HALF = "\ufffd"  # what half a character decodes to
-BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
+BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")  # how SentencePiece names a token that is one byte
 
 
 class Detokenizer:
@@ -22,7 +22,7 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._special = _special_ids(tokenizer)
+        self._special = special_ids(tokenizer)
         self._ids: list[int] = []
         self._start = self._read = 0  # ids[start:read] are known already, ids[read:] wait
         self._known = ""  # the text of ids[start:read]
@@ -62,7 +62,7 @@ class Detokenizer:
         return str(self._tokenizer.decode(ids, clean_up_tokenization_spaces=False)) if ids else ""
 
 
-def _special_ids(tokenizer: Any) -> set[int]:
+def special_ids(tokenizer: Any) -> set[int]:
     """Return the tokens that `skip_special_tokens` skips; kept on the tokenizer, which may have thousands."""
     known: set[int] | None = getattr(tokenizer, "_pilotfish_special", None)
     if known is None:

@@ -156,7 +156,7 @@ class CrossDraft:
             if not piece or said[offsets[-1] : offsets[-1] + len(piece)] != piece:
                 break
             offsets.append(offsets[-1] + len(piece))
-        shared = min(len(offsets) - 1, max(0, len(held)))
+        shared = len(offsets) - 1
         # Back to the beginning of a word: a cut in the middle of one would make tokens that nobody writes.
         words, start = 0, shared
         while start > 0 and words < WORDS_BACK:

@@ -161,9 +161,8 @@ class ModelDraft:
                 token = sampler.draw(logprobs)
                 proposal.q = [*(proposal.q or ()), logprobs]
         except ModelError:
-            return (
-                False  # the row's grammar allows nothing after what was drafted; the target will say so if it is true
-            )
+            # The row's grammar allows nothing after what was drafted; the target will say so if it is true.
+            return False
         proposal.tokens.append(token)
         proposal.signs.append(sign)
         if token in self.ends or len(proposal.tokens) >= live.plan.length:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["TokenBytes", "whole_characters"]
+from pilotfish.decode.retoken import ids_of
+from pilotfish.decode.text import BYTE, special_ids
 
-BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+__all__ = ["TokenBytes", "whole_characters"]
 
 
 class TokenBytes:
@@ -23,9 +23,8 @@ class TokenBytes:
         self.tokenizer = tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._level = backend is None or "ByteLevel" in repr(backend.decoder)
-        self._special = set(tokenizer.all_special_ids)
+        self._special = special_ids(tokenizer)
         added = getattr(tokenizer, "added_tokens_decoder", {})
-        self._special |= {token for token, one in added.items() if one.special}
         self._added = {token: one.content for token, one in added.items() if not one.special}
         self._known: dict[int, bytes] = {}
 
@@ -66,7 +65,7 @@ class TokenBytes:
         except UnicodeDecodeError:
             return None
         for lead in ("", "\n"):
-            ids = list(self.tokenizer(lead + text, add_special_tokens=False, verbose=False)["input_ids"])
+            ids = ids_of(self.tokenizer, lead + text)
             if lead:
                 at = next((i for i in range(len(ids) + 1) if self(ids[:i]).lstrip(b" ") == b"\n"), 0)
                 ids = ids[at:]
