@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from pilotfish._extras import need
 from pilotfish.decode.quantize import Quantize, changes_numbers
@@ -40,8 +40,8 @@ def decoder_for(
 
     Args:
         module: the transformers model, in evaluation mode, on its device.
-        quantize: "none" computes in the module's dtype; "lossless" does too, and holds bfloat16 weights of linear layers
-            in 12 bits where the decoder is the native one; "int8" and "int4" hold them in as many bits.
+        quantize: "none" computes in the module's dtype; "lossless" does too, and holds bfloat16 weights of linear
+            layers in 12 bits where the decoder is the native one; "int8" and "int4" hold them in as many bits.
         backend: "auto", or the decoder to take.
         exits: layers whose early-exit logits are wanted (0: the embedding).
         layers: only the first so many layers, the final norm and the head after them.
@@ -53,18 +53,19 @@ def decoder_for(
     for word, known, what in ((quantize, Quantize, "quantize"), (backend, Backend, "backend")):
         if word not in get_args(known):
             raise ConfigError(f"{what} = {word!r} is not known{did_you_mean(word, get_args(known))}")
-    decoder, why, slow = _choose(module, quantize, backend, tuple(exits), layers)
+    decoder, why, slow = _choose(module, cast("Quantize", quantize), backend, tuple(exits), layers)
     decoder.why = why
     log.log(logging.WARNING if slow else logging.INFO, "%s is decoded by %s", type(module).__name__, why)
     return decoder
 
 
 def _choose(
-    module: Any, quantize: str, backend: str, exits: tuple[int, ...], layers: int | None
+    module: Any, quantize: Quantize, backend: str, exits: tuple[int, ...], layers: int | None
 ) -> tuple[CachedDecoder, str, bool]:
     """Return the decoder, what it is and why, and whether speed was lost to something that could be helped."""
     name = type(module).__name__
-    plain = quantize if changes_numbers(quantize) else "none"  # for decoders that have no other form of the same weights
+    # For decoders that have no other form of the same weights.
+    plain: Quantize = quantize if changes_numbers(quantize) else "none"
     if backend == "transformers":
         return _forward(module, plain, exits, layers), "transformers' own forward, as asked", False
     arch = _read(module)
@@ -110,7 +111,7 @@ def _not_native(module: Any) -> str | None:
 
 
 def _native(
-    module: Any, arch: Architecture, quantize: str, exits: tuple[int, ...], layers: int | None
+    module: Any, arch: Architecture, quantize: Quantize, exits: tuple[int, ...], layers: int | None
 ) -> CachedDecoder:
     from pilotfish.decode.native.decoder import NativeDecoder
 
@@ -119,13 +120,9 @@ def _native(
     packed = _packed.setdefault(module, {})
     for old in [key for key in packed if key[1] != version]:
         del packed[old]
-    made = NativeDecoder(packed.get((quantize, version), arch), _quantize(quantize), exits, layers)
+    made = NativeDecoder(packed.get((quantize, version), arch), quantize, exits, layers)
     packed[quantize, version] = made.weights
     return made
-
-
-def _quantize(word: str) -> Any:
-    return word
 
 
 def _forward(module: Any, quantize: str, exits: tuple[int, ...], layers: int | None) -> CachedDecoder:
