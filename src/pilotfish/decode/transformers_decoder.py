@@ -20,7 +20,7 @@ from pilotfish.errors import ModelError
 if TYPE_CHECKING:
     from pilotfish.decode._transformers_states import States
 
-__all__ = ["TransformersDecoder"]
+__all__ = ["JOINT", "TransformersDecoder", "length_of"]
 
 # Families that take a four-dimensional mask, so that trees and rows of unequal length go through one pass. The mask of
 # a family with windows is one for all layers (MISTRAL) or one for each kind of layer (the rest).
@@ -52,7 +52,7 @@ class TransformersDecoder(CachedDecoder):
             raise ModelError(f"{type(module).__name__} has no language modelling head")
         super().__init__(
             vocabulary=int(head.weight.shape[0]),
-            length=_length(config),
+            length=length_of(config),
             device=module.device,
             exits=exits,
             depth=int(config.num_hidden_layers),
@@ -166,7 +166,8 @@ class TransformersDecoder(CachedDecoder):
             raise ModelError(f"{name}: tokens fed one by one give other logits than at once; it cannot be decoded here")
 
 
-def _length(config: Any) -> int:
+def length_of(config: Any) -> int:
+    """Return how many tokens a model takes, by its text model's config; 2^31 where that names no limit."""
     for key in ("max_position_embeddings", "n_positions", "n_ctx"):
         if getattr(config, key, None):
             return int(getattr(config, key))

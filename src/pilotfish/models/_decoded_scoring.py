@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pilotfish._extras import need
 from pilotfish.model import Scored
+from pilotfish.models._scoring import LOGITS, read_off
 from pilotfish.models._tokens import buckets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from pilotfish.decode.decoder import Decoder, Row
 
-# The most logits of one pass, 256 MB in float32.
-LOGITS = 64_000_000
+
+@dataclass
+class _Continuation:
+    """The tokens that are scored in one row, and what has been read of them so far."""
+
+    row: Row
+    tokens: list[int]
+    logprobs: list[float] = field(default_factory=list)
+    greedy: bool = True
+
+    def ready(self, most: int) -> list[int]:
+        """Return the tokens that may be fed: those read last; not the very last, which predicts nothing asked for."""
+        at = len(self.logprobs) - 1
+        return self.tokens[at : min(at + most, len(self.tokens) - 1)]
+
+    def read(self, logits: Tensor) -> None:
+        """Read the next tokens' log-probabilities off their logits (tokens, vocabulary)."""
+        at = len(self.logprobs)
+        values, likeliest = read_off(logits, self.tokens[at : at + len(logits)])
+        self.logprobs += values
+        self.greedy = self.greedy and likeliest
 
 
 def score_ids(
@@ -37,52 +58,24 @@ def score_ids(
         progress(len(rows) - len(asked))
     for bucket in buckets([len(rows[i][0]) for i in asked], batch_tokens):
         batch = [asked[j] for j in bucket]
-        open_rows, first = decoder.start([[rows[i][0][: rows[i][1]]] for i in batch])
-        logprobs: list[list[float]] = [[] for _ in batch]
-        greedy = [True] * len(batch)
-
-        def read(j: int, logits: object, targets: Sequence[int]) -> None:
-            values, all_likeliest = _read(logits, targets)
-            logprobs[j] += values  # noqa: B023 called in this turn of the loop only
-            greedy[j] &= all_likeliest  # noqa: B023
-
+        piece = max(1, LOGITS // (decoder.vocabulary * len(batch)))
+        opened, first = decoder.start([[rows[i][0][: rows[i][1]]] for i in batch])
+        scored = [_Continuation(row, rows[i][0][rows[i][1] :]) for i, row in zip(batch, opened, strict=True)]
         try:
-            for j, i in enumerate(batch):
-                ids, split = rows[i]
-                read(j, first[j : j + 1], ids[split : split + 1])
-            piece = max(1, LOGITS // (decoder.vocabulary * len(batch)))
-            longest = max(len(rows[i][0]) - rows[i][1] for i in batch) - 1
-            for start in range(0, longest, piece):
-                going: list[tuple[int, Row, list[int], list[int]]] = []
-                for j, i in enumerate(batch):
-                    ids, split = rows[i]
-                    # The last token predicts nothing that is asked for, so it is not fed.
-                    fed = ids[split + start : min(split + start + piece, len(ids) - 1)]
-                    if fed:
-                        targets = ids[split + start + 1 : split + start + 1 + len(fed)]
-                        going.append((j, open_rows[j], fed, targets))
-                if going:
-                    for one, logits in zip(
-                        going, decoder.feed([one[1] for one in going], [one[2] for one in going]), strict=True
-                    ):
-                        read(one[0], logits, one[3])
+            for one, logits in zip(scored, first[:, None], strict=True):
+                one.read(logits)
+            while going := [one for one in scored if one.ready(piece)]:
+                fed = decoder.feed([one.row for one in going], [one.ready(piece) for one in going])
+                for one, logits in zip(going, fed, strict=True):
+                    one.read(logits)
         finally:
-            for row in open_rows:
+            for row in opened:
                 decoder.close(row)
-        for j, i in enumerate(batch):
-            ids, split = rows[i]
-            results[i] = Scored(tuple(logprobs[j]), tuple(ids[split:]), greedy[j])
+        for i, one in zip(batch, scored, strict=True):
+            results[i] = Scored(tuple(one.logprobs), tuple(one.tokens), one.greedy)
         if progress:
             progress(len(batch))
     return results
-
-
-def _read(logits: object, targets: Sequence[int]) -> tuple[list[float], bool]:
-    """Return log p of the targets by logits (targets, vocabulary), and whether each was the likeliest."""
-    torch = need("torch", "local")
-    logprobs = torch.log_softmax(logits, dim=-1)
-    ids = torch.tensor(list(targets), device=logprobs.device)
-    return logprobs.gather(-1, ids[:, None])[:, 0].tolist(), bool((logprobs.argmax(-1) == ids).all())
 
 
 def next_logits(decoder: Decoder, rows: Sequence[list[int]], *, batch_tokens: int) -> NDArray[np.float32]:

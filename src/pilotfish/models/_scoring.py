@@ -70,20 +70,19 @@ def score_ids(
                 logits = model(**inputs, logits_to_keep=keep, use_cache=False).logits
                 for j, i in enumerate(part):
                     ids, split = rows[i]
-                    results[i] = _scored(logits[j], ids[split:])
+                    values, likeliest = read_off(logits[j, split - len(ids) :], ids[split:])
+                    results[i] = Scored(tuple(values), tuple(ids[split:]), likeliest)
                 if progress:
                     progress(len(part))
     return results
 
 
-def _scored(logits: Any, targets: list[int]) -> Scored:
-    """Read the log-probabilities of `targets` off the last len(targets) rows of `logits` (positions, vocabulary)."""
+def read_off(logits: Any, targets: Sequence[int]) -> tuple[list[float], bool]:
+    """Return log p of each target by its row of logits (targets, vocabulary), and whether all were the likeliest."""
     torch = need("torch", "local")
-    logprobs = torch.log_softmax(logits[-len(targets) :].float(), dim=-1)
-    ids = torch.tensor(targets, device=logits.device)
-    picked = logprobs.gather(-1, ids[:, None])[:, 0]
-    greedy = bool((logprobs.argmax(-1) == ids).all())
-    return Scored(tuple(picked.tolist()), tuple(targets), greedy)
+    logprobs = torch.log_softmax(logits.float(), dim=-1)
+    ids = torch.tensor(list(targets), device=logits.device)
+    return logprobs.gather(-1, ids[:, None])[:, 0].tolist(), bool((logprobs.argmax(-1) == ids).all())
 
 
 def next_logits(model: Any, rows: Sequence[list[int]], *, batch_tokens: int) -> NDArray[np.float32]:

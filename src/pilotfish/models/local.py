@@ -49,8 +49,7 @@ class LocalModel:
         max_tokens: how many tokens a reply may have where the request does not say.
         max_rows: how many replies are generated together; further ones wait.
         quantize: "none", or "int8" or "int4": what the linear layers are held in for generation, `score`, `choices` and
-            `next_logits`. `hidden` and `model` stay as they were loaded. "lossless" changes no number: beside the
-            bfloat16 weights it keeps a copy in 12 bits to generate with, a quarter less to read for each token.
+            `next_logits`. `hidden` and `model` stay as they were loaded.
         backend: what generates: "auto", "native", "torch" or "transformers" (see `pilotfish.decode.pick`).
         catalog: where names are looked up; the built-in catalog and the user's own by default.
     """
@@ -152,11 +151,9 @@ class LocalModel:
     @property
     def max_length(self) -> int:
         """How many tokens the model takes, prompt and reply together."""
-        config = self.model.config
-        for key in ("max_position_embeddings", "n_positions", "n_ctx"):
-            if getattr(config, key, None):
-                return int(getattr(config, key))
-        return 2**31
+        from pilotfish.decode.transformers_decoder import length_of
+
+        return length_of(self.model.config.get_text_config())
 
     @property
     def parameters(self) -> int:
@@ -189,15 +186,9 @@ class LocalModel:
         Raises:
             ModelError: a pair is longer than the model takes.
         """
-        from pilotfish.models._scoring import score_ids
-
-        model, tokenizer = self._ready()
-        rows = [encode_pair(tokenizer, context, continuation) for context, continuation in pairs]
+        rows = [encode_pair(self.tokenizer, context, continuation) for context, continuation in pairs]
         self._check_lengths([len(ids) for ids, _ in rows])
-        if changes_numbers(self.quantize):
-            return self._score_quantised(rows, progress)
-        with self._lock:
-            return score_ids(model, rows, batch_tokens=self.batch_tokens, progress=progress)
+        return self._scored(rows, progress)
 
     def choices(
         self, contexts: Sequence[str], choices: Sequence[str], *, progress: Callable[[int], None] | None = None
@@ -215,7 +206,6 @@ class LocalModel:
                 and the tokenizer has no token that ends a turn.
         """
         from pilotfish.models._choices import PrefixCache, choice_logprobs, takes_trees
-        from pilotfish.models._scoring import score_ids
 
         model, tokenizer = self._ready()
         if not contexts or not choices:
@@ -233,14 +223,11 @@ class LocalModel:
             end = [tokenizer.eos_token_id]
         lengths = [len(whole) + len(end) for row in rows for whole, _ in row]
         self._check_lengths(lengths)
-        if changes_numbers(self.quantize):
-            scored = self._score_quantised([(whole + end, at) for row in rows for whole, at in row], None)
-            if progress:
-                progress(len(contexts))
-            return np.array([one.total for one in scored]).reshape(len(contexts), len(choices))
-        with self._lock:
-            # The tree needs one set of choice tokens for all rows; joint tokenisation may cut some seams differently.
-            if len(set(tails)) == 1 and takes_trees(model, max(lengths)):
+        # The tree is for the weights as they were loaded, and needs one set of choice tokens for all rows; joint
+        # tokenisation may cut some seams differently.
+        as_loaded = not changes_numbers(self.quantize)
+        if as_loaded and len(set(tails)) == 1 and takes_trees(model, max(lengths)):
+            with self._lock:
                 self._prefix = self._prefix or PrefixCache()
                 return choice_logprobs(
                     model,
@@ -250,11 +237,10 @@ class LocalModel:
                     prefix=self._prefix,
                     progress=progress,
                 )
-            flat = [(whole + end, at) for row in rows for whole, at in row]
-            scored = score_ids(model, flat, batch_tokens=self.batch_tokens)
-            if progress:
-                progress(len(contexts))
-            return np.array([one.total for one in scored]).reshape(len(contexts), len(choices))
+        scored = self._scored([(whole + end, at) for row in rows for whole, at in row])
+        if progress:
+            progress(len(contexts))
+        return np.array([one.total for one in scored]).reshape(len(contexts), len(choices))
 
     def next_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the unnormalised next-token logits after each text (after the start token where it is empty).
@@ -265,17 +251,14 @@ class LocalModel:
         Raises:
             ModelError: a text is longer than the model takes.
         """
-        from pilotfish.models import _scoring
+        from pilotfish.models import _decoded_scoring, _scoring
 
         model, tokenizer = self._ready()
         rows = [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
         self._check_lengths([len(row) for row in rows])
-        if changes_numbers(self.quantize):
-            from pilotfish.models import _decoded_scoring
-
-            with self._lock:
-                return _decoded_scoring.next_logits(self.decoder(), rows, batch_tokens=self.batch_tokens)
         with self._lock:
+            if changes_numbers(self.quantize):
+                return _decoded_scoring.next_logits(self.decoder(), rows, batch_tokens=self.batch_tokens)
             return _scoring.next_logits(model, rows, batch_tokens=self.batch_tokens)
 
     def hidden(self, texts: Sequence[str], layer: int = -1, *, truncate: bool = False) -> list[NDArray[np.float32]]:
@@ -297,13 +280,17 @@ class LocalModel:
         with self._lock:
             return _scoring.hidden_states(model, rows, layer, batch_tokens=self.batch_tokens)
 
-    def _score_quantised(
-        self, rows: Sequence[tuple[list[int], int]], progress: Callable[[int], None] | None
+    def _scored(
+        self, rows: Sequence[tuple[list[int], int]], progress: Callable[[int], None] | None = None
     ) -> list[Scored]:
-        from pilotfish.models import _decoded_scoring
+        """Score rows of (ids, number of context ids): what a quantised model is worth, not its original."""
+        from pilotfish.models import _decoded_scoring, _scoring
 
+        settings: dict[str, Any] = {"batch_tokens": self.batch_tokens, "progress": progress}
         with self._lock:
-            return _decoded_scoring.score_ids(self.decoder(), rows, batch_tokens=self.batch_tokens, progress=progress)
+            if changes_numbers(self.quantize):
+                return _decoded_scoring.score_ids(self.decoder(), rows, **settings)
+            return _scoring.score_ids(self.model, rows, **settings)
 
     def _check_lengths(self, lengths: Sequence[int]) -> None:
         longest = max(lengths, default=1)
