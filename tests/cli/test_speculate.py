@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pilotfish.cli.speculate import lengths_of, widths_of
+from pilotfish.errors import ConfigError
 from tests.cli.help import error_of, pilotfish, write_rows
 
 if TYPE_CHECKING:
@@ -89,13 +91,22 @@ def test_the_flags_of_other_servers(folder: Path, tiny_folder: TinyFolder, serve
     assert str(tiny_folder("qwen2")) not in looked.stdout
 
 
+def test_lengths_and_widths() -> None:
+    assert lengths_of("2, 8,auto") == [2, 8, "auto"]
+    assert widths_of("3,2, 1") == [3, 2, 1]
+    with pytest.raises(ConfigError, match="--lengths: 'x'"):
+        lengths_of("2,x")
+    with pytest.raises(ConfigError, match="--tree: 'auto' is not a number"):
+        widths_of("3,auto")
+
+
 def test_what_is_wrong_is_told(folder: Path) -> None:
     (folder / "bad.jsonl").write_text('{"prompt": "x"}\n{"nothing": 1}\n')
     for arguments, told in (
         (["pair.toml"], "--prompts must be given"),
         (["pair.toml", "--prompts", "bad.jsonl"], "row 2: needs turns"),
         (["pair.toml", "--prompts", "bad.jsonl", "--lengths", "0"], "row 2"),
-        (["pair.toml", "--prompts", "question.jsonl", "--lengths", "0"], "neither a number"),
+        (["pair.toml", "--prompts", "question.jsonl", "--lengths", "0"], 'neither "auto" nor a number'),
         (["pair.toml", "--draft", "small", "--prompts", "question.jsonl"], "a draft of its own"),
         (["pair.toml", "--export", "vlm"], "vllm"),
         (["pair.toml", "--model", "large", "--draft", "layers:x", "--prompts", "question.jsonl"], "layers:8"),

@@ -11,7 +11,7 @@ from pilotfish.decode.speculative import SpeculativeReport
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.infer.questions import Question, read_questions
 from pilotfish.infer.servers import SERVERS, Pair, export
-from pilotfish.infer.speculate import PLAIN, Answer, SpeedReport, parse_lengths
+from pilotfish.infer.speculate import PLAIN, Answer, SpeedReport
 
 
 def test_every_form_of_prompts(tmp_path: Path) -> None:
@@ -63,12 +63,6 @@ def test_the_verdict_needs_to_be_sure() -> None:
     assert "on 3 prompts only" in report_of(1.5, count=3).verdict
     assert "One question says too little" in report_of(3.0, count=1).verdict
     json.dumps(report_of(3.0, count=1).to_json(), allow_nan=False)
-
-
-def test_lengths() -> None:
-    assert parse_lengths("2, 8,auto") == [2, 8, "auto"]
-    with pytest.raises(ConfigError, match="'x'"):
-        parse_lengths("2,x")
 
 
 def test_flags() -> None:

@@ -12,6 +12,7 @@ from pilotfish.cli._common import collaboration_of, say
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.infer.servers import Pair
+    from pilotfish.infer.speculate import Length
 
 __all__ = ["command"]
 
@@ -49,6 +50,36 @@ def command(file: str, **flags: Any) -> None:
         click.echo(export(flags["server"], _exported(target, draft, flags["length"])))
         return
     _measure(target, draft, flags)
+
+
+def lengths_of(text: str) -> list[Length]:
+    """Read "2,4,auto".
+
+    Raises:
+        ConfigError: neither a number from 1 on nor "auto".
+    """
+    return ["auto" if part == "auto" else _number(part, 'neither "auto" nor', "--lengths") for part in _parts(text)]
+
+
+def widths_of(text: str) -> list[int]:
+    """Read "3,2,1".
+
+    Raises:
+        ConfigError: not a number from 1 on.
+    """
+    return [_number(part, "not", "--tree") for part in _parts(text)]
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _number(part: str, told: str, option: str) -> int:
+    from pilotfish.errors import ConfigError
+
+    if not (part.isdecimal() and int(part) > 0):
+        raise ConfigError(f"{option}: {part!r} is {told} a number from 1 on")
+    return int(part)
 
 
 def _pair(models: Collaboration, name: str, draft: str | None) -> tuple[Any, Any]:
@@ -94,14 +125,14 @@ def _measure(target: Any, draft: Any, flags: dict[str, Any]) -> None:
     from pilotfish.errors import ConfigError
     from pilotfish.infer import Layers
     from pilotfish.infer.questions import read_questions
-    from pilotfish.infer.speculate import measure, parse_lengths, ways
+    from pilotfish.infer.speculate import measure, ways
     from pilotfish.rows._progress import Progress
 
     if not flags["prompts"]:
         raise ConfigError("--prompts must be given: a file of prompts like those you have")
-    trees = [[length for length in parse_lengths(text) if isinstance(length, int)] for text in flags["trees"]]
+    trees = [widths_of(text) for text in flags["trees"]]
     questions = read_questions(flags["prompts"], flags["limit"])
-    all_ways = ways(target, draft, parse_lengths(flags["lengths"]), trees, lookup=not flags["no_lookup"])
+    all_ways = ways(target, draft, lengths_of(flags["lengths"]), trees, lookup=not flags["no_lookup"])
     shown = draft if isinstance(draft, str) else f"{draft.count} layers" if isinstance(draft, Layers) else draft.name
     settings = {"max_tokens": flags["max_tokens"], "temperature": flags["temperature"]}
     with Progress(len(questions) * len(all_ways), shown=not flags["quiet"], unit="answers") as progress:

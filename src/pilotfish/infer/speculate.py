@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -89,6 +89,11 @@ class SpeedReport:
         """The questions' categories, in order."""
         return list(dict.fromkeys(answer.question.category for answer in self.answers[PLAIN]))
 
+    @property
+    def drafted(self) -> list[str]:
+        """All ways but plain decoding."""
+        return [way for way in self.answers if way != PLAIN]
+
     def speed(self, way: str, category: str | None = None) -> float:
         """Return tokens a second, prompts included."""
         chosen = [a for a in self.answers[way] if category in (None, a.question.category)]
@@ -121,24 +126,22 @@ class SpeedReport:
     @property
     def best(self) -> str:
         """The fastest way, plain decoding where none is faster beyond doubt (the interval's low end above 1)."""
-        sure = [way for way in self.answers if way != PLAIN and self.speedup(way).low > 1]
-        return max(sure, key=lambda way: self.speedup(way).value, default=PLAIN)
+        speedups = {way: self.speedup(way) for way in self.drafted}
+        sure = [way for way, speedup in speedups.items() if speedup.low > 1]
+        return max(sure, key=lambda way: speedups[way].value, default=PLAIN)
 
     @property
     def verdict(self) -> str:
         """One sentence: whether to use it, and how."""
-        if self.best != PLAIN:
-            speedup = self.speedup(self.best)
+        best = self.best
+        if best != PLAIN:
+            speedup = self.speedup(best)
             few = f" (on {speedup.n} prompts only; try more)" if speedup.n < FEW else ""
-            return (
-                f"Use it, with {_said(self.best)}: {speedup:.2f} times the tokens a second of {self.target} alone{few}."
-            )
-        fastest = max((way for way in self.answers if way != PLAIN), key=lambda way: self.speedup(way).value)
-        if len(self.answers[PLAIN]) < 2:
-            return (
-                f"One question says too little; {_said(fastest)} was {self.speedup(fastest).value:.2f} times as fast."
-            )
+            return f"Use it, with {_said(best)}: {speedup:.2f} times the tokens a second of {self.target} alone{few}."
+        fastest = max(self.drafted, key=self.speed)
         speedup = self.speedup(fastest)
+        if len(self.answers[PLAIN]) < 2:
+            return f"One question says too little; {_said(fastest)} was {speedup.value:.2f} times as fast."
         return f"Do not use it here: the fastest, {_said(fastest)}, has {speedup:.2f} times plain decoding's speed."
 
     def to_json(self) -> dict[str, Any]:
@@ -168,6 +171,7 @@ class SpeedReport:
         """Return what a terminal shows (rich): ways, categories, the best way's report."""
         from rich.table import Table
 
+        best = self.best
         table = Table(title=f"{self.target}, drafted by {self.draft}", title_justify="left", header_style="bold")
         heads = ("way", "tokens/s", "speed-up", "95%", "accepted", "tokens a draft", "predicted", "same answer")
         for head in heads:
@@ -181,13 +185,13 @@ class SpeedReport:
             predicted = "" if report.predicted is None else f"{report.predicted:.2f}"
             same = f"{self.identical(way)} of {len(answers)}" if self.greedy else ""
             cells = (f"{speedup.value:.2f}", between, f"{report.acceptance:.0%}", f"{report.mean_length:.2f}")
-            style = "cyan" if way == self.best else None
+            style = "cyan" if way == best else None
             table.add_row(way, f"{self.speed(way):.2f}", *cells, predicted, same, style=style)
         shown: list[RenderableType] = [table]
         if len(self.categories) > 1:
             shown.append(self._by_category())
-        if self.best != PLAIN:
-            shown.append(self.reports[self.best].table())
+        if best != PLAIN:
+            shown.append(self.reports[best].table())
         return shown
 
     def _by_category(self) -> RenderableType:
@@ -196,12 +200,11 @@ class SpeedReport:
         table = Table(title="speed-up by category", title_justify="left", header_style="bold")
         table.add_column("category")
         table.add_column("questions", justify="right")
-        drafted = [way for way in self.answers if way != PLAIN]
-        for way in drafted:
+        for way in self.drafted:
             table.add_column(way, justify="right")
         for category in self.categories:
             count = sum(answer.question.category == category for answer in self.answers[PLAIN])
-            speeds = [self.speed(way, category) / self.speed(PLAIN, category) for way in drafted]
+            speeds = [self.speed(way, category) / self.speed(PLAIN, category) for way in self.drafted]
             top = max(speeds)
             cells = [f"[bold]{speed:.2f}[/bold]" if speed == top else f"{speed:.2f}" for speed in speeds]
             table.add_row(category, str(count), *cells)
@@ -286,24 +289,6 @@ def _answer(target: Any, way: Way, question: Question, **settings: Any) -> Answe
         steps.append(len(rounds))
         accepted += rounds
     return Answer(question, tuple(texts), tuple(tokens), tuple(steps), tuple(seconds), tuple(accepted))
-
-
-def parse_lengths(text: str) -> list[Length]:
-    """Read "2,4,auto".
-
-    Raises:
-        ConfigError: neither a number from 1 on nor "auto".
-    """
-    found: list[Length] = []
-    for part in _parts(text):
-        if part != "auto" and not (part.isdecimal() and int(part) > 0):
-            raise ConfigError(f'--lengths: {part!r} is neither a number from 1 on nor "auto"')
-        found.append("auto" if part == "auto" else int(part))
-    return found
-
-
-def _parts(text: str) -> Iterable[str]:
-    return (part.strip() for part in text.split(",") if part.strip())
 
 
 def _said(way: str) -> str:
