@@ -42,7 +42,7 @@ class OpenVino:
 
 
 # What llama.cpp calls our weights.
-TYPES = {"bfloat16": "BF16", "int8": "Q8_0"}
+TYPES = {"bfloat16": "BF16", "bfloat16 in 12 bits": "BF16", "int8": "Q8_0"}
 
 
 class LlamaCpp:

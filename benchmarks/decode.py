@@ -28,14 +28,18 @@ THREADS = 2
 MODELS = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
 # New tokens a run: `generate` takes minutes for the largest.
 STEPS = {MODELS[0]: 64, MODELS[1]: 48, MODELS[2]: 24}
-BITS = {"float32": ("float32", "none"), "bfloat16": ("bfloat16", "none"), "int8": ("bfloat16", "int8")}
-BITS["int4"] = ("bfloat16", "int4")
+BITS = {
+    "float32": ("float32", "none"),
+    "bfloat16": ("bfloat16", "none"),
+    "bfloat16 in 12 bits": ("bfloat16", "lossless"),
+    "int8": ("bfloat16", "int8"),
+    "int4": ("bfloat16", "int4"),
+}
 
 
 def main(quick: bool, data: Path | None) -> dict[str, Any]:
     """Return rates and their ratios, prompts' rates, shares of the roofline and what quantising costs."""
     torch.set_num_threads(THREADS)
-    bandwidth = _decoding.bandwidth()
     cases: list[dict[str, Any]] = []
     backends: dict[str, str] = {}
     absent: dict[str, str] = {}
@@ -53,15 +57,10 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
                 del decoder
             del model
             gc.collect()
-    bandwidth = max(bandwidth, _decoding.bandwidth())
-    for case in cases:
-        if "bytes_a_second" in case:
-            case["value"] = round(case["bytes_a_second"] / bandwidth, 3)
     return {
         "name": "decode",
         "peer": "transformers.generate; " + ("; ".join(missing()) or "OpenVINO GenAI and llama.cpp, see peers/"),
         "threads": THREADS,
-        "read_bandwidth_gb_s": round(bandwidth / 1e9, 1),
         "decoders": backends,
         "peers_that_failed": absent,
         "cases": cases,
@@ -81,7 +80,9 @@ def speeds(model: LocalModel, decoder: Any, bits: str, quick: bool, absent: dict
         parity = _decoding.differing(mine, theirs)
         peers, close = _peers(model, bits, gguf, ids, steps, absent)
         rates: dict[str, list[float]] = {name: [] for name in ("ours", *peers)}
+        bandwidths = []  # beside each round: neighbours on the machine change it
         for _ in range(rounds):
+            bandwidths.append(_decoding.bandwidth())
             rates["ours"].append(_decoding.ours(decoder, ids, steps).rate)
             for name, run in peers.items():
                 rates[name].append(run())
@@ -90,10 +91,23 @@ def speeds(model: LocalModel, decoder: Any, bits: str, quick: bool, absent: dict
             case = f"{title}, {rows} row{'s' * (rows > 1)}: against {name}"
             cases.append(versus(case, rates["ours"], rates[name], "tokens a second", parity, steps * rows))
         if rows == 1:
-            reached = decoder.weight_bytes * median(rates["ours"])
-            unit = "share of the rate at which memory can be read"
-            cases.append({"case": f"{title}: roofline", "bytes_a_second": round(reached), "unit": unit, "n": steps})
+            cases.append(roofline(title, decoder.weight_bytes, rates["ours"], bandwidths, steps))
     return cases + prompt_speeds(model, decoder, bits, gguf, quick)
+
+
+def roofline(title: str, weights: int, rates: list[float], bandwidths: list[float], steps: int) -> dict[str, Any]:
+    """Return the share of the rate at which memory can be read, taken beside each round."""
+    shares = [weights * rate / bandwidth for rate, bandwidth in zip(rates, bandwidths, strict=True)]
+    return {
+        "case": f"{title}: roofline",
+        "value": round(median(shares), 3),
+        "low": round(min(shares), 3),
+        "high": round(max(shares), 3),
+        "unit": "share of the rate at which memory can be read",
+        "bytes_a_second": round(weights * median(rates)),
+        "bandwidth": round(median(bandwidths)),
+        "n": steps,
+    }
 
 
 def _peers(

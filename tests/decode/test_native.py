@@ -34,13 +34,15 @@ def arch(dtype: torch.dtype = torch.float32, family: Any = "llama") -> Architect
 FORMS = {
     "float32": (torch.float32, "none"),
     "bfloat16": (torch.bfloat16, "none"),
+    "lossless": (torch.bfloat16, "lossless"),
     "int8": (torch.bfloat16, "int8"),
     "int4": (torch.float32, "int4"),
 }
 
 
 @pytest.fixture(params=FORMS)
-def form(request: pytest.FixtureRequest) -> tuple[Architecture, Any]:
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Architecture, Any]:
+    monkeypatch.setattr("pilotfish.decode.native.pack._WORTH", 9999)  # rows of these models are shorter than a block
     dtype, quantize = FORMS[request.param]
     return arch(dtype), quantize
 
@@ -101,6 +103,25 @@ def test_quantised_is_near(quantize: Any, family: Any) -> None:
     correlation = torch.corrcoef(torch.stack([theirs[0], ours[0]]))[0, 1]
     assert correlation > (0.999 if quantize == "int8" else 0.9)
     assert less.weight_bytes < whole.weight_bytes / (3 if quantize == "int8" else 4)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3"])
+def test_lossless_computes_the_same(family: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pilotfish.decode.native.pack._WORTH", 9999)
+    made = arch(torch.bfloat16, family)
+    whole, less = NativeDecoder(made), NativeDecoder(made, "lossless")
+    theirs, ours = whole.start([[PROMPT]])[1], less.start([[PROMPT]])[1]
+    # A weight whose exponent is rare is multiplied apart: the order of a sum, not its terms.
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)
+    assert less.weight_bytes != whole.weight_bytes
+
+
+def test_lossless_leaves_float32_and_what_would_not_shrink_as_they_are() -> None:
+    plain = NativeDecoder(arch(torch.bfloat16))
+    assert NativeDecoder(arch(torch.bfloat16), "lossless").weight_bytes <= plain.weight_bytes
+    whole, same = NativeDecoder(arch()), NativeDecoder(arch(), "lossless")
+    assert same.weight_bytes == whole.weight_bytes
+    assert torch.equal(same.start([[PROMPT]])[1], whole.start([[PROMPT]])[1])
 
 
 def test_half_precision_modules_run_in_float32() -> None:

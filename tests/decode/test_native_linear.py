@@ -38,10 +38,14 @@ def run(lib: Any, kind: Any, weight: torch.Tensor, x: torch.Tensor, bias: torch.
     """One linear through the library."""
     linear = _structs.Linear(n=weight.shape[0], k=weight.shape[1], kind=_structs.KINDS[kind])
     kept: Any = None
-    if kind in ("short", "int8", "int4"):
-        kept = shorten(weight.bfloat16(), Store()) if kind == "short" else pack(weight, kind, Store())
+    if kind == "short":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pilotfish.decode.native.pack._WORTH", 9999)  # padding included
+            kept = shorten(weight.bfloat16(), Store())
+        linear.w, linear.misses, linear.miss_count = kept.weight, kept.misses, kept.miss_count
+    elif kind in ("int8", "int4"):
+        kept = pack(weight, kind, Store())
         linear.w, linear.scale = kept.weight, kept.scale
-        linear.misses, linear.miss_count = kept.misses, kept.miss_count
     else:
         kept = weight.to(getattr(torch, kind)).contiguous()
         linear.w = kept.data_ptr()
@@ -147,7 +151,7 @@ def odd_weights(n: int, k: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [(48, 640), (33, 577), (5, 20), (130, 1000)])
 def test_twelve_bits_lose_nothing(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pilotfish.decode.native.pack._MISSES", 1.0)
+    monkeypatch.setattr("pilotfish.decode.native.pack._WORTH", 9999)
     weight = odd_weights(*shape)
     packed = shorten(weight, Store())
     assert packed is not None
@@ -162,7 +166,7 @@ def test_any_bits_come_back(n: int, k: int, seed: int) -> None:
     bits[:, : k // 2] = bits[:, : k // 2] & 0x87FF | 0x3800  # half of them with few exponents
     weight = torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pilotfish.decode.native.pack._MISSES", 1.0)
+        patch.setattr("pilotfish.decode.native.pack._WORTH", 9999)
         packed = shorten(weight, Store())
     assert packed is not None
     found = opened(packed, n, k).numpy()
@@ -176,6 +180,7 @@ def test_too_many_exponents_are_left_as_they_are() -> None:
     store = Store()
     wide = torch.logspace(-30, 30, 64 * 128).reshape(64, 128)[:, torch.randperm(128)].T.contiguous().bfloat16()
     assert shorten(wide, store) is None
+    assert shorten(torch.randn(64, 65).bfloat16(), store) is None  # two blocks for little more than one
     piece = store.take(64 << 10)
     assert not piece.any()  # what was tried is wiped
 
@@ -188,12 +193,14 @@ def test_twelve_bits_multiply_as_sixteen_do(lib: Any, shape: tuple[int, int]) ->
     weight[weight.abs() < 1e-4] = 1e-4  # no misses
     some = weight.clone()
     some[7, ::9] *= torch.logspace(-9, -5, len(some[7, ::9]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pilotfish.decode.native.pack._WORTH", 9999)
+        packed = shorten(some.bfloat16(), Store())
+    assert packed is not None
+    assert packed.miss_count > 0
     for tokens in (1, 2, 7, 30):
         x = torch.randn(tokens, shape[1], generator=generator)
         assert torch.equal(run(lib, "short", weight, x), run(lib, "bfloat16", weight, x))
-        packed = shorten(some.bfloat16(), Store())
-        assert packed is not None
-        assert len(packed.memory[1]) > 0
         ours, plain = run(lib, "short", some, x), run(lib, "bfloat16", some, x)
         assert (ours - plain).abs().max() < 1e-5
         assert torch.equal(ours[:, :7], plain[:, :7])

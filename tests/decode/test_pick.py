@@ -58,7 +58,7 @@ def test_auto_is_native_on_a_cpu(llama: Any, caplog: pytest.LogCaptureFixture) -
     ]
 
 
-@pytest.mark.parametrize("quantize", ["none", "int8"])
+@pytest.mark.parametrize("quantize", ["none", "lossless", "int8"])
 def test_without_a_compiler_it_is_torch_and_a_warning(
     quantize: str, llama: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -71,9 +71,17 @@ def test_what_is_scored_is_what_runs(tiny_lm: LocalModel, tiny_folder: Callable[
     assert np.abs(logits - tiny_lm.next_logits(["the cat"])).max() > 1e-5
 
 
+def test_lossless_says_the_same(tiny_folder: Callable[..., Path]) -> None:
+    request = Request.of("Where is my card?", max_tokens=10)
+    plain, less = (LocalModel(tiny_folder(), dtype="bfloat16", quantize=kind) for kind in ("none", "lossless"))
+    assert ask(less, request).text == ask(plain, request).text
+    pairs = [("the cat", " sat on the mat")]
+    assert less.score(pairs) == plain.score(pairs)
+
+
 def test_words_that_are_not_known_are_said_at_once() -> None:
     wrong: Any = "int3"
-    with pytest.raises(ConfigError, match="quantize must be one of none, int8, int4, not 'int3'"):
+    with pytest.raises(ConfigError, match="quantize must be one of none, lossless, int8, int4, not 'int3'"):
         LocalModel("x", quantize=wrong)
     with pytest.raises(ConfigError, match="backend must be one of auto, native, torch, transformers, not 'int3'"):
         LocalModel("x", backend=wrong)

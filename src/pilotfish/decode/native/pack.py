@@ -18,8 +18,8 @@ from pilotfish.errors import ModelError
 
 __all__ = ["Packed", "Store", "pack", "shorten"]
 
-# More misses than this share of the weights cost more than 12 bits save.
-_MISSES = 0.01
+# Twelve bits with their misses and padding must stay below this share of the sixteen, or they are not worth their room.
+_WORTH = 0.9
 _MISS = np.dtype([("row", np.int32), ("column", np.int32), ("weight", np.float32)])
 
 
@@ -95,7 +95,7 @@ def pack(weight: Tensor, kind: Literal["int8", "int4"], store: Store, threads: i
 
 
 def shorten(weight: Tensor, store: Store, threads: int | None = None) -> Packed | None:
-    """Hold a bfloat16 weight (out, in) in 12 bits without loss; None where its exponents are too many for that.
+    """Hold a bfloat16 weight (out, in) in 12 bits without loss; None where that saves too little.
 
     The few weights whose exponents have no code (`csrc/short.h`) stand in a list beside, which `misses` points at.
     """
@@ -103,25 +103,25 @@ def shorten(weight: Tensor, store: Store, threads: int | None = None) -> Packed 
     lib = library()
     rows, columns = weight.shape
     size = lib.pf_packed_bytes(rows, columns, KINDS["short"])
-    memory = store.take(size)
-    listed = np.zeros(int(weight.numel() * _MISSES), _MISS)
+    room = min(int((_WORTH * weight.nbytes - size) // _MISS.itemsize), weight.numel())
+    if room < 0:
+        return None
+    memory, listed = store.take(size), np.zeros(room, _MISS)
     count = lib.pf_shorten(
         ctypes.c_void_p(weight.data_ptr()),
         rows,
         columns,
         ctypes.c_void_p(memory.ctypes.data),
         ctypes.c_void_p(listed.ctypes.data),
-        len(listed),
+        room,
         threads or torch.get_num_threads(),
     )
-    if count > len(listed):
+    if count > room:
         store.give_back(memory)
         return None
     listed = listed[:count].copy()
     held = size + listed.nbytes
-    return Packed(
-        memory.ctypes.data, 0, KINDS["short"], held, 0.0, (memory, listed), listed.ctypes.data, len(listed)
-    )
+    return Packed(memory.ctypes.data, 0, KINDS["short"], held, 0.0, (memory, listed), listed.ctypes.data, len(listed))
 
 
 def _large_pages(size: int) -> np.ndarray[Any, Any]:

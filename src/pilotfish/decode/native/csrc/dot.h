@@ -108,8 +108,8 @@ INLINE int64_t next_rows(int64_t row, int64_t block, int64_t end, int64_t to, in
 /* Rows [from, to) for tokens [t0, t0 + m): y[token * ldy + row] = (or +=, where `add`) the dot product and bias. */
 #define DOT_CASE(KIND, N, T)                                                                                           \
     case T: tile_##KIND(N, T, w, x, ldx, size, ahead, k == 0, k + size == ldw, sums, out); break;
-/* LDW: bytes of a token's activations; AT(row, k): where a row's weights for the k-th of them on begin, and BY(bytes) how many
- * bytes of weights belong to so many; HEAD(row): what else a tile must know, w[4]. */
+/* LDW: bytes of a token's activations; AT(row, k): where a row's weights for the k-th of them on begin, and BY(bytes)
+ * how many bytes of weights belong to so many; HEAD(row): what else a tile must know, w[4]. */
 #define DOT_ROWS(KIND, LDW, SIZE, AT, BY, HEAD)                                                                        \
     static void rows_##KIND(const Linear *l, const Act *act, int64_t t0, int64_t m, float *y, int64_t ldy, int add,    \
                             int64_t from, int64_t to) {                                                                \

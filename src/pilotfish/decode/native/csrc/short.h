@@ -3,9 +3,9 @@
  * The exponents of trained weights are much alike: a dozen values cover nearly all (2.6 bits of entropy, Zhang et al.,
  * arXiv 2504.11651, who code them for GPUs). Sixteen rows make a unit: a head with the exponents of 15 codes, then the
  * rows, by blocks of 64 weights: 64 bytes of sign and mantissa, and 32 bytes of codes (the first 32 weights' in the low
- * halves). Code 15 is the exponent 0; a weight whose exponent has no code (a miss) is a zero there, and stands in a list of
- * its own with its column. Byte b of a block is weight ORDER(b), so that interleaving low and high bytes, which AVX-512
- * does in lanes of 16, gives the weights in their own order.
+ * halves). Code 15 is the exponent 0; a weight whose exponent has no code (a miss) is a zero there, and stands in a list
+ * of its own. Byte b of a block is weight ORDER(b), so that interleaving low and high bytes, which AVX-512 does in lanes
+ * of 16, gives the weights in their own order.
  */
 #ifndef PF_SHORT_H
 #define PF_SHORT_H
@@ -75,7 +75,7 @@ INLINE const char *short_at(const Linear *l, int64_t row, int64_t bytes) {
 #define SHORT_BY(bytes) ((bytes) / 4 * 3)
 #define SHORT_HEAD(row) ((const char *)l->w + (row) / SHORT_ROWS * short_unit(l->k))
 
-/* As tile_bfloat16, sum for sum. Where opened weights of all rows leave it registers, an activation is read once for all. */
+/* As tile_bfloat16, sum for sum. Where opened weights of all rows leave it registers, activations are read once. */
 TILE(few_short) {
     const ShortHead *head = (const ShortHead *)w[4];
     const __m512i high = short_table(head->high), low = short_table(head->low);
@@ -131,6 +131,7 @@ static void rows_short(const Linear *l, const Act *act, int64_t t0, int64_t m, f
 #endif
         many_short(l, act, t0, m, y, ldy, add, from, to, room);
     /* The first miss of these rows, by halves. */
+    const uint16_t *x = (const uint16_t *)act->data;
     int64_t first = 0, end = l->miss_count;
     while (first < end) {
         int64_t middle = (first + end) / 2;
@@ -140,7 +141,7 @@ static void rows_short(const Linear *l, const Act *act, int64_t t0, int64_t m, f
     for (; first < l->miss_count && l->misses[first].row < to; first++) {
         Miss miss = l->misses[first];
         for (int64_t t = t0; t < t0 + m; t++)
-            y[t * ldy + miss.row] += miss.weight * bf_float(((const uint16_t *)act->data)[t * act->stride + miss.column]);
+            y[t * ldy + miss.row] += miss.weight * bf_float(x[t * act->stride + miss.column]);
     }
 }
 

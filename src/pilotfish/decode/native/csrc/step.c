@@ -344,8 +344,8 @@ double pf_pack(const void *source, int64_t from, int64_t n, int64_t k, int64_t k
     return failed ? -1.0 : power > 0.0 ? error / power : 0.0;
 }
 
-/* Hold (n, k) bfloat16 weights in 12 bits. Returns how many of them are misses; if there is no `room` for so many, nothing
- * else is done. */
+/* Hold (n, k) bfloat16 weights in 12 bits. Returns how many of them are misses; if there is no `room` for so many,
+ * nothing else is done. */
 int64_t pf_shorten(const uint16_t *source, int64_t n, int64_t k, uint8_t *w, Miss *misses, int64_t room, int threads) {
     int64_t units = (n + SHORT_ROWS - 1) / SHORT_ROWS, size = short_unit(k), all = 0;
     (void)threads;
