@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from pilotfish.assemble import _specs_lockstep as specs
+from pilotfish.assemble.specs import references
 
 
 def build_lockstep(name: str, spec: specs.LockstepSpec, part: Callable[[str], Any]) -> Any:
@@ -18,9 +19,7 @@ def build_lockstep(name: str, spec: specs.LockstepSpec, part: Callable[[str], An
     settings = spec.model_dump(exclude={"use", "pairs", "models"}, exclude_none=True)
     if not settings.get("system"):
         settings.pop("system", None)
-    for key in ("base", "expert", "anti_expert", "amateur", "model", "nudge", "reward", "tuned", "reference"):
-        if key in settings:
-            settings[key] = part(settings[key])
+    settings |= {key: part(target) for key, target in references(spec) if key in settings}
     return _kind(spec, part)(**settings, name=name)
 
 

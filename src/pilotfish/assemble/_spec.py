@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Ref = Annotated[str, "the name of another model of this file"]
 Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Real = Annotated[float, Field(strict=False)]
 
 
 class Spec(BaseModel):

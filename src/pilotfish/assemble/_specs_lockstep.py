@@ -6,11 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Ref, Spec
+from pilotfish.assemble._spec import Count, Real, Ref, Spec
 
-Real = Annotated[float, Field(strict=False)]
 Share = Annotated[float, Field(ge=0, le=1, strict=False)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class LockstepSpec(Spec):

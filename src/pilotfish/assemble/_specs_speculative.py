@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Ref, Spec
-
-Count = Annotated[int, Field(ge=1)]
+from pilotfish.assemble._spec import Count, Ref, Spec
 
 
 class LayersSpec(Spec):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import PriceSpec, Ref, Spec, Text
+from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.decode.quantize import Quantize
@@ -22,10 +22,10 @@ class LocalSpec(Spec):
     weights: Text
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     device: str = "auto"
-    threads: Annotated[int, Field(ge=1)] | None = None
-    batch_tokens: Annotated[int, Field(ge=1)] = 2048
-    max_tokens: Annotated[int, Field(ge=1)] = 256
-    max_rows: Annotated[int, Field(ge=1)] = 32
+    threads: Count | None = None
+    batch_tokens: Count = 2048
+    max_tokens: Count = 256
+    max_rows: Count = 32
     quantize: Quantize = "none"
     backend: Literal["auto", "native", "torch", "transformers"] = "auto"
 
@@ -37,8 +37,8 @@ class EncoderSpec(Spec):
     weights: Text
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "float32"
     device: str = "auto"
-    threads: Annotated[int, Field(ge=1)] | None = None
-    batch_tokens: Annotated[int, Field(ge=1)] = 4096
+    threads: Count | None = None
+    batch_tokens: Count = 4096
 
 
 class OpenAISpec(Spec):
@@ -51,7 +51,7 @@ class OpenAISpec(Spec):
     key_env: str | None = "OPENAI_API_KEY"
     key_header: str = "Authorization"
     price: PriceSpec | None = None
-    concurrency: Annotated[int, Field(ge=1)] = 8
+    concurrency: Count = 8
     timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
     connect_timeout: Annotated[float, Field(gt=0, strict=False)] = 10.0
     deadline: Annotated[float, Field(gt=0, strict=False)] = 600.0
@@ -87,15 +87,15 @@ class LabellerSpec(Spec):
     names: dict[str, str] = {}
     examples: str | None = None
     instruction: str | None = None
-    prior: list[Annotated[float, Field(strict=False)]] | None = None
-    max_text: Annotated[int, Field(ge=1)] | None = None
+    prior: list[Real] | None = None
+    max_text: Count | None = None
 
 
 class AcceptSpec(Spec):
     """When the small model's reply is trusted: `score` at least `above`."""
 
     score: str
-    above: Annotated[float, Field(strict=False)]
+    above: Real
 
 
 class CascadeSpec(Spec):
@@ -148,15 +148,15 @@ class AdviseSpec(Spec):
     encoding: str | None = None
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     drop_leaks: bool = False
-    margin: Annotated[float, Field(strict=False)] = 0.02
+    margin: Real = 0.02
     counts: list[int] | None = None
     seeds: int = 3
     shots: int = 1
     test_rows: int = 500
     calibrate_rows: int = 300
     unlabelled_rows: int = 400
-    max_seconds: Annotated[float, Field(strict=False)] | None = None
-    max_cost: Annotated[float, Field(strict=False)] | None = None
+    max_seconds: Real | None = None
+    max_cost: Real | None = None
     max_memory: str | None = None
     licences: list[str] = []
     seed: int = 0
@@ -171,11 +171,11 @@ class MapSpec(Spec):
     model: Ref | None = None
     column: str = "answer"
     system: str | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0, strict=False)] | None = None
     seed: int | None = None
-    concurrency: Annotated[int, Field(ge=1)] | None = None
-    shard_rows: Annotated[int, Field(ge=1)] = 10_000
+    concurrency: Count | None = None
+    shard_rows: Count = 10_000
     format: str | None = None
     encoding: str | None = None
     strict: bool = False
