@@ -48,7 +48,6 @@ class DecodedModel:
         ends: gives the tokens that end an answer.
         max_tokens: how many tokens an answer may have where the request does not say.
         max_rows: how many answers run together; further ones wait.
-        role: of the one call in the trace, where the strategy does not write the calls itself.
         turn: entered around every pass, to take turns with other users of the same weights.
     """
 
@@ -62,7 +61,6 @@ class DecodedModel:
         ends: Callable[[], frozenset[int]],
         max_tokens: int = 256,
         max_rows: int = 32,
-        role: str = "model",
         turn: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.name = name
@@ -72,7 +70,6 @@ class DecodedModel:
         self._prompt = prompt
         self._tokenizer = tokenizer
         self._ends = ends
-        self._role = role
         self._turn = turn
         self._preparing = threading.Lock()
         self._scheduler: Scheduler | None = None
@@ -208,7 +205,7 @@ class DecodedModel:
             size = len(work.prompt[0]) if i == 0 else 0
             calls = tuple(tally.calls) if tally else ()
             trace = Trace(
-                calls or (Call(self.name, self._role, size, answer.tokens, seconds),),
+                calls or (Call(self.name, "model", size, answer.tokens, seconds),),
                 tuple(tally.decisions) if tally else (),
             )
             logprobs = tuple(answer.logprobs) if request.logprobs else None

@@ -102,13 +102,10 @@ class Lockstep:
         self.trees = all(decoder.trees for decoder in decoders)
         bounds = pairwise(accumulate((decoder.members for decoder in decoders), initial=0))
         self._parts = [slice(start, end) for start, end in bounds]
-        self._groups: list[tuple[Decoder, list[int]]] = []
+        places: dict[int, list[int]] = {}
         for i, decoder in enumerate(decoders):
-            same = next((places for known, places in self._groups if known is decoder), None)
-            if same is None:
-                self._groups.append((decoder, [i]))
-            else:
-                same.append(i)
+            places.setdefault(id(decoder), []).append(i)
+        self._groups = [(decoders[same[0]], same) for same in places.values()]
         self._lock = threading.RLock()
 
     @property

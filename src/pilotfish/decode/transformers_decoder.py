@@ -66,14 +66,6 @@ class TransformersDecoder(CachedDecoder):
         if config.model_type not in JOINT:
             self._check_cache()
 
-    @property
-    def weight_bytes(self) -> int:
-        """How many bytes of weights one token reads: all but the embedding table, unless it is the head too."""
-        embedding = self.module.get_input_embeddings().weight
-        whole = int(sum(weight.numel() * weight.element_size() for weight in self.module.parameters()))
-        tied = embedding.data_ptr() == self.module.get_output_embeddings().weight.data_ptr()
-        return whole if tied else whole - int(embedding.numel() * embedding.element_size())
-
     def _open(self) -> Any:
         return KeysValues() if self._states is None else self._states.open()
 

@@ -142,10 +142,9 @@ class RewardGuided(LockstepModel):
         return Asked(super().prompt(request), request.prompt)
 
     def _strategy_now(self) -> Strategy:
-        from pilotfish.decode.lockstep import Lockstep
-
         if self.reward is None:
             return super()._strategy_now()
+        from pilotfish.decode.lockstep import Lockstep
         from pilotfish.decode.reward import RewardGuided as Guided
 
         (part,) = self.parts
