@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from pilotfish.measure.intervals import Interval, bootstrap
+from pilotfish.models._decoded_scoring import score_ids
 
-PIECE = 64  # tokens fed at once: their logits are held in float32
+PIECE = 64  # tokens whose logits are made float32 at once
 
 
 def windows(tokenizer: Any, text: Path, count: int, length: int, seed: int = 0) -> list[list[int]]:
@@ -23,27 +25,17 @@ def windows(tokenizer: Any, text: Path, count: int, length: int, seed: int = 0) 
 
 def by_decoder(decoder: Any, window: list[int]) -> float:
     """Return the mean negative log-likelihood of a window's tokens after the first, in nats."""
-    [row], logits = decoder.start([[window[:1]]])
-    total = _loss(logits, window[1:2])
-    for at in range(1, len(window) - 1, PIECE):
-        fed = window[at : min(at + PIECE, len(window) - 1)]
-        total += _loss(decoder.feed([row], [fed])[0], window[at + 1 : at + 1 + len(fed)])
-    decoder.close(row)
-    return total / (len(window) - 1)
+    (scored,) = score_ids(decoder, [(window, 1)], batch_tokens=len(window))
+    return -scored.total / (len(window) - 1)
 
 
 def by_transformers(module: Any, window: list[int]) -> float:
     """Return the same by the module's own forward over the whole window."""
     with torch.inference_mode():
         logits = module(input_ids=torch.tensor([window])).logits[0, :-1]
-        total = sum(
-            _loss(logits[at : at + PIECE], window[at + 1 : at + 1 + PIECE]) for at in range(0, len(logits), PIECE)
-        )
+        pieces = zip(logits.split(PIECE), torch.tensor(window[1:]).split(PIECE), strict=True)
+        total = sum(float(cross_entropy(some.float(), targets, reduction="sum")) for some, targets in pieces)
     return total / (len(window) - 1)
-
-
-def _loss(logits: torch.Tensor, targets: list[int]) -> float:
-    return float(torch.nn.functional.cross_entropy(logits.float(), torch.tensor(targets), reduction="sum"))
 
 
 def relative(mine: list[float], theirs: list[float]) -> Interval:

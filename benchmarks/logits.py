@@ -190,7 +190,7 @@ def continuations(
         answers = [continued(decoder, ids, sampling, tokens) for ids in batched(prompts, 8)]
         texts = [large.tokenizer.decode(ids, skip_special_tokens=True) for batch in answers for ids in batch]
         starts = [large.tokenizer.decode(list(ids)) for ids in prompts]
-        scored = third.score([(start, text) for start, text in zip(starts, texts, strict=True)])
+        scored = third.score(zip(starts, texts, strict=True))
         losses = np.array([[-one.total, len(one.logprobs)] for one in scored])
         cut = [words(text) for text in texts]
         for what, value, unit in (
