@@ -127,11 +127,7 @@ TREE = [[11, 12, 13, 14, 15, 16], [21, 22, 23], [31]]
 
 
 def test_a_tree_is_its_paths_and_keep_takes_one(decoder: Decoder, reference: ReferenceDecoder) -> None:
-    if not decoder.trees:
-        [row], _ = decoder.start([[PROMPTS[0]]])
-        with pytest.raises(ModelError, match="no trees"):
-            decoder.feed([row], [[1]], [[-1]])
-        return
+    assert decoder.trees
     prompts = [[prompt] for prompt in PROMPTS]
     rows, _ = decoder.start(prompts)
     theirs, _ = reference.start(prompts)
@@ -153,8 +149,6 @@ def test_a_tree_is_its_paths_and_keep_takes_one(decoder: Decoder, reference: Ref
 
 
 def test_a_tree_that_is_no_tree_is_refused(decoder: Decoder) -> None:
-    if not decoder.trees:
-        pytest.skip("no trees")
     [row], _ = decoder.start([[PROMPTS[0]]])
     for bad in ([[-1, 1]], [[-1]], [[-2, 0]]):
         with pytest.raises(ModelError, match="parent"):
