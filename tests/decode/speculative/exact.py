@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -77,6 +77,3 @@ def p_value(counts: torch.Tensor, chances: torch.Tensor, least: float = 5.0) -> 
     statistic = ((observed - wanted)[held] ** 2 / wanted[held]).sum()
     freedom = torch.tensor((int(held.sum()) - 1) / 2.0, dtype=torch.float64)
     return float(torch.special.gammaincc(freedom, statistic / 2))
-
-
-Make = Callable[[], Strategy]

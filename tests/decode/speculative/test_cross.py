@@ -76,12 +76,13 @@ def trio(tiny_lm: Any) -> tuple[ReferenceDecoder, Any, Any]:
 def test_answers_are_the_targets(trio: Any, cut: str, batch: int, settings_: Any) -> None:
     target, cutter, small = trio
     other = CUTTERS[cut]
-    texts = ["the cat sat", "refund", "été 🙂", "wrong, wrong"][:batch]
+    texts = ["the cat sat on the mat, the cat", "refund", "Où est", "été 🙂"][:batch]
     prompts = [[cutter(text)["input_ids"], other(text)["input_ids"]] for text in texts]
     plain, drafted = ([Sampler(Sampling(**settings_), target.vocabulary, p[0]) for p in prompts] for _ in range(2))
     strategy = Speculative(target, CrossDraft(small, other, cutter), Fixed(4))
     wanted = answers(Plain(target), [p[:1] for p in prompts], plain, 14, 14)
     assert answers(strategy, prompts, drafted, 14, 14) == wanted
+    assert strategy.report.drafted > 0
 
 
 @pytest.mark.parametrize("cut", ["byte-level", "melting", "metaspace"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,23 +35,20 @@ POLICIES: dict[str, Callable[[], Policy]] = {
 }
 
 
-class Noisy:
+def noisy(model: Any) -> Any:
     """The target's own weights, disturbed: a draft that is right often, but not always."""
-
-    def __init__(self, model: Any, noise: float = 0.02) -> None:
-        import copy
-
-        self.model = copy.deepcopy(model)
-        generator = torch.Generator().manual_seed(0)
-        with torch.no_grad():
-            for parameter in self.model.parameters():
-                parameter.add_(noise * torch.randn(parameter.shape, generator=generator))
+    model = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
+    return model
 
 
 @pytest.fixture(scope="module")
 def pair(tiny_lm: LocalModel) -> tuple[ReferenceDecoder, ReferenceDecoder, list[list[list[int]]]]:
     prompts = [[tiny_lm.tokenizer(text)["input_ids"]] for text in TEXTS]
-    return ReferenceDecoder(tiny_lm.model), ReferenceDecoder(Noisy(tiny_lm.model).model), prompts
+    return ReferenceDecoder(tiny_lm.model), ReferenceDecoder(noisy(tiny_lm.model)), prompts
 
 
 def samplers(target: Any, prompts: Sequence[Any], **settings: Any) -> list[Sampler]:
