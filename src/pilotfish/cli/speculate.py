@@ -12,7 +12,7 @@ from pilotfish.cli._common import collaboration_of, say
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.infer.servers import Pair
-    from pilotfish.infer.speculate import Length
+    from pilotfish.infer.speedup import Length
 
 __all__ = ["command"]
 
@@ -125,7 +125,7 @@ def _measure(target: Any, draft: Any, flags: dict[str, Any]) -> None:
     from pilotfish.errors import ConfigError
     from pilotfish.infer import Layers
     from pilotfish.infer.questions import read_questions
-    from pilotfish.infer.speculate import measure, ways
+    from pilotfish.infer.speedup import measure, ways
     from pilotfish.rows._progress import Progress
 
     if not flags["prompts"]:

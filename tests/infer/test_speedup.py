@@ -11,7 +11,7 @@ from pilotfish.decode.speculative import SpeculativeReport
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.infer.questions import Question, read_questions
 from pilotfish.infer.servers import SERVERS, Pair, export
-from pilotfish.infer.speculate import PLAIN, Answer, SpeedReport
+from pilotfish.infer.speedup import PLAIN, Answer, SpeedReport
 
 
 def test_every_form_of_prompts(tmp_path: Path) -> None:
