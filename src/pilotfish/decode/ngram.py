@@ -1,49 +1,56 @@
-"""Prompt look-up: what followed the last tokens when they stood in the text before.
+"""Prompt look-up: what followed the last tokens where they stood in the text before.
 
-Source: Saxena 2023 (prompt lookup decoding); Yang et al. 2023 (LLMA). Where the match reaches into the tokens that are
-being predicted, the copy goes on over its own output, as in LZ77: a loop in the text is continued to any length.
+Source: Saxena 2023 (prompt lookup decoding); Yang et al. 2023 (LLMA). Theirs copy on from one occurrence of the last
+few tokens. Here the occurrences that share most of the text before them decide, by majority (the longest suffix and
+its frequencies, as in Oliaro et al. 2024, SuffixDecoding), so that it is known how far to trust each token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-__all__ = ["NGrams", "lookup"]
+__all__ = ["Guess", "NGrams"]
+
+# How far back occurrences are compared, and how many of them: a bound on the time, not a matter of quality. Of a word
+# that stands everywhere the latest places say as much as all of them.
+REACH, PLACES = 16, 64
 
 
-def lookup(tokens: Sequence[int], k: int, max_ngram: int = 3, min_ngram: int = 1) -> list[int]:
-    """Return the k tokens that followed the latest earlier occurrence of the longest matching end of `tokens`.
+@dataclass(frozen=True)
+class Guess:
+    """A token that may come next.
 
-    Ends of `max_ngram` tokens are tried first, then shorter ones, down to `min_ngram`. Empty where none occurred
-    before, or where k is below 1.
+    `matched`: how many tokens before it are the same at the places it was read from, guessed ones included. `share`:
+    the share of the places so far that go on with it; the others are left.
+    """
+
+    token: int
+    matched: int
+    share: float
+
+
+class NGrams:
+    """An index of a text that grows: what follows its end, at a cost that does not grow with the text.
+
+    Args:
+        tokens: the text's first tokens.
+        max_ngram: the longest end of the text that is searched for. Where it is found in several places, those count
+            that agree with the text furthest back.
+        min_ngram: the shortest.
 
     Raises:
         ValueError: not 1 <= min_ngram <= max_ngram.
     """
-    _check(max_ngram, min_ngram)
-    for size in range(min(max_ngram, len(tokens) - 1), min_ngram - 1, -1):
-        end = tuple(tokens[-size:])
-        for start in range(len(tokens) - size - 1, -1, -1):
-            # Comparing one token first spares making a tuple at nearly every place.
-            if tokens[start] == end[0] and tuple(tokens[start : start + size]) == end:
-                return _copied(tokens, start + size, k)
-    return []
-
-
-class NGrams:
-    """`lookup` on a text that grows: proposes the same tokens, at a cost that does not grow with the text."""
 
     def __init__(self, tokens: Iterable[int] = (), max_ngram: int = 3, min_ngram: int = 1) -> None:
-        """Take the text's first tokens.
-
-        Raises:
-            ValueError: not 1 <= min_ngram <= max_ngram.
-        """
-        _check(max_ngram, min_ngram)
+        if not 1 <= min_ngram <= max_ngram:
+            raise ValueError(f"n-grams from {min_ngram} to {max_ngram} tokens: give 1 <= min_ngram <= max_ngram")
         self.tokens: list[int] = []
         self._sizes = range(max_ngram, min_ngram - 1, -1)
-        # Where the tokens after each n-gram begin; an n-gram is entered when a token follows it.
-        self._after: dict[tuple[int, ...], int] = {}
+        # Where the tokens after each n-gram begin, in order; an n-gram is entered when a token follows it.
+        self._after: dict[tuple[int, ...], list[int]] = {}
         self.extend(tokens)
 
     def extend(self, tokens: Iterable[int]) -> None:
@@ -52,25 +59,42 @@ class NGrams:
             at = len(self.tokens)
             for size in self._sizes:
                 if size <= at:
-                    self._after[tuple(self.tokens[at - size :])] = at
+                    self._after.setdefault(tuple(self.tokens[at - size :]), []).append(at)
             self.tokens.append(token)
 
-    def propose(self, k: int) -> list[int]:
-        """Return `lookup(self.tokens, k, …)`."""
+    def guesses(self, k: int) -> list[Guess]:
+        """Return what may come next, k tokens at most; none where the end of the text did not occur before.
+
+        Each is what most of the places go on with, of equals the one of the latest place; the next is read from those
+        that did. Where a place reaches into what is guessed, the copy goes on over its own output, as in LZ77: a loop
+        in the text is continued to any length.
+        """
+        matched, places = self._longest()
+        text, made = self.tokens, list[Guess]()
+        while places and len(made) < k:
+            next_ = [text[at] if at < len(text) else made[at - len(text)].token for at in places]
+            counts = Counter(next_)
+            token = max(next_, key=counts.__getitem__)
+            made.append(Guess(token, matched, counts[token] / len(places)))
+            places = [at + 1 for at, one in zip(places, next_, strict=True) if one == token]
+            matched += 1
+        return made
+
+    def _longest(self) -> tuple[int, list[int]]:
+        """Return how much of the text's end stood somewhere before, and the places after it, the latest first."""
         for size in self._sizes:
             if size < len(self.tokens):
-                start = self._after.get(tuple(self.tokens[-size:]))
-                if start is not None:
-                    return _copied(self.tokens, start, k)
-        return []
+                places = self._after.get(tuple(self.tokens[-size:]))
+                if places is not None:
+                    back = {at: self._agreed(at, size) for at in places[: -PLACES - 1 : -1]}
+                    most = max(back.values())
+                    return most, [at for at, agreed in back.items() if agreed == most]
+        return 0, []
 
-
-def _copied(tokens: Sequence[int], start: int, k: int) -> list[int]:
-    """Return k tokens from `start` on; past the end, what has been copied so far is read."""
-    period = len(tokens) - start
-    return [tokens[start + i % period] for i in range(k)]
-
-
-def _check(max_ngram: int, min_ngram: int) -> None:
-    if not 1 <= min_ngram <= max_ngram:
-        raise ValueError(f"n-grams from {min_ngram} to {max_ngram} tokens: give 1 <= min_ngram <= max_ngram")
+    def _agreed(self, at: int, size: int) -> int:
+        """Return how many tokens before a place are those at the text's end; `size` of them are known to be."""
+        text, end = self.tokens, len(self.tokens)
+        most = min(REACH, at)
+        while size < most and text[at - size - 1] == text[end - size - 1]:
+            size += 1
+        return size

@@ -116,7 +116,8 @@ class Choosy(Fixed):
         del paid
         return survival > 0.4
 
-    def chance(self, sign: int) -> float:
+    def chance(self, sign: int, prior: float = 0.7) -> float:
+        del prior
         return sign / 15
 
 

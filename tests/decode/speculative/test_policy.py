@@ -7,9 +7,11 @@ import random
 
 import pytest
 
-from pilotfish.decode.speculative import Auto, Fixed, SpeculativeReport, Tree
+from pilotfish.decode.sampler import Sampler, Sampling
+from pilotfish.decode.speculative import Auto, Fixed, LookupDraft, Plan, Seat, SpeculativeReport, Tree
 from pilotfish.decode.speculative.curve import Curve
 from pilotfish.decode.speculative.policy import Round
+from pilotfish.decode.strategy import Job
 
 
 class Machine:
@@ -180,15 +182,54 @@ def test_rounds_without_a_proposal_do_not_stop_a_draft_that_is_free() -> None:
     assert policy.speedup > 3
 
 
+def test_one_pass_measured_in_a_bad_moment_does_not_end_a_draft_that_is_free() -> None:
+    policy = Auto()
+    drafted: list[int] = []
+    for _ in range(300):
+        arm, longest, _ = policy.choose(1)
+        length, survival = 0, 1.0
+        while arm == "chain" and length < longest:
+            survival *= policy.chance(3, 0.9)
+            if not policy.goes_on(survival, paid=False):
+                break
+            length += 1
+        # The first pass that verifies is interrupted; every token is right, and a pass hardly grows by it.
+        seconds = 1.0 + 0.03 * length if any(drafted) or not length else 60.0
+        judged = [(3, True)] * length
+        policy.learn(Round(arm, 1, 1 + length, 1 + length, seconds, 1e-6, int(arm == "chain"), judged))
+        drafted.append(length)
+    assert max(drafted[4:30]) == 0
+    assert sum(drafted[-100:]) > 1000, policy.state
+
+
+def test_the_chance_of_a_token_begins_where_its_draft_says() -> None:
+    policy = Auto()
+    assert policy.chance(5, 0.2) == pytest.approx(0.2)
+    policy.learn(Round("chain", 1, 5, 5, 1.0, 0.1, 4, [(5, True)] * 4))
+    assert policy.chance(5, 0.2) == pytest.approx(0.6, abs=0.01)
+    assert policy.chance(6) == pytest.approx(0.7)
+
+
+def seat(prompt: list[int], *tokens: int) -> Seat:
+    return Seat(Job([[0]], Sampler(Sampling(), 20), 9), [prompt], list(tokens))
+
+
 def test_long_matches_are_trusted_apart_from_short_ones() -> None:
-    from pilotfish.decode.sampler import Sampler, Sampling
-    from pilotfish.decode.speculative import LookupDraft, Plan, Seat
-    from pilotfish.decode.strategy import Job
-
-    def seat(*tokens: int) -> Seat:
-        return Seat(Job([[0]], Sampler(Sampling(), 20), 9), [[1, 2, 3, 4, 5]], list(tokens))
-
+    prompt = [1, 2, 3, 4, 5]
     draft = LookupDraft()
-    long, short, none = draft.propose([seat(9, 1, 2, 3), seat(9, 3), seat(9)], [Plan(2)] * 3, Fixed()).proposals
+    seats = [seat(prompt, 9, 1, 2, 3), seat(prompt, 9, 3), seat(prompt, 9)]
+    long, short, none = draft.propose(seats, [Plan(2)] * 3, Fixed()).proposals
     assert (long.tokens, short.tokens, none.tokens) == ([4, 5], [4, 5], [])
     assert not set(long.signs) & set(short.signs)
+
+
+def test_where_the_places_disagree_less_is_drafted() -> None:
+    policy = Auto()
+    for fed in (1, 1, 1, 13, 13, 13):  # a token more adds a tenth of a pass, and drafting is as fast as not
+        policy.learn(Round("plain", 1, 1, fed, 1.0 + 0.1 * (fed - 1)))
+    sure, unsure = seat([7, 1, 2, 3, 4], 9, 1), seat([5, 1, 2, 6, 1, 3, 7, 1, 4, 8, 1, 11, 3, 1, 12, 2, 1, 13, 2], 9, 1)
+    plans = [Plan(4), Plan(4)]
+    certain, doubtful = LookupDraft().propose([sure, unsure], plans, policy).proposals
+    assert certain.tokens == [2, 3, 4, 9]
+    assert len(doubtful.tokens) < 4
+    assert len(LookupDraft().propose([sure, unsure], plans, Fixed()).proposals[1].tokens) == 4

@@ -34,8 +34,8 @@ class Seat:
 class Judge(Protocol):
     """Tells a draft when to stop. What it says may depend on what is already drafted, never on a token to be drawn."""
 
-    def chance(self, sign: int) -> float:
-        """Return the share of tokens with this sign that the target has accepted of late."""
+    def chance(self, sign: int, prior: float = 0.7) -> float:
+        """Return the share of tokens with this sign that the target has accepted of late; `prior` before it has any."""
 
     def goes_on(self, survival: float, *, paid: bool) -> bool:
         """Say whether one more token pays that survives with this probability; `paid`: its distribution is known."""

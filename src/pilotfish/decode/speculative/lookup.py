@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pilotfish.decode.ngram import NGrams
+from pilotfish.decode.ngram import Guess, NGrams
 from pilotfish.decode.speculative.draft import Drafted, Judge, Plan, Proposal, Seat
 
 __all__ = ["LookupDraft"]
@@ -36,7 +36,7 @@ class LookupDraft:
         self.max_ngram, self.min_ngram, self.ends = max_ngram, min_ngram, ends
 
     def propose(self, seats: Sequence[Seat], plans: Sequence[Plan], judge: Judge) -> Drafted:
-        """Propose a chain a seat. A token's sign is how much of the text matched, and its place in the chain."""
+        """Propose a chain a seat. A token's sign is how much of the text before it matched, and how sure that is."""
         return Drafted([self._one(seat, plan, judge) for seat, plan in zip(seats, plans, strict=True)], 1)
 
     def close(self, seat: Seat) -> None:
@@ -45,28 +45,29 @@ class LookupDraft:
 
     def _one(self, seat: Seat, plan: Plan, judge: Judge) -> Proposal:
         if seat.state is None:
-            # One index a size, so that it is known how long a match was.
-            sizes = range(self.max_ngram, self.min_ngram - 1, -1)
-            seat.state = {size: NGrams(seat.prompt[0], size, size) for size in sizes}
-        grams: dict[int, NGrams] = seat.state
-        for index in grams.values():
-            index.extend(seat.tokens[len(index.tokens) - len(seat.prompt[0]) :])
+            seat.state = NGrams(seat.prompt[0], self.max_ngram, self.min_ngram)
+        index: NGrams = seat.state
+        index.extend(seat.tokens[len(index.tokens) - len(seat.prompt[0]) :])
         proposal, survival = Proposal(), 1.0
-        # The longest match counts.
-        tries = ((size, index.propose(plan.length)) for size, index in grams.items())
-        size, found = next(((size, found) for size, found in tries if found), (0, []))
-        for place, token in enumerate(found):
-            sign = _sign(size, place)
-            survival *= judge.chance(sign)
+        for guess in index.guesses(plan.length):
+            sign, prior = _sign(guess)
+            survival *= judge.chance(sign, prior)
             if not judge.goes_on(survival, paid=False):
                 break
-            proposal.tokens.append(token)
+            proposal.tokens.append(guess.token)
             proposal.signs.append(sign)
-            if token in self.ends:
+            if guess.token in self.ends:
                 break
         return proposal
 
 
-def _sign(size: int, place: int) -> int:
-    """Return 0 to 14: matches of one, two, and more tokens; places 0, 1, 2-3, 4-7, and later."""
-    return 5 * (min(size, 3) - 1) + min(place.bit_length(), 4)
+# What was accepted of tokens that 1, 2, 3-4, 5-8 and more tokens before them spoke for: where the places they were read
+# from agreed, where most of them did, and where fewer did. Of 20 Spec-Bench answers (RAG and summarisation, greedy).
+PRIORS = ((0.50, 0.75, 0.88, 0.93, 0.97), (0.30, 0.50, 0.50, 0.50, 0.50), (0.15, 0.30, 0.30, 0.30, 0.30))
+
+
+def _sign(guess: Guess) -> tuple[int, float]:
+    """Return 0 to 14, and the chance to begin with."""
+    length = min((guess.matched - 1).bit_length(), 4)
+    doubt = 0 if guess.share == 1 else 1 if guess.share >= 0.5 else 2
+    return 5 * doubt + length, PRIORS[doubt][length]

@@ -20,7 +20,9 @@ from pilotfish.decode.speculative.tree import Tree
 __all__ = ["Arm", "Auto", "Fixed", "Policy", "Round"]
 
 Arm = Literal["plain", "chain", "tree"]
-SIGNS = 16
+# A draft that is free and finds that nothing pays learns nothing any more, and times may have been measured in a bad
+# moment. After so many such rounds it drafts what survives with this probability, whatever it takes.
+IDLE, TRIED = 32, 0.1
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Fixed:
             return "plain", 0, None
         return ("chain", self.length, None) if self.tree is None else ("tree", self.tree.longest, self.tree)
 
-    def chance(self, sign: int) -> float:
+    def chance(self, sign: int, prior: float = 0.7) -> float:
         """Return 1: it is not asked for."""
-        del sign
+        del sign, prior
         return 1.0
 
     def goes_on(self, survival: float, *, paid: bool) -> bool:
@@ -123,6 +125,7 @@ class Auto:
         self._rows = 1
         self._rounds = 0  # drafting rounds since the last trial began
         self._proven = False
+        self._idle = 0  # rounds without a draft, one after the other
         self._off = 0  # plain steps still to go before the next trial
         self._resting = rest
         self._since_plain = 0
@@ -155,10 +158,10 @@ class Auto:
             return "tree", self.tree.longest, self.tree
         return "chain", self.longest, None
 
-    def chance(self, sign: int) -> float:
-        """Return the decayed share of tokens with this sign that were accepted; 0.7 of 4 tokens to begin with."""
+    def chance(self, sign: int, prior: float = 0.7) -> float:
+        """Return the decayed share of tokens with this sign that were accepted; `prior` counts as 4 tokens."""
         accepted, judged = self._signs.get(sign, (0.0, 0.0))
-        return (accepted + 2.8) / (judged + 4.0)
+        return (accepted + 4.0 * prior) / (judged + 4.0)
 
     def goes_on(self, survival: float, *, paid: bool) -> bool:
         """Say whether a token that survives with this probability is worth its passes."""
@@ -167,8 +170,10 @@ class Auto:
         if step <= 0:
             return True
         rate = max(1.0, self._speedup("chain")) * rows / step
+        if self._idle >= IDLE:
+            return survival >= TRIED
         # What one more token a row adds, in the middle of the range: single differences are mostly noise.
-        more = (self.target.at(rows * 5) - step) / (rows * 4)
+        more = sum((self.target.at(rows * size) - step) / (rows * (size - 1)) for size in (3, 5, 9)) / 3
         return survival >= rate * (max(0.0, more) + (0.0 if paid else self.draft.at(rows) / rows))
 
     def learn(self, round_: Round) -> None:
@@ -183,7 +188,9 @@ class Auto:
             counts[:] = [counts[0] * 0.98 + accepted, counts[1] * 0.98 + 1.0]
         drafting = round_.steps * self.draft.at(round_.rows)
         if round_.fed == round_.rows and drafting < 0.01 * self.target.at(round_.rows):
+            self._idle += 1
             return  # nothing was drafted, and finding that out was free: it says nothing about whether drafting pays
+        self._idle = 0
         took = self.target.at(round_.fed) + drafting
         gain = self._gain.setdefault(round_.arm, [0.0, 0.0])
         plain = round_.tokens * self.target.at(round_.rows) / round_.rows
