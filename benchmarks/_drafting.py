@@ -15,7 +15,9 @@ import torch
 from pilotfish.decode.sampler import Sampler, Sampling
 from pilotfish.decode.strategy import Job, Strategy
 from pilotfish.infer.questions import read_questions
+from pilotfish.measure.intervals import Interval, bootstrap
 
+FEW = 8  # batches, below which an interval over them says nothing
 # Spec-Bench's six tasks (Xia et al. 2024, table 2); the first eight categories are MT-bench's.
 TASKS = {
     "multi-turn conversation": (
@@ -31,22 +33,41 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Drive:
-    """Answers (without ends), and the seconds and tokens after the first one of each."""
+    """Answers up to their ends, and for each batch of them the tokens and seconds after the first token of each."""
 
     answers: list[list[int]]
-    tokens: int
-    seconds: float
+    batches: list[tuple[int, float]]
 
     @property
     def rate(self) -> float:
         """Tokens a second, prompts left out."""
-        return self.tokens / self.seconds
+        return sum(tokens for tokens, _ in self.batches) / max(1e-9, sum(seconds for _, seconds in self.batches))
+
+
+def joined(runs: Sequence[Drive]) -> Drive:
+    """Return runs over parts as one over all of them."""
+    return Drive([answer for run in runs for answer in run.answers], [entry for run in runs for entry in run.batches])
+
+
+def interval(pairs: Sequence[tuple[Drive, Drive]]) -> Interval | None:
+    """Return the ratio of two ways' rates over all rounds, with a bootstrap interval over prompts; None where FEW."""
+    rows = [
+        [entry for pair in pairs for run in pair for entry in run.batches[i]] for i in range(len(pairs[0][0].batches))
+    ]
+    if len(rows) < FEW:
+        return None
+
+    def ratio(data: Any) -> float:
+        mine, took, its, lasted = data.reshape(-1, 4).sum(axis=0)
+        return float(mine / took / (its / lasted))
+
+    return bootstrap(rows, ratio, resamples=2000, method="percentile")
 
 
 def drive(strategy: Strategy, prompts: Sequence[Any], ends: frozenset[int], limit: int, batch: int = 1) -> Drive:
     """Answer prompts greedily, `batch` at a time; each batch runs until the last of its rows is done."""
     answers: list[list[int]] = []
-    tokens, seconds = 0, 0.0
+    batches = []
     for at in range(0, len(prompts), batch):
         jobs = [
             Job(prompt, Sampler(Sampling(), strategy.vocabulary, prompt[0]), limit)
@@ -60,19 +81,19 @@ def drive(strategy: Strategy, prompts: Sequence[Any], ends: frozenset[int], limi
             for job, step in zip(going, strategy.step(going), strict=True):
                 said[job] += step.tokens
             going = [job for job in going if not _done(said[job], ends, limit)]
-        seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
         for job in jobs:
             strategy.end(job)
-            kept = _cut(said[job], ends, limit)
-            answers.append(kept)
-            tokens += len(kept) - 1
-    return Drive(answers, tokens, max(seconds, 1e-9))
+        kept = [_cut(said[job], ends, limit) for job in jobs]
+        answers += kept
+        batches.append((sum(map(len, kept)) - len(kept), seconds))
+    return Drive(answers, batches)
 
 
 def assisted(module: Any, small: Any, prompts: Sequence[Any], ends: frozenset[int], limit: int) -> Drive:
     """Answer prompts by `transformers.generate(assistant_model=…)`, greedily, its own heuristics at their defaults."""
     answers: list[list[int]] = []
-    tokens, seconds = 0, 0.0
+    batches = []
     for prompt in prompts:
         seen: list[tuple[float, int]] = []
 
@@ -95,9 +116,8 @@ def assisted(module: Any, small: Any, prompts: Sequence[Any], ends: frozenset[in
         answer = _cut(out[0, ids.shape[1] :].tolist(), ends, limit)
         answers.append(answer)
         # From the first round's end on: it holds the prompt.
-        tokens += ids.shape[1] + len(answer) - seen[0][1]
-        seconds += seen[-1][0] - seen[0][0]
-    return Drive(answers, tokens, max(seconds, 1e-9))
+        batches.append((ids.shape[1] + len(answer) - seen[0][1], seen[-1][0] - seen[0][0]))
+    return Drive(answers, batches)
 
 
 def _done(said: list[int], ends: frozenset[int], limit: int) -> bool:
