@@ -25,6 +25,18 @@ def test_tune_writes_an_expert_and_tells_what_it_gained(tiny_folder: Any, tmp_pa
     assert "perplexity" in again.stderr and "tokens:" not in again.stderr
 
 
+def test_rows_without_a_text_are_told_and_not_learnt(tiny_folder: Any, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"text": f"the cat sat number {n}"} for n in range(20)])
+    with rows.open("a") as file:
+        file.write('{"text": null}\n{"text": \n')
+    model = str(tiny_folder("llama", "plain"))
+    settings = ("--max-tokens", "64", "--device", "cpu", "--json", "--quiet")
+    done = pilotfish("tune", rows, "--model", model, "--out", tmp_path / "expert", *settings, cwd=tmp_path)
+    assert "2 rows rejected" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["texts"] + told["held_out"] == 20
+
+
 def test_a_missing_column_is_one_line(tiny_folder: Any, tmp_path: Path) -> None:
     rows = _rows(tmp_path / "rows.jsonl")
     model = str(tiny_folder("llama", "plain"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,9 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
-    from pilotfish.rows.rejects import Rejects
+    from pilotfish.rows import Rejects, Row, Rows
 
-__all__ = ["Stopped", "collaboration_of", "format_options", "say", "say_rejects"]
+__all__ = ["Stopped", "collaboration_of", "format_options", "read_rows", "rows_with_text", "say", "say_rejects"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = "jsonl, json, csv, tsv, parquet, arrow, text, labelled-lines, datasets"
@@ -42,6 +42,38 @@ def format_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def read_rows(src: str, rejects: Rejects, *, columns: str | None = None, **options: Any) -> Iterator[Row]:
+    """Read the rows of a source; `options` are those of `format_options`."""
+    from pilotfish.rows import read
+
+    names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
+    options["format"] = options.pop("format_")
+    return read(src, rejects=rejects, columns=names, **options)
+
+
+def rows_with_text(src: str, rejects: Rejects, text: str, label: str | None = None, **options: Any) -> Rows:
+    """Return the rows that have a text; the others are rejected. A `label` that a row lacks is None in it.
+
+    Raises:
+        DataError: the column is not there, or no row has a text in it.
+    """
+    from pilotfish.errors import DataError
+    from pilotfish.rows import need_columns
+    from pilotfish.rows._json import shown
+
+    rows: Rows = []
+    for place, row in enumerate(read_rows(src, rejects, **options), 1):
+        if place == 1:
+            need_columns(row, text, *([label] if label else []), source=src)
+        if isinstance(row.get(text), str):
+            rows.append(row if label is None else {label: None} | row)
+        else:
+            rejects.add(src, None, f"no text in {text!r}: row {place}", shown(row))
+    if not rows:
+        raise DataError(f"{src}: no row has a text in {text!r}")
+    return rows
 
 
 def collaboration_of(file: str) -> Collaboration:

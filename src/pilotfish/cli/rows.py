@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import format_options, say, say_rejects
+from pilotfish.cli._common import format_options, read_rows, rows_with_text, say, say_rejects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pilotfish.rows import Rejects, Row, Rows
+    from pilotfish.rows import Rejects, Rows
     from pilotfish.rows.dedupe import Duplicates
 
 __all__ = ["group"]
@@ -44,7 +42,7 @@ def convert(src: str, dst: str, to: str | None, rejects_file: str | None, **opti
 
     check_target(dst, to)
     with _rejects(rejects_file, src, dst) as rejects:
-        count = put(_rows(src, rejects, **options), dst, to)
+        count = put(read_rows(src, rejects, **options), dst, to)
         say(f"{count:,} rows in {_shown(dst)}")
         say_rejects(rejects)
 
@@ -83,7 +81,7 @@ def dedupe(
 
     check_target(dst, to)
     with _rejects(rejects_file, src, dst) as rejects:
-        rows = _with_text(src, rejects, text, label, **options)
+        rows = rows_with_text(src, rejects, text, label, **options)
         kept, found = deduped(rows, text=text, label=label, threshold=threshold)
         put(kept, dst, to)
         if report is not None:
@@ -134,7 +132,8 @@ def split(
     for name in shares:
         check_target(f"{name}.{to}", to)
     with locked(out), _rejects(str(out / "rejects.jsonl"), src, None) as rejects:
-        rows: Rows = _with_text(src, rejects, text, None, **options) if text else list(_rows(src, rejects, **options))
+        rows: Rows
+        rows = rows_with_text(src, rejects, text, **options) if text else list(read_rows(src, rejects, **options))
         need_columns(rows[0], *[column for column in (stratify, group_by) if column], source=src)
         before = len(rows)
         if text:
@@ -164,17 +163,8 @@ def head(src: str, count: int, to: str, **options: Any) -> None:
     from pilotfish.rows import Rejects
 
     rejects = Rejects()
-    put(islice(_rows(src, rejects, **options), count), "-", to)
+    put(islice(read_rows(src, rejects, **options), count), "-", to)
     say_rejects(rejects)
-
-
-def _rows(src: str, rejects: Rejects, *, columns: str | None = None, **options: Any) -> Iterator[Row]:
-    """Read the rows of a source."""
-    from pilotfish.rows import read
-
-    names = [name.strip() for name in columns.split(",") if name.strip()] if columns is not None else None
-    options["format"] = options.pop("format_")
-    return read(src, rejects=rejects, columns=names, **options)
 
 
 def _rejects(given: str | None, src: str, dst: str | None) -> Rejects:
@@ -199,29 +189,6 @@ def _rejects(given: str | None, src: str, dst: str | None) -> Rejects:
     except OSError as error:
         raise cannot_write(path, error) from error
     return Rejects(path)
-
-
-def _with_text(src: str, rejects: Rejects, text: str, label: str | None, **options: Any) -> Rows:
-    """Return the rows that have a text; the others are rejected.
-
-    Raises:
-        DataError: the column is not there, or no row has a text in it.
-    """
-    from pilotfish.errors import DataError
-    from pilotfish.rows import need_columns
-    from pilotfish.rows._json import shown
-
-    rows: Rows = []
-    for place, row in enumerate(_rows(src, rejects, **options), 1):
-        if place == 1:
-            need_columns(row, text, *([label] if label else []), source=src)
-        if isinstance(row.get(text), str):
-            rows.append(row if label is None else {label: None} | row)
-        else:
-            rejects.add(src, None, f"no text in {text!r}: row {place}", shown(row))
-    if not rows:
-        raise DataError(f"{src}: no row has a text in {text!r}")
-    return rows
 
 
 def _tell_duplicates(rows: Rows, found: Duplicates, text: str, label: str | None) -> None:

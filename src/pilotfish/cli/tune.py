@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pilotfish.cli._common import Stopped, format_options, say
+from pilotfish.cli._common import Stopped, format_options, rows_with_text, say, say_rejects
 
 __all__ = ["command"]
 
@@ -40,15 +40,13 @@ def command(texts: str, model: str, text: str, out: str, as_json: bool, quiet: b
 
     from pilotfish.adapt.expert import Tuning, tune
     from pilotfish.models._weights import check_dtype
-    from pilotfish.rows import Rejects, need_columns, read
+    from pilotfish.rows import Rejects
 
     check_dtype(flags["dtype"])
-    options = {"format": flags["format_"], "encoding": flags["encoding"], "strict": flags["strict"]}
+    options = {name: flags[name] for name in ("format_", "encoding", "strict")}
     rejects = Rejects()
-    held = []
-    for row in read(texts, rejects=rejects, **{key: value for key, value in options.items() if value}):
-        need_columns(row, text, source=texts)
-        held.append(str(row[text]))
+    held = [str(row[text]) for row in rows_with_text(texts, rejects, text, **options)]
+    say_rejects(rejects)
     names = ("rank", "rate", "epochs", "max_tokens", "batch_tokens", "length", "held_out", "seed")
     tuning = Tuning(**{name: flags[name] for name in names})
     try:
