@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from pilotfish._extras import need
 from pilotfish.errors import DataError
 from pilotfish.models.local import LocalModel
-from pilotfish.rows._atomic import atomic, sync
+from pilotfish.rows._atomic import atomic
 from pilotfish.rows._progress import Progress
 
 if TYPE_CHECKING:
@@ -124,11 +123,6 @@ class Trainer:
         self.model.save_pretrained(out, safe_serialization=True)
         self.tokenizer.save_pretrained(out)
 
-    @staticmethod
-    def forget(checkpoints: Path) -> None:
-        """Remove the checkpoints of a finished run."""
-        shutil.rmtree(checkpoints, ignore_errors=True)
-
     def _plan(self, texts: Sequence[str]) -> list[list[tuple[int, list[int]]]]:
         """Return the batch of every step, all epochs, cut off at `max_tokens`."""
         pieces = self.pieces(texts)
@@ -162,7 +156,6 @@ class Trainer:
         for old in folder.glob("step-*.safetensors"):
             if old.name != name:
                 old.unlink()
-        sync(folder)
 
     def _restore(self, folder: Path, identity: str, weights: dict[str, Any], optimizer: Any) -> None:
         torch = need("torch", "train")

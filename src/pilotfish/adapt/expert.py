@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["TuneReport", "Tuning", "parted", "perplexity", "tune"]
 
 REPORT = "pilotfish-tuning.json"
+CHECKPOINTS = ".tuning"  # a folder in the result's own, until the run has ended
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def tune(
         return done
     trainer = Trainer(str(weights), tuning, dtype=dtype, device=device, catalog=catalog)
     before, counts = trainer.losses(test)
-    trainer.train(train, out / ".tuning", identity, progress=progress)
+    trainer.train(train, out / CHECKPOINTS, identity, progress=progress)
     trainer.save(out)
     after, _ = trainer.losses(test)  # of what was saved: merged, in its own dtype
     rows = np.stack([before - after, counts], axis=1)
@@ -184,7 +186,7 @@ def tune(
     )
     with atomic(out / REPORT) as file:
         file.write(json.dumps({"identity": identity, **report.to_json()}, indent=2).encode())
-    trainer.forget(out / ".tuning")
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return report
 
 
@@ -204,9 +206,9 @@ def _finished(out: Path, identity: str) -> TuneReport | None:
     """
     path = out / REPORT
     if not path.exists():
-        others = [entry.name for entry in out.iterdir() if entry.name != ".tuning"] if out.is_dir() else []
+        others = [entry.name for entry in out.iterdir() if entry.name != CHECKPOINTS] if out.is_dir() else []
         # A run killed while it wrote its weights left them without a report; only a checkpoint of its own tells so.
-        if others and not (out / ".tuning").is_dir():
+        if others and not (out / CHECKPOINTS).is_dir():
             raise DataError(f"{out} holds {others[0]} already; give a new folder")
         return None
     told = json.loads(path.read_text())
