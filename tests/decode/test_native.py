@@ -136,8 +136,8 @@ def test_weights_lie_where_they_lay() -> None:
     made = arch()
     decoder = NativeDecoder(made)
     assert decoder.weights.layers[0].up.w == made.layers[0].up.weight.data_ptr()
-    assert decoder.truncated(1).weights is decoder.weights
-    assert decoder.truncated(1).weight_bytes < decoder.weight_bytes
+    assert NativeDecoder(decoder.weights, layers=1).weights is decoder.weights
+    assert NativeDecoder(decoder.weights, layers=1).weight_bytes < decoder.weight_bytes
 
 
 def test_a_closed_row_serves_those_that_begin_like_it() -> None:

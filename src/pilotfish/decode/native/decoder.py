@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pilotfish.decode._ancestors import ancestors
 from pilotfish.decode._cached import CachedDecoder
 from pilotfish.decode.arch import Architecture
 from pilotfish.decode.native import _structs
@@ -85,10 +86,6 @@ class NativeDecoder(CachedDecoder):
     def weight_bytes(self) -> int:
         """How many bytes of weights one token reads."""
         return self.weights.bytes_of(self.layers)
-
-    def truncated(self, layers: int, exits: Sequence[int] = ()) -> NativeDecoder:
-        """Return a decoder of the first `layers` blocks with the same weights and rows of its own."""
-        return NativeDecoder(self.weights, exits=exits, layers=layers, threads=self.threads)
 
     def _open(self) -> RowCache:
         shape = self.weights.shape
@@ -165,10 +162,7 @@ class NativeDecoder(CachedDecoder):
         places = np.arange(held, held + len(tokens), dtype=np.int32)
         mask = None
         if parents is not None:
-            mask = np.eye(len(tokens), dtype=np.uint8)
-            for node, parent in enumerate(parents):
-                if parent >= 0:
-                    mask[node] |= mask[parent]
+            mask = ancestors(parents).astype(np.uint8)
             # A node's position is the number of tokens it sees before itself.
             places = (held + mask.sum(axis=1) - 1).astype(np.int32)
             out.mask = mask.ctypes.data
