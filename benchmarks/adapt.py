@@ -42,7 +42,9 @@ QUICK = {
     "pubmedqa": Tuning(max_tokens=600, held_out=0.01, batch_tokens=512, length=128),
 }
 PIECE = 384  # tokens of a held-out document that are scored
-FITTED = 4  # training documents that a domain's weights are fitted on
+# Training documents that a domain's weights are fitted on. The expert was tuned on one of the four, so its weight may
+# come out a little high.
+FITTED = 4
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
 
