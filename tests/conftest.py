@@ -16,11 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder
     from pilotfish.models.local import LocalModel
     from tests.tiny import Cut, Family
+
+# A machine that does other work as well takes now and then a quarter of a second for what takes a millisecond.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
     TinyFolder = Callable[..., Path]
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pilotfish.assemble._spec import Spec
+from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble.check import checked
-from pilotfish.assemble.specs import AdviseSpec, CascadeSpec, FileSpec, LocalSpec, MapSpec, OpenAISpec
+from pilotfish.assemble.specs import AdviseSpec, FileSpec, LocalSpec, MapSpec, OpenAISpec
 from pilotfish.errors import ConfigError
 
 
@@ -26,6 +27,27 @@ from pilotfish.errors import ConfigError
             CascadeSpec,
             {"use": "cascade", "small": "a", "large": "b", "accept": {"score": "x", "abov": 1}},
             r"unknown key 'accept.abov'; did you mean 'above'\?",
+        ),
+        (CascadeSpec, {"use": "cascade", "small": "a", "large": "b"}, "^here: a cascade takes `accept`, or `accepts`"),
+        (
+            CascadeSpec,
+            {"use": "cascade", "small": "a", "accept": {"by": "schema"}},
+            "^here: a cascade takes `small`",
+        ),
+        (
+            CascadeSpec,
+            {"use": "cascade", "models": ["a", "b", "c"], "accepts": [{"by": "schema"}]},
+            "^here: 3 models need 2 in `accepts`, not 1$",
+        ),
+        (
+            CascadeSpec,
+            {"use": "cascade", "small": "a", "large": "b", "accept": {"by": "agreement"}},
+            "^here: accept: accept by agreement needs `above`$",
+        ),
+        (
+            CascadeSpec,
+            {"use": "cascade", "small": "a", "large": "b", "accept": {"by": "pattern", "pattern": "x", "above": 1}},
+            "^here: accept: accept by pattern takes no `above`; it takes pattern$",
         ),
         (OpenAISpec, {"use": "openai", "model": "m", "price": {"in": 2}}, r"'price.in'; did you mean 'input'\?"),
         (FileSpec, {"advise": {"rows": "r", "text": "t", "label": "l", "seed": "x"}}, r"advise\.seed: .*valid integer"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +23,25 @@ def test_scores_are_what_their_names_say(values: list[float], above: float) -> N
     mean = sum(values) / len(values)
     said = reply(*values)
     assert Above("mean-logprob", above)(ASKED, said).score == pytest.approx(mean)
+    assert Above("sum-logprob", above)(ASKED, said).score == pytest.approx(sum(values))
     assert Above("min-logprob", above)(ASKED, said).score == min(values)
     assert Above("confidence", 0.5)(ASKED, said).score == pytest.approx(math.exp(mean))
     verdict = Above("min-logprob", above)(ASKED, said)
     assert verdict.accepted == (min(values) >= above)
+
+
+@given(st.lists(st.floats(-20, 0), min_size=1, max_size=9), st.floats(0, 1))
+def test_the_quantile_is_numpy_s(values: list[float], quantile: float) -> None:
+    said = Above("quantile-logprob", 0, quantile)(ASKED, reply(*values)).score
+    assert said == pytest.approx(float(np.quantile(values, quantile)), abs=1e-9)
+
+
+def test_the_bias_of_sums_and_means_is_what_their_text_says() -> None:
+    short, long = reply(-0.5, -0.5), reply(*[-0.5] * 20)
+    assert Above("sum-logprob", 0)(ASKED, long).score < Above("sum-logprob", 0)(ASKED, short).score  # type: ignore
+    unsure = reply(-5.0, *[-0.1] * 99)
+    assert Above("mean-logprob", -0.2)(ASKED, unsure).accepted
+    assert not Above("quantile-logprob", -0.2, 0.0)(ASKED, unsure).accepted
 
 
 def test_a_score_at_the_threshold_is_trusted() -> None:
@@ -52,6 +68,10 @@ def test_a_reply_without_log_probabilities_is_an_error_not_a_guess() -> None:
 def test_wrong_settings_are_said_at_construction() -> None:
     with pytest.raises(ConfigError, match="did you mean 'mean-logprob'"):
         Above("mean_logprob", 0)
+    with pytest.raises(ConfigError, match="needs `quantile`"):
+        Above("quantile-logprob", 0)
+    with pytest.raises(ConfigError, match="no other score takes it"):
+        Above("min-logprob", 0, 0.1)
     with pytest.raises(ConfigError, match="NaN"):
         Above("confidence", math.nan)
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from pilotfish import ask
-from pilotfish.errors import ModelError, UpstreamError
-from pilotfish.infer import Above, Cascade
-from pilotfish.model import Delta, Model, Price, Request
+from pilotfish.errors import ConfigError, ModelError, UpstreamError
+from pilotfish.infer import Above, Cascade, Verdict
+from pilotfish.model import Delta, Model, Price, Reply, Request
 from tests.fakes import ScriptedModel
 
 
@@ -89,3 +89,37 @@ def test_failures_are_not_hidden() -> None:
     broken = ScriptedModel(fail_first=9)
     with pytest.raises(UpstreamError):
         ask(Cascade(ScriptedModel("x", logprob=-9.0), broken, Above("confidence", 0.5)), "hello")
+
+
+def test_three_models_in_order_ask_only_as_far_as_needed() -> None:
+    models = [ScriptedModel(name, name=name, logprob=sure) for name in ("tiny", "small")]
+    large = ScriptedModel("large", name="large")
+    chain = Cascade.of([*models, large], [Above("mean-logprob", -1.0), Above("mean-logprob", -5.0)], "chain")
+    assert [call.model for call in ask(chain, "an easy one").trace.calls] == ["tiny"]
+    reply = ask(chain, "a hard one")
+    assert reply.text == "small"
+    assert [call.model for call in reply.trace.calls] == ["tiny", "small"]
+    assert [decision.verdict for decision in reply.trace.decisions] == ["accepted", "deferred"]
+    assert large.calls == 0
+    with pytest.raises(ConfigError, match="one way to accept for each but the last"):
+        Cascade.of([*models, large], [Above("mean-logprob", 0)])
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_judging_may_take_calls_which_are_paid_and_may_bring_a_better_reply(trusted: bool) -> None:
+    small, large, judge = (ScriptedModel(name, name=name, price=Price(1, 1)) for name in ("small", "large", "judge"))
+
+    async def accept(request: Request, reply: Reply) -> Verdict:
+        looked = await judge.reply(request)
+        return Verdict(trusted, 0.5, looked.trace, reply.with_(text="better"))
+
+    both = Cascade(small, large, accept)
+    reply = ask(both, "a question")
+    assert reply.text == ("better" if trusted else "large")
+    paid = ["small", "judge"] if trusted else ["small", "judge", "large"]
+    assert [call.model for call in reply.trace.calls] == paid
+    assert reply.cost == pytest.approx(sum(call.cost or 0 for call in reply.trace.calls))
+    assert (reply.cost or 0) > 0
+    last = deltas(both, "a question")[-1].reply
+    assert last is not None
+    assert [call.model for call in last.trace.calls] == paid

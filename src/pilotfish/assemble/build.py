@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import specs
 from pilotfish.assemble._spec import PriceSpec, Spec
+from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.errors import ConfigError
@@ -51,10 +52,10 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         return ClassifierModel(TextClassifier.load(folder / spec.path, catalog), name=name)
     if isinstance(spec, specs.LabellerSpec):
         return _labeller(name, spec, part, folder)
-    if isinstance(spec, specs.CascadeSpec):
-        from pilotfish.infer import Above, Cascade
+    if isinstance(spec, CascadeSpec):
+        from pilotfish.assemble._build_cascade import build_cascade
 
-        return Cascade(part(spec.small), part(spec.large), Above(spec.accept.score, spec.accept.above), name)
+        return build_cascade(name, spec, part, folder)
     if isinstance(spec, LockstepSpec):
         from pilotfish.assemble._build_lockstep import build_lockstep
 

@@ -31,7 +31,8 @@ def checked(spec: type[T], table: Mapping[str, Any], where: str) -> T:
         raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(path[-1], known)}")
     if fault["type"] == "missing":
         raise ConfigError(f"{where}: the key {key!r} is missing")
-    raise ConfigError(f"{where}: {key}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
+    said = fault["msg"].removeprefix("Value error, ")
+    raise ConfigError(f"{where}: {f'{key}: ' if key else ''}{said[:1].lower()}{said[1:]}")
 
 
 def _known(spec: type[BaseModel], path: list[str]) -> list[str]:

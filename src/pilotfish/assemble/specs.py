@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import Field
 
 from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
+from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.decode.quantize import Quantize
@@ -89,22 +90,6 @@ class LabellerSpec(Spec):
     instruction: str | None = None
     prior: list[Real] | None = None
     max_text: Count | None = None
-
-
-class AcceptSpec(Spec):
-    """When the small model's reply is trusted: `score` at least `above`."""
-
-    score: str
-    above: Real
-
-
-class CascadeSpec(Spec):
-    """The small model first; the large one where that reply is not trusted."""
-
-    use: Literal["cascade"]
-    small: Ref
-    large: Ref
-    accept: AcceptSpec
 
 
 # Settings that change how an answer comes, not what it is: a run resumes though they changed.

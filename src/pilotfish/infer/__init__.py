@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from pilotfish.infer.accept import Above, Accept
+from pilotfish.infer.accept import Above, Accept, Verdict
 from pilotfish.infer.cascade import Cascade
+from pilotfish.infer.checks import ByFunction, FitsSchema, Matches
+from pilotfish.infer.consistency import Agreement
+from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.speculative import Layers, SpeculativeModel
 
-__all__ = ["Above", "Accept", "Cascade", "Layers", "SpeculativeModel"]
+__all__ = [
+    "Above",
+    "Accept",
+    "Agreement",
+    "ByFunction",
+    "Cascade",
+    "FitsSchema",
+    "Layers",
+    "Matches",
+    "SelfVerification",
+    "SpeculativeModel",
+    "Verdict",
+]

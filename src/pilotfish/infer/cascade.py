@@ -6,9 +6,11 @@ and Gupta et al. 2024.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from pilotfish.errors import ConfigError
 from pilotfish.infer.accept import Accept
 from pilotfish.model import Delta, Model, Reply, Request
 
@@ -17,8 +19,9 @@ from pilotfish.model import Delta, Model, Reply, Request
 class Cascade:
     """A model that asks `small`, and `large` too where `accept(request, reply)` does not trust the reply.
 
-    The trace of the reply holds both calls, so its cost is the sum of both. The small model is asked for
-    log-probabilities, which the usual scores need; they are left in the reply only where the request asked for them.
+    The trace of the reply holds both calls, and those that judging took, so its cost is the sum of all. The small model
+    is asked for log-probabilities, which the usual scores need; they are left in the reply only where the request asked
+    for them. Of several answers (`n` above 1) the first is judged. More than two models: see `of`.
     """
 
     small: Model
@@ -26,32 +29,51 @@ class Cascade:
     accept: Accept
     name: str = "cascade"
 
+    @classmethod
+    def of(cls, models: Sequence[Model], accepts: Sequence[Accept], name: str = "cascade") -> Cascade:
+        """Return a cascade of models in order, each but the last with what trusts its replies.
+
+        Raises:
+            ConfigError: fewer than two models, or not one `accept` for each but the last.
+        """
+        if len(models) < 2 or len(accepts) != len(models) - 1:
+            raise ConfigError(
+                f"a cascade needs two models or more and one way to accept for each but the last; "
+                f"got {len(models)} and {len(accepts)}"
+            )
+        rest = models[1] if len(models) == 2 else cls.of(models[1:], accepts[1:], name)
+        return cls(models[0], rest, accepts[0], name)
+
     async def reply(self, request: Request) -> Reply:
         """Answer by the small model where it is trusted, else by the large one."""
-        first = await self._first(request)
-        verdict = self.accept(request, first)
-        if verdict.accepted:
-            return _as_asked(request, first).decided(self.name, "accepted", verdict.score)
-        return (await self.large.reply(request)).after(first).decided(self.name, "deferred", verdict.score)
+        trusted, said, score = await self._first(request)
+        if trusted:
+            return said
+        return (await self.large.reply(request)).after(said).decided(self.name, "deferred", score)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         """Decide before the first byte: the small reply is whole when it is judged; the large one streams."""
-        first = await self._first(request)
-        verdict = self.accept(request, first)
-        if verdict.accepted:
-            reply = _as_asked(request, first).decided(self.name, "accepted", verdict.score)
-            yield Delta(text=reply.text, tool_calls=reply.tool_calls, reply=reply)
+        trusted, said, score = await self._first(request)
+        if trusted:
+            yield Delta(text=said.text, tool_calls=said.tool_calls, reply=said)
             return
         async for delta in self.large.stream(request):
             if delta.reply is None:
                 yield delta
             else:
-                whole = delta.reply.after(first).decided(self.name, "deferred", verdict.score)
+                whole = delta.reply.after(said).decided(self.name, "deferred", score)
                 yield Delta(text=delta.text, tool_calls=delta.tool_calls, reply=whole)
 
-    async def _first(self, request: Request) -> Reply:
-        return await self.small.reply(request.with_(logprobs=True, top_logprobs=max(2, request.top_logprobs)))
-
-
-def _as_asked(request: Request, reply: Reply) -> Reply:
-    return reply if request.logprobs else reply.with_(logprobs=None)
+    async def _first(self, request: Request) -> tuple[bool, Reply, float | None]:
+        """Return whether the small model's reply is trusted, it with all that it and judging it took, and the score."""
+        said = await self.small.reply(request.with_(logprobs=True, top_logprobs=max(2, request.top_logprobs)))
+        verdict = self.accept(request, said)
+        if inspect.isawaitable(verdict):
+            verdict = await verdict
+        spent = said.trace + verdict.trace
+        said = (verdict.reply or said).with_(trace=spent)
+        if not request.logprobs:
+            said = said.with_(logprobs=None)
+        if verdict.accepted:
+            said = said.decided(self.name, "accepted", verdict.score)
+        return verdict.accepted, said, verdict.score

@@ -1,0 +1,95 @@
+"""The tables of cascades: models in order, and what trusts the replies of each but the last."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from pilotfish.assemble._spec import Count, Real, Ref, Spec, Text
+
+__all__ = ["AcceptSpec", "CascadeSpec"]
+
+Share = Annotated[float, Field(ge=0, le=1, strict=False)]
+# What each way to accept takes beside `by`; the first names are those it cannot do without.
+WAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "score": (("score", "above"), ("quantile",)),
+    "agreement": (("above",), ("samples", "temperature", "answer")),
+    "self-verification": (("above",), ("samples", "temperature", "prompt", "model")),
+    "pattern": (("pattern",), ()),
+    "schema": ((), ("schema_file",)),
+    "function": (("function",), ("above",)),
+}
+
+
+class AcceptSpec(Spec):
+    """When a reply is trusted: a `score` at least `above`, or another way, named by `by`."""
+
+    by: Literal["score", "agreement", "self-verification", "pattern", "schema", "function"] = "score"
+    score: str | None = None
+    above: Real | None = None
+    quantile: Share | None = None
+    samples: Count | None = None
+    temperature: Annotated[float, Field(ge=0, strict=False)] | None = None
+    answer: Text | None = None
+    prompt: Text | None = None
+    model: Ref | None = None
+    pattern: Text | None = None
+    schema_file: Text | None = None
+    function: Text | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> AcceptSpec:
+        needed, possible = WAYS[self.by]
+        given = self.settings()
+        for name in needed:
+            if name not in given:
+                raise ValueError(f"accept by {self.by} needs `{name}`")
+        for name in given:
+            if name not in (*needed, *possible):
+                raise ValueError(f"accept by {self.by} takes no `{name}`; it takes {', '.join((*needed, *possible))}")
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """Return what was given, without `by`."""
+        return self.model_dump(exclude={"by"}, exclude_none=True)
+
+
+class CascadeSpec(Spec):
+    """`small` first, `large` where its reply is not trusted; or `models`, two or more in order.
+
+    `accept` says when a reply is trusted; where that differs between the models, `accepts` does, one for each but the
+    last.
+    """
+
+    use: Literal["cascade"]
+    small: Ref | None = None
+    large: Ref | None = None
+    models: list[Ref] = []
+    accept: AcceptSpec | None = None
+    accepts: list[AcceptSpec] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> CascadeSpec:
+        pair = [one is not None for one in (self.small, self.large)]
+        if (self.models and any(pair)) or not (self.models or all(pair)):
+            raise ValueError("a cascade takes `small` and `large`, or `models`, a list of two or more")
+        if len(self.names) < 2:
+            raise ValueError("`models` of a cascade are two or more")
+        if (self.accept is None) == (not self.accepts):
+            raise ValueError("a cascade takes `accept`, or `accepts`, a list with one for each model but the last")
+        if self.accepts and len(self.accepts) != len(self.names) - 1:
+            raise ValueError(
+                f"{len(self.names)} models need {len(self.names) - 1} in `accepts`, not {len(self.accepts)}"
+            )
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The models in order."""
+        return self.models or [name for name in (self.small, self.large) if name is not None]
+
+    @property
+    def ways(self) -> list[AcceptSpec]:
+        """What trusts each model's replies, the last one's apart."""
+        return [self.accept] * (len(self.names) - 1) if self.accept else self.accepts

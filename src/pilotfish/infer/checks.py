@@ -1,0 +1,127 @@
+"""Trust by what can be checked: a pattern, a JSON schema, or a function of the user's own.
+
+Source: Chen et al. 2023 (FrugalGPT), section 3, the reliability score, here a proof instead of a guess.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pilotfish.errors import ConfigError
+from pilotfish.infer.accept import Verdict
+from pilotfish.model import Reply, Request
+
+__all__ = ["ByFunction", "FitsSchema", "Matches"]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Trust a reply in which a pattern is found (`re.search`); start it with `^` and end it with `$` for the whole."""
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ConfigError(f"accept: {self.pattern!r} is not a pattern: {error}") from None
+
+    def __call__(self, request: Request, reply: Reply) -> Verdict:
+        """Search the reply."""
+        found = re.search(self.pattern, reply.text) is not None
+        return Verdict(found, float(found))
+
+
+@dataclass(frozen=True)
+class FitsSchema:
+    """Trust a reply that is JSON and fits a JSON schema, the request's own (`response_format`) where none is given.
+
+    A reply in a Markdown fence counts as what stands in the fence.
+    """
+
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.schema is not None:
+            _validator(self.schema)
+
+    def __call__(self, request: Request, reply: Reply) -> Verdict:
+        """Validate the reply.
+
+        Raises:
+            ConfigError: neither the cascade nor the request has a schema.
+        """
+        schema = self.schema if self.schema is not None else _asked(request)
+        if schema is None:
+            raise ConfigError("accept by schema: give `schema`, or ask with response_format = json_schema")
+        try:
+            value = json.loads(_unfenced(reply.text))
+        except (ValueError, RecursionError):
+            return Verdict(False, 0.0)
+        fits = _validator(schema).is_valid(value)
+        return Verdict(fits, float(fits))
+
+
+@dataclass(frozen=True)
+class ByFunction:
+    """Trust what a function of the user's says: `module:function`, called with the request and the reply.
+
+    It returns True or False, a number (trusted from `above` on), or a `Verdict`; it may be async.
+    """
+
+    path: str
+    above: float = 0.5
+
+    def __post_init__(self) -> None:
+        _ = self._function
+
+    @cached_property
+    def _function(self) -> Callable[[Request, Reply], Any]:
+        module, _, name = self.path.partition(":")
+        try:
+            found = importlib.import_module(module)
+            for part in name.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(f"accept: no function {self.path!r} (module:function): {error}") from None
+        if not callable(found):
+            raise ConfigError(f"accept: {self.path!r} is not a function")
+        return found
+
+    async def __call__(self, request: Request, reply: Reply) -> Verdict:
+        """Ask the function."""
+        said: Any = self._function(request, reply)
+        if inspect.isawaitable(said):
+            said = await said
+        if isinstance(said, Verdict):
+            return said
+        return Verdict(said if isinstance(said, bool) else said >= self.above, float(said))
+
+
+def _validator(schema: Mapping[str, Any]) -> Any:
+    import jsonschema
+
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(dict(schema))
+    except jsonschema.SchemaError as error:
+        raise ConfigError(f"accept: not a JSON schema: {error.message}") from None
+    return kind(dict(schema))
+
+
+def _asked(request: Request) -> Mapping[str, Any] | None:
+    form = request.response_format or {}
+    found = (form.get("json_schema") or {}).get("schema")
+    return found if isinstance(found, Mapping) else None
+
+
+def _unfenced(text: str) -> str:
+    found = re.fullmatch(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", text, re.DOTALL)
+    return found.group(1) if found else text
