@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pilotfish.models.local import LocalModel
     from tests.tiny import Cut, Family
 
+    TinyFolder = Callable[..., Path]
+
 # A machine that does other work as well takes now and then a quarter of a second for what takes a millisecond.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
-
-    TinyFolder = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
