@@ -11,6 +11,7 @@ from pilotfish.assemble import specs
 from pilotfish.assemble._spec import PriceSpec, Spec
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
+from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.errors import ConfigError
 from pilotfish.model import Price
@@ -56,6 +57,10 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.assemble._build_cascade import build_cascade
 
         return build_cascade(name, spec, part, folder)
+    if isinstance(spec, RouteSpec):
+        from pilotfish.assemble._build_route import build_route
+
+        return build_route(name, spec, part, catalog, folder)
     if isinstance(spec, LockstepSpec):
         from pilotfish.assemble._build_lockstep import build_lockstep
 

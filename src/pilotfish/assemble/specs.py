@@ -12,6 +12,7 @@ from pydantic import Field
 from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
+from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.decode.quantize import Quantize
 
@@ -113,6 +114,7 @@ SPECS: dict[str, type[Spec]] = {
     "classifier": ClassifierSpec,
     "labeller": LabellerSpec,
     "cascade": CascadeSpec,
+    "route": RouteSpec,
     "speculative": SpeculativeSpec,
     **LOCKSTEP,
 }
