@@ -15,7 +15,7 @@ from pilotfish import ask
 from pilotfish.decode import rules
 from pilotfish.decode.search import ChunkBeamSearch
 from pilotfish.errors import ConfigError, ModelError
-from pilotfish.infer import Cascade
+from pilotfish.infer import Cascade, Verdict
 from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.supervise import Nudged, RewardGuided, WeakToStrongSearch
@@ -349,7 +349,7 @@ def test_they_nest_under_other_collaborations() -> None:
     cascade = Cascade(
         WeakToStrongSearch(local(1), local(2), local(3), beams=1, successors=2),
         ScriptedModel("large"),
-        lambda request, reply: type("V", (), {"accepted": False, "score": 0.0})(),
+        lambda request, reply: Verdict(False, 0.0),
     )
     reply = ask(cascade, ASKED.with_(max_tokens=4))
     assert reply.text == "large" and len(reply.trace.calls) == 4
