@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Forecast", "Router", "load_router"]
 
 FORMAT = 1
+_LEARNED = ("mean_", "scale_", "costs_")  # by every kind
 _PENALTY = 1.0  # of the ridge that foretells log cost, on standardised features
 
 
@@ -60,6 +62,7 @@ class Router(ABC):
     """
 
     kind: ClassVar[str]
+    learned: ClassVar[tuple[str, ...]]  # the arrays that this kind's `_fit` sets; files keep them
     surface: ClassVar[bool] = True  # whether the vector holds surface features too
     sparse: ClassVar[bool] = False  # whether it may be sparse
 
@@ -126,13 +129,10 @@ class Router(ABC):
             "features": None if self.features is None else self.features.kind,
             "models": list(self.models_),
             "quality": [self.low_, self.high_],
-            "settings": self._settings(),
+            "settings": {name: getattr(self, name) for name in self._settings()},
         }
-        arrays = {"mean": self.mean_, "scale": self.scale_, "costs": self.costs_, **self._arrays()}
-        numpy_files = need("safetensors.numpy", "local")
-        numpy_files.save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "router.safetensors"
-        )
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in (*_LEARNED, *self.learned)}
+        need("safetensors.numpy", "local").save_file(arrays, folder / "router.safetensors")
         (folder / "router.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def _plain(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -166,17 +166,10 @@ class Router(ABC):
     def _predict(self, x: Any) -> NDArray[np.float64]:
         """Return (rows, models) quality."""
 
-    @abstractmethod
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what was learned, to be saved."""
-
-    @abstractmethod
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what `_arrays` gave."""
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the constructor's further arguments."""
-        return {}
+    @classmethod
+    def _settings(cls) -> list[str]:
+        """Return the names of the constructor's further arguments; each is kept as an attribute of that name."""
+        return [name for name in inspect.signature(cls).parameters if name != "features"]
 
 
 def load_router(folder: str | Path, catalog: Catalog | None = None) -> Router:
@@ -204,8 +197,8 @@ def load_router(folder: str | Path, catalog: Catalog | None = None) -> Router:
         arrays = need("safetensors.numpy", "local").load_file(folder / "router.safetensors")
         router.models_ = tuple(facts["models"])
         router.low_, router.high_ = facts["quality"]
-        router.mean_, router.scale_, router.costs_ = arrays["mean"], arrays["scale"], arrays["costs"]
-        router._restore(arrays)
+        for name in (*_LEARNED, *router.learned):
+            setattr(router, name, arrays[name])
     except (OSError, ValueError, LookupError, TypeError, damaged) as error:
         raise ModelError(f"{folder}: not a saved router: {error}") from error
     return router

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -30,6 +29,7 @@ class BoostedRouter(Router):
     """
 
     kind: ClassVar[str] = "boosted"
+    learned: ClassVar[tuple[str, ...]] = ("base_", "nodes_", "starts_")
 
     def __init__(
         self, features: Features | None = None, rounds: int = 60, rate: float = 0.06, leaves: int = 8, seed: int = 0
@@ -58,6 +58,7 @@ class BoostedRouter(Router):
                 early_stopping=False,
                 random_state=self.seed,
             ).fit(x[known], y)
+            # scikit-learn shows these trees nowhere else; a test walks them beside its own `predict`.
             self.base_[i] = float(np.ravel(model._baseline_prediction)[0])
             for (tree,) in model._predictors:
                 table = tree.nodes
@@ -93,12 +94,3 @@ class BoostedRouter(Router):
             at = step
         np.add.at(found.T, self.starts_[:, 0], self.nodes_[at, 4].T)
         return found
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"base": self.base_, "nodes": self.nodes_, "starts": self.starts_}
-
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.base_, self.nodes_, self.starts_ = arrays["base"], arrays["nodes"], arrays["starts"]
-
-    def _settings(self) -> dict[str, Any]:
-        return {"rounds": self.rounds, "rate": self.rate, "leaves": self.leaves, "seed": self.seed}

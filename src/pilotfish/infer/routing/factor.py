@@ -6,7 +6,6 @@ a vector of m and a projection of q's embedding. Here it is fitted to each answe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -37,6 +36,7 @@ class FactorRouter(Router):
     """
 
     kind: ClassVar[str] = "factor"
+    learned: ClassVar[tuple[str, ...]] = ("x_mean_", "x_scale_", "w_", "models_v_", "prior_")
 
     def __init__(
         self, features: Features | None = None, factors: int = 4, penalty: float = 30.0, rounds: int = 20, seed: int = 0
@@ -98,22 +98,6 @@ class FactorRouter(Router):
     def _predict(self, x: Any) -> NDArray[np.float64]:
         found: NDArray[np.float64] = self.prior_ + self._factors(x) @ self.models_v_.T
         return found
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {
-            "x_mean": self.x_mean_,
-            "x_scale": self.x_scale_,
-            "w": self.w_,
-            "v": self.models_v_,
-            "prior": self.prior_,
-        }
-
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.x_mean_, self.x_scale_, self.w_ = arrays["x_mean"], arrays["x_scale"], arrays["w"]
-        self.models_v_, self.prior_ = arrays["v"], arrays["prior"]
-
-    def _settings(self) -> dict[str, Any]:
-        return {"factors": self.factors, "penalty": self.penalty, "rounds": self.rounds, "seed": self.seed}
 
 
 def _ridge(

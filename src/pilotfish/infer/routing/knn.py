@@ -5,7 +5,6 @@ Source: Hu et al. 2024 (RouterBench), section 4.1, the k-nearest-neighbours rout
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -28,6 +27,7 @@ class KnnRouter(Router):
     """
 
     kind: ClassVar[str] = "knn"
+    learned: ClassVar[tuple[str, ...]] = ("known_", "quality_", "prior_")
     surface: ClassVar[bool] = False
 
     def __init__(self, features: Features | None = None, k: int = 50, shrink: float = 5.0) -> None:
@@ -55,15 +55,6 @@ class KnnRouter(Router):
             # With no shrinkage and no neighbour that tells, the mean is all there is.
             found.append(np.where(count > 0, total / np.maximum(count, 1e-12), self.prior_))
         return np.concatenate(found) if found else np.zeros((0, len(self.models_)))
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"known": self.known_, "quality": self.quality_, "prior": self.prior_}
-
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.known_, self.quality_, self.prior_ = arrays["known"], arrays["quality"], arrays["prior"]
-
-    def _settings(self) -> dict[str, Any]:
-        return {"k": self.k, "shrink": self.shrink}
 
 
 def _unit(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,6 +25,7 @@ class LinearRouter(Router):
     """
 
     kind: ClassVar[str] = "linear"
+    learned: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "logistic_")
     sparse: ClassVar[bool] = True
 
     def __init__(self, features: Features | None = None, c: float = 0.1) -> None:
@@ -36,7 +36,7 @@ class LinearRouter(Router):
 
     def _fit(self, x: Any, quality: NDArray[np.float64]) -> None:
         linear = need("sklearn.linear_model", "train")
-        self.logistic_ = bool(np.isin(quality[~np.isnan(quality)], (0.0, 1.0)).all())
+        self.logistic_ = np.array([np.isin(quality[~np.isnan(quality)], (0.0, 1.0)).all()])
         self.coef_, self.intercept_ = np.zeros((quality.shape[1], x.shape[1])), np.zeros(quality.shape[1])
         for i, column in enumerate(quality.T):
             known = ~np.isnan(column)
@@ -55,12 +55,3 @@ class LinearRouter(Router):
     def _predict(self, x: Any) -> NDArray[np.float64]:
         found: NDArray[np.float64] = np.asarray(x @ self.coef_.T) + self.intercept_
         return 1.0 / (1.0 + np.exp(-np.clip(found, -50, 50))) if self.logistic_ else found
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"coef": self.coef_, "intercept": self.intercept_, "logistic": np.array([self.logistic_])}
-
-    def _restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.coef_, self.intercept_, self.logistic_ = arrays["coef"], arrays["intercept"], bool(arrays["logistic"][0])
-
-    def _settings(self) -> dict[str, Any]:
-        return {"c": self.c}
