@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -46,11 +46,14 @@ class FitsSchema:
     A reply in a Markdown fence counts as what stands in the fence.
     """
 
-    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    schema: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.schema is not None:
-            _validator(self.schema)
+        _ = self._own
+
+    @cached_property
+    def _own(self) -> Any:
+        return None if self.schema is None else _validator(self.schema)
 
     def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Validate the reply.
@@ -58,14 +61,17 @@ class FitsSchema:
         Raises:
             ConfigError: neither the cascade nor the request has a schema.
         """
-        schema = self.schema if self.schema is not None else _asked(request)
-        if schema is None:
-            raise ConfigError("accept by schema: give `schema`, or ask with response_format = json_schema")
+        validator = self._own
+        if validator is None:
+            asked = _asked(request)
+            if asked is None:
+                raise ConfigError("accept by schema: give `schema`, or ask with response_format = json_schema")
+            validator = _validator(asked)
         try:
             value = json.loads(_unfenced(reply.text))
         except (ValueError, RecursionError):
             return Verdict(False, 0.0)
-        fits = _validator(schema).is_valid(value)
+        fits = bool(validator.is_valid(value))
         return Verdict(fits, float(fits))
 
 

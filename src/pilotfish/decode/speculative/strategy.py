@@ -17,7 +17,7 @@ import torch
 from pilotfish.decode.speculative.draft import Draft, Drafted, Plan, Proposal, Seat
 from pilotfish.decode.speculative.policy import Arm, Auto, Policy, Round
 from pilotfish.decode.speculative.report import SpeculativeReport
-from pilotfish.decode.speculative.verify import Verdict, verify
+from pilotfish.decode.speculative.verify import Verified, verify
 from pilotfish.decode.strategy import Job, Step, Tally, open_rows, row_of
 from pilotfish.errors import ModelError
 from pilotfish.model import Call, Decision
@@ -185,7 +185,7 @@ class Speculative:
 
     def _verified(
         self, jobs: Sequence[Job], proposals: Sequence[Proposal]
-    ) -> tuple[list[Verdict | Exception], list[Tensor]]:
+    ) -> tuple[list[Verified | Exception], list[Tensor]]:
         """Run last tokens and proposals through the target in one feed, judge them, and keep what was accepted."""
         rows = [row_of(job) for job in jobs]
         fed = [[job.state.seat.tokens[-1], *proposal.tokens] for job, proposal in zip(jobs, proposals, strict=True)]
@@ -194,7 +194,7 @@ class Speculative:
         before = [len(row.tokens) for row in rows]
         logits = self.target.feed(rows, fed, parents)
         picks = _picks(jobs, logits)
-        verdicts: list[Verdict | Exception] = []
+        verdicts: list[Verified | Exception] = []
         for i, (job, proposal) in enumerate(zip(jobs, proposals, strict=True)):
             try:
                 verdict = verify(job.sampler, logits[i], proposal, self.ends, picks[i])
@@ -220,7 +220,7 @@ class Speculative:
         arm: Arm,
         jobs: Sequence[Job],
         drafted: Drafted,
-        verdicts: Sequence[Verdict | Exception],
+        verdicts: Sequence[Verified | Exception],
         draft_seconds: float,
         target_seconds: float,
     ) -> None:
@@ -239,7 +239,7 @@ class Speculative:
             report.judge(len(proposal.tokens), proposal.depth, accepted, verdict.overlaps, target_seconds / rows)
             judged += [(sign, place < accepted) for place, sign in enumerate(proposal.signs[: accepted + 1])]
         fed = sum(1 + len(proposal.tokens) for proposal in drafted.proposals)
-        tokens = sum(len(verdict.tokens) for verdict in verdicts if isinstance(verdict, Verdict))
+        tokens = sum(len(verdict.tokens) for verdict in verdicts if isinstance(verdict, Verified))
         self.policy.learn(Round(arm, rows, tokens, fed, target_seconds, draft_seconds, drafted.steps, judged))
 
     def _clock(self) -> float:

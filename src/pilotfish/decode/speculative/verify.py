@@ -32,7 +32,7 @@ from pilotfish.decode.speculative.draft import Proposal
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Chooser", "Verdict", "verify"]
+__all__ = ["Chooser", "Verified", "verify"]
 
 
 class Chooser(Protocol):
@@ -52,7 +52,7 @@ class Chooser(Protocol):
 
 
 @dataclass
-class Verdict:
+class Verified:
     """What the target makes of a proposal.
 
     Attributes:
@@ -74,7 +74,7 @@ def verify(
     proposal: Proposal,
     ends: frozenset[int] = frozenset(),
     picks: Sequence[int] | None = None,
-) -> Verdict:
+) -> Verified:
     """Walk down from the root as far as the target agrees; the first token it does not find among the nodes ends it.
 
     Args:
@@ -84,7 +84,7 @@ def verify(
         ends: tokens after which nothing is said.
         picks: the target's choice at each row of the logits, where it does not depend on the way there.
     """
-    verdict, here = Verdict(), -1
+    verdict, here = Verified(), -1
     children = proposal.children()
     while True:
         kids, row = children[here + 1], logits[here + 1 : here + 2]
