@@ -11,6 +11,7 @@ from pilotfish.assemble import specs
 from pilotfish.assemble._spec import PriceSpec, Spec
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
+from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.errors import ConfigError
@@ -69,6 +70,10 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.assemble._build_speculative import build_speculative
 
         return build_speculative(name, spec, part)
+    if isinstance(spec, ResilientSpec):
+        from pilotfish.assemble._build_resilient import build_resilient
+
+        return build_resilient(name, spec, part)
     from pilotfish.assemble.plugins import PluginSpec, plugin
 
     assert isinstance(spec, PluginSpec)

@@ -12,6 +12,7 @@ from pydantic import Field
 from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
+from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.decode.quantize import Quantize
@@ -104,6 +105,7 @@ MEANS = {
     "recorded": ("price",),
     "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
+    **RESILIENT_MEANS,
 }
 
 SPECS: dict[str, type[Spec]] = {
@@ -117,6 +119,7 @@ SPECS: dict[str, type[Spec]] = {
     "route": RouteSpec,
     "speculative": SpeculativeSpec,
     **LOCKSTEP,
+    **RESILIENT,
 }
 
 
