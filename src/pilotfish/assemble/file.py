@@ -32,6 +32,7 @@ from pilotfish.assemble.specs import (
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
+    from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.model import Model
     from pilotfish.models.catalog import Catalog
     from pilotfish.models.encoder import Encoder
@@ -63,6 +64,11 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
                     )
+        for key, target in references(self._file.serve) if self._file.serve is not None else ():
+            if target not in self._specs:
+                raise ConfigError(
+                    f"{where}: [serve] {key} = {target!r}: no such model{did_you_mean(target, self._specs)}"
+                )
         self._check_circles()
 
     @classmethod
@@ -119,6 +125,11 @@ class Collaboration:
     def map(self) -> MapSpec | None:
         """The `[map]` table, if there is one."""
         return self._file.map
+
+    @property
+    def serve(self) -> ServeSpec | None:
+        """The `[serve]` table, if there is one."""
+        return self._file.serve
 
     @property
     def catalog(self) -> Catalog:

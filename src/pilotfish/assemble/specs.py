@@ -14,6 +14,7 @@ from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
+from pilotfish.assemble._specs_serve import ServeSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.decode.quantize import Quantize
 
@@ -181,6 +182,7 @@ class FileSpec(Spec):
     catalog: dict[str, dict[str, object]] = {}
     advise: AdviseSpec | None = None
     map: MapSpec | None = None
+    serve: ServeSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

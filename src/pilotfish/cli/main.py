@@ -28,6 +28,7 @@ COMMANDS = {
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
     "tune": ("pilotfish.cli.tune", "command", "Fine-tune a small model on texts: an expert that steers a larger one."),
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),
+    "serve": ("pilotfish.cli.serve", "command", "Serve every model of a collaboration file behind OpenAI's API."),
     "speculate": ("pilotfish.cli.speculate", "command", "Does drafting pay on your prompts, and at which length?"),
 }
 WRONG, BUG, STOPPED = 2, 1, 130

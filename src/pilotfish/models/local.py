@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pilotfish.decode.decoder import Decoder, Prompt
     from pilotfish.decode.strategy import Strategy
+    from pilotfish.models._prompt_logprobs import Position
     from pilotfish.models.catalog import Catalog
 
 __all__ = ["LocalModel"]
@@ -281,6 +282,21 @@ class LocalModel:
         with self._lock:
             return _scoring.hidden_states(model, rows, layer, batch_tokens=self.batch_tokens)
 
+    def prompt_logprobs(self, rows: Sequence[Sequence[int]], top: int = 0) -> list[list[Position]]:
+        """Return, for each token of each row of ids but the first, (log p, the `top` likeliest (id, log p)), in nats.
+
+        Raises:
+            ModelError: a row is empty, or longer than the model takes.
+        """
+        from pilotfish.models._prompt_logprobs import prompt_logprobs
+
+        if not all(rows):
+            raise ModelError(f"{self.name}: an empty prompt has no tokens to score")
+        self._check_lengths([len(row) for row in rows])
+        decoder = self.decoder()
+        with self._lock:
+            return prompt_logprobs(decoder, rows, top, batch_tokens=self.batch_tokens)
+
     def _scored(
         self, rows: Sequence[tuple[list[int], int]], progress: Callable[[int], None] | None = None
     ) -> list[Scored]:
@@ -340,10 +356,13 @@ class LocalModel:
     def prompt_ids(self, request: Request) -> list[int]:
         """Return the tokens the model is given for a request.
 
+        A completion, which goes on from a text rather than answering a turn, has them as `metadata["prompt_ids"]`.
+
         Raises:
             ModelError: they leave no room for an answer.
         """
-        ids = encode(self.tokenizer, self.render(request))
+        given = request.metadata.get("prompt_ids")
+        ids = list(given) if given is not None else encode(self.tokenizer, self.render(request))
         if len(ids) >= self.max_length:
             raise ModelError(f"{self.name} takes {self.max_length} tokens; the prompt alone has {len(ids)}: shorten it")
         return ids

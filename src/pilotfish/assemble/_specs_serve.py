@@ -1,0 +1,68 @@
+"""The `[serve]` table: what `pilotfish serve` allows, who may ask, and what it keeps; paths are from the file's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pilotfish.assemble._spec import Count, Real, Ref, Spec, Text
+
+Above0 = Annotated[float, Field(gt=0, strict=False)]
+From0 = Annotated[float, Field(ge=0, strict=False)]
+
+
+class KeySpec(Spec):
+    """One who may ask: `[[serve.keys]]`. `sha256` is the hash of the key, never the key itself."""
+
+    name: Text
+    sha256: Text
+    rate: Above0 | None = None
+    burst: Above0 | None = None
+    tokens_per_minute: Above0 | None = None
+    budget: Above0 | None = None
+    budget_period: Literal["day", "month"] | None = None
+    models: list[Ref] | None = None
+
+
+class AnswersSpec(Spec):
+    """The response cache: `[serve.answers]`. With an `encoder`, texts that mean the same share an answer too."""
+
+    max_entries: Count = 10_000
+    max_age: Above0 = 3600.0
+    encoder: Ref | None = None
+    above: Real | None = None
+
+
+class LogSpec(Spec):
+    """The decision log: `[serve.log]`. `to` is a file, or the URL of a PostgreSQL data base."""
+
+    to: Text = "pilotfish.log.sqlite"
+    redact: Literal["off", "pii", "all"] = "pii"
+    days: Above0 | None = None
+
+
+class ServeSpec(Spec):
+    """The `[serve]` table; its limits are those of `pilotfish.serve.settings`."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    models: list[Ref] | None = None
+    load: bool = True
+    page: bool = True
+    max_body: Count = 4 << 20
+    max_header: Count = 64 << 10
+    max_tokens: Count | None = None
+    max_answers: Count = 32
+    max_inputs: Count = 2048
+    max_requests: Count = 1024
+    timeout: Above0 = 600.0
+    receive_timeout: Above0 = 30.0
+    keep_alive: Above0 = 75.0
+    drain: From0 = 0.0
+    grace: From0 = 30.0
+    show_endpoints: bool = False
+    keys: list[KeySpec] = []
+    spent: str | None = None
+    answers: AnswersSpec | None = None
+    log: LogSpec | None = None

@@ -1,0 +1,147 @@
+"""The gateway in uvicorn: limits on headers and on slow senders, and a stop that finishes what is under way."""
+
+from __future__ import annotations
+
+import socket
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pilotfish.errors import ConfigError
+from pilotfish.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from pilotfish.serve.app import Gateway
+
+__all__ = ["Server", "bind"]
+
+_REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+
+
+class Door(HttpToolsProtocol):
+    """One connection. uvicorn bounds neither how long a request's head may be nor how long it may take.
+
+    Attributes:
+        since: when the head that is awaited began to be waited for; None while none is.
+    """
+
+    max_header = 64 << 10
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.since: float | None = time.monotonic()
+        self._head = 0
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of a head."""
+        super().on_message_begin()
+        self.since = time.monotonic()
+        self._head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and refuse a head that does not end."""
+        super().data_received(data)
+        if self.since is not None:
+            self._head += len(data)
+            if self._head > self.max_header:
+                self._too_large()
+
+    def on_headers_complete(self) -> None:
+        """Let a request in whose head is short enough."""
+        self.since = None
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.max_header:
+            self._too_large()
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, unless the request was refused."""
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request, unless it was refused."""
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    def overdue(self, now: float, seconds: float) -> bool:
+        """Say whether a head has been awaited for longer than `seconds`."""
+        return self.since is not None and now - self.since > seconds
+
+    def refuse(self, status: str, said: str) -> None:
+        """Answer without the application, and hang up."""
+        if not self.transport.is_closing():
+            body = b'{"error":{"message":"%s","type":"invalid_request_error","param":null,"code":null}}' % said.encode()
+            self.transport.write(_REFUSAL % (status.encode(), len(body), body))
+            self.transport.close()
+        self.since = None
+
+    def _too_large(self) -> None:
+        self.refuse("431 Request Header Fields Too Large", f"the headers are longer than {self.max_header} bytes")
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which on a signal first lets the gateway drain, and ends in peace.
+
+    Args:
+        gateway: what is served.
+        settings: its limits.
+    """
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        limited = type("Door", (Door,), {"max_header": settings.max_header})
+        super().__init__(
+            uvicorn.Config(
+                gateway,  # type: ignore[arg-type]
+                http=limited,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
+                timeout_graceful_shutdown=settings.grace,  # type: ignore[arg-type]
+            )
+        )
+        self._gateway = gateway
+        self._settings = settings
+        self._close_at = float("inf")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; the second signal stops at once."""
+        if self._gateway.draining:
+            self.should_exit = self.force_exit = True
+        self._gateway.draining = True
+        self._close_at = time.monotonic() + self._settings.drain
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look around, ten times a second; once a second for clients that take too long to ask."""
+        if counter % 10 == 0:
+            now, seconds = time.monotonic(), self._settings.receive_timeout
+            for door in list(self.server_state.connections):
+                if isinstance(door, Door) and door.overdue(now, seconds):
+                    door.refuse("408 Request Timeout", f"no whole request within {seconds:g} s")
+        return await super().on_tick(counter) or time.monotonic() >= self._close_at
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one.
+
+    Raises:
+        ConfigError: the address is none of this machine's, or taken.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror or error}") from None
+    listener.setblocking(False)
+    return listener
