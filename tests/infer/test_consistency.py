@@ -9,7 +9,7 @@ import pytest
 from pilotfish import ask
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Agreement, Cascade, Verdict
-from pilotfish.infer.consistency import answer_by
+from pilotfish.measure.answers import answer_by
 from pilotfish.model import Price, Reply, Request
 from tests.fakes import ScriptedModel
 

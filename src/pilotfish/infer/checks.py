@@ -5,7 +5,6 @@ Source: Chen et al. 2023 (FrugalGPT), section 3, the reliability score, here a p
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any
 
 from pilotfish.errors import ConfigError
 from pilotfish.infer.accept import Verdict
+from pilotfish.measure.grade import function_at
 from pilotfish.model import Reply, Request
 
 __all__ = ["ByFunction", "FitsSchema", "Matches"]
@@ -90,16 +90,7 @@ class ByFunction:
 
     @cached_property
     def _function(self) -> Callable[[Request, Reply], Any]:
-        module, _, name = self.path.partition(":")
-        try:
-            found = importlib.import_module(module)
-            for part in name.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(f"accept: no function {self.path!r} (module:function): {error}") from None
-        if not callable(found):
-            raise ConfigError(f"accept: {self.path!r} is not a function")
-        return found
+        return function_at(self.path)
 
     async def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Ask the function."""

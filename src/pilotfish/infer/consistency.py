@@ -7,60 +7,15 @@ Cascades with Mixture of Thoughts Representations), section 3.1, the vote-based 
 from __future__ import annotations
 
 import asyncio
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.errors import ConfigError
 from pilotfish.infer.accept import Verdict
+from pilotfish.measure.answers import answer_by
 from pilotfish.model import Model, Reply, Request, Trace
 
-__all__ = ["ANSWERS", "Agreement", "answer_by"]
-
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-
-
-def _text(said: str) -> str:
-    """The whole reply, without case, accents' forms, runs of spaces and final punctuation."""
-    return " ".join(unicodedata.normalize("NFKC", said).casefold().split()).rstrip(".!")
-
-
-def _last_line(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
-    return _text(lines[-1]) if lines else ""
-
-
-def _last_number(said: str) -> str:
-    found = _NUMBER.findall(said)
-    return f"{float(found[-1].replace(',', '')):g}" if found else ""
-
-
-ANSWERS: dict[str, Callable[[str], str]] = {"text": _text, "last-line": _last_line, "last-number": _last_number}
-
-
-def answer_by(how: str) -> Callable[[str], str]:
-    """Return what reads the answer out of a reply: a name of `ANSWERS`, or a pattern whose first group is the answer.
-
-    Raises:
-        ConfigError: no such name, or a pattern without a group.
-    """
-    if how in ANSWERS:
-        return ANSWERS[how]
-    try:
-        pattern = re.compile(how)
-    except re.error as error:
-        raise ConfigError(f"answer = {how!r} is neither one of {', '.join(ANSWERS)} nor a pattern: {error}") from None
-    if not pattern.groups:
-        known = did_you_mean(how, ANSWERS) or f": one of {', '.join(ANSWERS)}, or a pattern with a group"
-        raise ConfigError(f"answer = {how!r} is not known{known}")
-
-    def read(said: str) -> str:
-        found = list(pattern.finditer(said))
-        return _text(found[-1].group(1) or "") if found else ""
-
-    return read
+__all__ = ["Agreement"]
 
 
 @dataclass(frozen=True)

@@ -85,14 +85,10 @@ def _files(libc: ctypes.CDLL, folder: str) -> None:
     )
     packages = {path for path in (*sys.path, sys.prefix, sys.base_prefix) if os.path.isdir(path)}  # noqa: PTH112
     system = [path for path in SYSTEM if os.path.exists(path)]  # noqa: PTH110
-    for path, rights in [(path, READ) for path in (*packages, *system)] + [
-        (folder, ALL),
-        ("/dev/null", 1 << 1 | 1 << 2),
-    ]:
+    rights = dict.fromkeys([*packages, *system], READ) | {folder: ALL, "/dev/null": FILE}
+    for path, allowed in rights.items():
         at = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        if not stat.S_ISDIR(os.fstat(at).st_mode):
-            rights &= FILE
-        rule = _Beneath(rights, at)
+        rule = _Beneath(allowed if stat.S_ISDIR(os.fstat(at).st_mode) else allowed & FILE, at)
         if libc.syscall(LANDLOCK_ADD, ruleset, ctypes.c_int(1), ctypes.byref(rule), ctypes.c_uint32(0)) != 0:
             _refuse(f"Landlock takes no rule for {path} ({os.strerror(ctypes.get_errno())})")
         os.close(at)
