@@ -72,6 +72,7 @@ def _check(
             if found != application and (found or tables):
                 raise DataError(f"{path} is a database of another program, not a {what}: name another file")
             if found != application:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # what is forgotten frees its pages
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("BEGIN IMMEDIATE")
             break
