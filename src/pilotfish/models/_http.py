@@ -18,9 +18,11 @@ from typing import Any, TypeVar
 import httpx
 
 from pilotfish.errors import ConfigError
+from pilotfish.models._http_client import Client, DirectClient
 from pilotfish.models._http_errors import AttemptError
+from pilotfish.models._http_proxied import ProxiedClient, proxy_named
 
-__all__ = ["Clock", "KeyFrom", "Lane", "Lanes", "retrying"]
+__all__ = ["Clock", "KeyFrom", "Lane", "Lanes", "Opener", "retrying"]
 
 T = TypeVar("T")
 
@@ -64,9 +66,25 @@ class KeyFrom(httpx.Auth):
             request.headers[self.header] = self.read() if bare else f"Bearer {self.read()}"
         yield request
 
+    def line(self) -> bytes:
+        """Return the header as a line; nothing where there is no key.
+
+        Raises:
+            ConfigError: no header can carry the key.
+        """
+        self.check()
+        if not self.read():
+            return b""
+        bare = self.header.lower() != "authorization"
+        return f"{self.header}: {'' if bare else 'Bearer '}{self.read()}\r\n".encode("ascii")
+
     def redact(self, text: str) -> str:
         """Return the text with the key, should an endpoint have echoed it, replaced by `[key]`."""
         return text.replace(self.read(), "[key]") if self.read() else text
+
+    def redact_bytes(self, raw: bytes) -> bytes:
+        """Return a body in the same way."""
+        return raw.replace(self.read().encode(), b"[key]") if self.read() else raw
 
     @property
     def spoken(self) -> str:
@@ -80,19 +98,18 @@ class KeyFrom(httpx.Auth):
 class Lane:
     """What one event loop has of a remote model: its slots, their clients, and the requests now under way.
 
-    Each slot has a client of its own, with one connection: the HTTP library looks through all connections of a client
-    at every request, which at 32 of them costs more than the request itself.
+    Each slot has a client of its own, with one connection.
     """
 
     slots: asyncio.Semaphore
-    new_client: Callable[[], httpx.AsyncClient]
+    new_client: Callable[[], Client]
     closer: AsyncGenerator[None, None]
-    clients: list[httpx.AsyncClient]
-    idle: list[httpx.AsyncClient] = field(default_factory=list)
+    clients: list[Client]
+    idle: list[Client] = field(default_factory=list)
     pending: dict[bytes, asyncio.Future[Any]] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def client(self) -> AsyncIterator[Client]:
         """Wait for a slot and lend its client, the one used last first, since its connection is still warm."""
         async with self.slots:
             if not self.idle:
@@ -111,13 +128,38 @@ _closers: dict[asyncio.AbstractEventLoop, list[tuple[weakref.ref[Lanes], AsyncGe
 _lock = threading.Lock()
 
 
-async def _close_at_the_end(clients: list[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
+async def _close_at_the_end(clients: list[Client]) -> AsyncGenerator[None, None]:
     """Close the clients when the event loop shuts down its async generators, as asyncio.run does at its end."""
     try:
         yield
     finally:
         for client in clients:
             await client.aclose()
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Makes the clients for one endpoint; plain data, so that a pickled copy can make its own.
+
+    Attributes:
+        scheme: "http" or "https".
+        host, port: of the endpoint.
+        timeout, connect_timeout: seconds.
+        proxies: whether a proxy that the environment names is for this endpoint too.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    timeout: float
+    connect_timeout: float
+    proxies: bool
+
+    def __call__(self) -> Client:
+        """Return a client, which has no connection yet."""
+        if self.proxies and proxy_named(self.scheme):
+            return ProxiedClient(_tls(), self.timeout, self.connect_timeout)
+        return DirectClient(self.host, self.port, _tls() if self.scheme == "https" else None, self.connect_timeout)
 
 
 class Lanes:
@@ -127,11 +169,11 @@ class Lanes:
     copy starts without lanes.
     """
 
-    def __init__(self, concurrency: int, timeout: httpx.Timeout, proxies: bool) -> None:
-        self._settings = (concurrency, timeout, proxies)
+    def __init__(self, concurrency: int, opener: Opener) -> None:
+        self._settings = (concurrency, opener)
         self._lanes: dict[asyncio.AbstractEventLoop, Lane] = {}
 
-    def __reduce__(self) -> tuple[type[Lanes], tuple[int, httpx.Timeout, bool]]:
+    def __reduce__(self) -> tuple[type[Lanes], tuple[int, Opener]]:
         return Lanes, self._settings
 
     async def here(self) -> Lane:
@@ -140,11 +182,9 @@ class Lanes:
         lane = self._lanes.get(loop)
         if lane is not None:
             return lane
-        concurrency, timeout, proxies = self._settings
-        limits = httpx.Limits(max_connections=1)
-        make = functools.partial(httpx.AsyncClient, timeout=timeout, limits=limits, verify=_tls(), trust_env=proxies)
-        clients: list[httpx.AsyncClient] = []
-        lane = Lane(asyncio.Semaphore(concurrency), make, _close_at_the_end(clients), clients)
+        concurrency, opener = self._settings
+        clients: list[Client] = []
+        lane = Lane(asyncio.Semaphore(concurrency), opener, _close_at_the_end(clients), clients)
         with _lock:
             self._lanes = {old: kept for old, kept in self._lanes.items() if not old.is_closed()} | {loop: lane}
             for old in [old for old in _closers if old.is_closed()]:

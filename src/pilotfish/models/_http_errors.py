@@ -6,12 +6,15 @@ import email.utils
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from pilotfish.errors import UpstreamError
+
+if TYPE_CHECKING:
+    from pilotfish.models._http_client import Response
 
 __all__ = ["AttemptError", "http_fault", "retry_after", "safe_url", "status_fault", "tidy"]
 
@@ -94,7 +97,7 @@ def detail(body: str) -> str:
     return tidy(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)) if data else ""
 
 
-def status_fault(url: str, model: str, response: httpx.Response, body: str, key: str) -> AttemptError:
+def status_fault(url: str, model: str, response: Response, body: str, key: str) -> AttemptError:
     """Return the fault for a response that is no answer.
 
     `key` says which key was sent: "the key in $NAME", or what to set where none was.

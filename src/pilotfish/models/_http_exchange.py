@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import httpx
 
+from pilotfish.errors import ConfigError
 from pilotfish.models._http import Clock, KeyFrom
+from pilotfish.models._http_client import Client, DirectResponse, Response
 from pilotfish.models._http_errors import AttemptError, http_fault, safe_url, status_fault, tidy
+from pilotfish.models._http_json import dumps, loads
 from pilotfish.models._http_wire import Assembly
 from pilotfish.models._sse import Event, EventParser
 
@@ -20,6 +25,8 @@ __all__ = ["Exchange", "OpenStream"]
 
 _MAX_ERROR_BYTES = 1 << 16  # an error's text is one line; the rest of a long page is left unread
 _LAST_BYTES_SECONDS = 0.1
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LOG = logging.getLogger("pilotfish.remote")
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,38 @@ class Exchange:
     headers: Mapping[str, str]
     timeout: float
     max_bytes: int
+    shown: str = field(init=False)
+    _prefix: bytes = field(init=False, repr=False)
+    _spare: bytes = field(init=False, repr=False)
 
-    @property
-    def shown(self) -> str:
-        """The URL as errors show it."""
-        return safe_url(self.url)
+    # `identity`: a compressed stream may sit in somebody's buffer, and a small body may inflate without end.
+    own_headers: ClassVar[Mapping[str, str]] = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
-    async def whole(self, client: httpx.AsyncClient, body: Mapping[str, Any], clock: Clock) -> Assembly:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown", safe_url(self.url))
+        mine = self.key.header.lower()
+        target, host = self.url.raw_path, self.url.netloc
+        named = {name.lower() for name in self.headers}
+        usual = {} if "user-agent" in named else {"User-Agent": "pilotfish"}
+        usual |= {} if "accept" in named else {"Accept": "*/*"}
+        ours = {name.lower() for name in (*self.own_headers, "Host", "Content-Length", "Transfer-Encoding")}
+        others = {name: value for name, value in self.headers.items() if name.lower() not in (*ours, mine)}
+        lines = _lines({**usual, **others, **self.own_headers})
+        spare = _lines({name: value for name, value in self.headers.items() if name.lower() == mine})
+        object.__setattr__(self, "_prefix", b"POST %s HTTP/1.1\r\nHost: %s\r\n%s" % (target, host, lines))
+        object.__setattr__(self, "_spare", spare)
+
+    def head(self) -> tuple[bytes, bytes]:
+        """Return the request's head but for its length: what is always the same, and the key's line.
+
+        Where there is no key, a header of its name that the settings give takes its place.
+
+        Raises:
+            ConfigError: no header can carry the key.
+        """
+        return self._prefix, self.key.line() or self._spare
+
+    async def whole(self, client: Client, body: Mapping[str, Any], clock: Clock) -> Assembly:
         """Return the answer to `body`, read to its end.
 
         Raises:
@@ -66,7 +98,7 @@ class Exchange:
         assembly.reply()  # raises where the choices are empty
         return assembly
 
-    async def open(self, client: httpx.AsyncClient, body: Mapping[str, Any], clock: Clock) -> OpenStream:
+    async def open(self, client: Client, body: Mapping[str, Any], clock: Clock) -> OpenStream:
         """Return the stream that answers `body`, read up to its first text (or to its end, where there is none).
 
         Until then nothing has been shown to anybody, so a failed `open` may be tried again.
@@ -88,8 +120,7 @@ class Exchange:
     def parsed(self, raw: bytes | str) -> Any:
         """Return the JSON in `raw`, with the key taken out should the endpoint have echoed it."""
         try:
-            text = raw if isinstance(raw, str) else raw.decode("utf-8")
-            return json.loads(self.key.redact(text))
+            return loads(self.key.redact(raw) if isinstance(raw, str) else self.key.redact_bytes(raw))
         except (ValueError, RecursionError) as error:
             why = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise AttemptError(f"{self.shown} sent malformed JSON: {why}")
@@ -98,15 +129,14 @@ class Exchange:
         """Return the fault for an answer without end."""
         return AttemptError(f"{self.shown} sent more than {self.max_bytes} bytes; raise `max_bytes` if that is right")
 
-    async def _send(self, client: httpx.AsyncClient, body: Mapping[str, Any], clock: Clock) -> httpx.Response:
-        # `identity`: a compressed stream may sit in somebody's buffer, and a small body may inflate without end.
-        headers = {**self.headers, "Content-Type": "application/json", "Accept-Encoding": "identity"}
-        request = client.build_request("POST", self.url, content=json.dumps(body).encode(), headers=headers)
+    async def _send(self, client: Client, body: Mapping[str, Any], clock: Clock) -> Response:
+        raw = dumps(body)
         try:
             async with clock.waiting(self.timeout):
-                response = await client.send(request, auth=self.key, stream=True)
+                response = await client.post(self, raw)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise http_fault(self.shown, error, self.timeout) from None
+        _LOG.debug("POST %s: %d", self.shown, response.status_code)
         if response.status_code == 200:
             return response
         try:
@@ -116,8 +146,10 @@ class Exchange:
         said = self.key.redact(raw[:_MAX_ERROR_BYTES].decode("utf-8", "replace"))
         raise status_fault(self.shown, self.model, response, said, self.key.spoken)
 
-    async def _read(self, response: httpx.Response, clock: Clock, limit: int) -> bytes:
+    async def _read(self, response: Response, clock: Clock, limit: int) -> bytes:
         """Return the body; a little more than `limit` bytes where it is longer."""
+        if isinstance(response, DirectResponse) and response.whole is not None:
+            return response.whole
         raw = bytearray()
         try:
             async with clock.waiting(self.timeout):
@@ -139,7 +171,7 @@ class OpenStream:
         assembly: everything that has come.
     """
 
-    def __init__(self, exchange: Exchange, response: httpx.Response, clock: Clock, assembly: Assembly) -> None:
+    def __init__(self, exchange: Exchange, response: Response, clock: Clock, assembly: Assembly) -> None:
         self._exchange = exchange
         self._response = response
         self._clock = clock
@@ -213,7 +245,21 @@ class OpenStream:
             yield last
 
 
-def _check_type(shown: str, response: httpx.Response, *accepted: str) -> None:
+def _lines(headers: Mapping[str, str]) -> bytes:
+    """Return headers as they go over the wire.
+
+    Raises:
+        ConfigError: no header can be called so or carry that; the value, which may be a secret, is not shown.
+    """
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"headers: {name!r} is no name of a header")
+        if not (value.isascii() and (value.isprintable() or not value)):
+            raise ConfigError(f"headers: {name} holds characters that no header can carry")
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+
+
+def _check_type(shown: str, response: Response, *accepted: str) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not any(part in kind for part in accepted):
         raise AttemptError(

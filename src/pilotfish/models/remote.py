@@ -16,7 +16,7 @@ import httpx
 
 from pilotfish.errors import ConfigError, UpstreamError, did_you_mean
 from pilotfish.model import Call, Delta, Price, Reply, Request, Trace
-from pilotfish.models._http import Clock, KeyFrom, Lane, Lanes, retrying
+from pilotfish.models._http import Clock, KeyFrom, Lane, Lanes, Opener, retrying
 from pilotfish.models._http_errors import AttemptError, safe_url
 from pilotfish.models._http_exchange import Exchange
 from pilotfish.models._http_wire import Api, Assembly, body_of
@@ -95,9 +95,11 @@ class RemoteModel:
         self._exchange = Exchange(
             url.copy_with(path=path), self.model, key, dict(self.headers), self.timeout, self.max_bytes
         )
-        limits = httpx.Timeout(self.timeout, connect=self.connect_timeout, pool=None)
+        host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
         # A proxy cannot reach this machine's own servers, so one named by the environment is for other hosts only.
-        self._lanes = Lanes(self.concurrency, limits, proxies=url.host not in _LOCAL_HOSTS)
+        proxies = url.host not in _LOCAL_HOSTS
+        opener = Opener(url.scheme, host, port, self.timeout, self.connect_timeout, proxies)
+        self._lanes = Lanes(self.concurrency, opener)
         if isinstance(self.cache, ReplyCache):
             self._cache: ReplyCache | None = self.cache
         elif self.cache is True:
