@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 
 import h11
 import pytest
@@ -18,7 +18,7 @@ def ours(raw: bytes, cuts: list[int], ended: bool) -> Read:
     """Return (status, body, whether the connection may be used again), read in pieces."""
     parser = ResponseParser()
     marks = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    for start, stop in zip(marks, marks[1:], strict=False):
+    for start, stop in itertools.pairwise(marks):
         if start < stop:
             parser.feed(raw[start:stop])
     if ended:
@@ -86,27 +86,28 @@ def test_one_byte_at_a_time() -> None:
     assert ours(raw, list(range(len(raw))), False) == (200, b"one" + b"two" * 9, True)
 
 
-def bad() -> Iterator[bytes]:
-    ok = b"HTTP/1.1 200 OK\r\n"
-    yield b"SSH-2.0-OpenSSH\r\n\r\n"
-    yield b"HTTP/2 200\r\n\r\n"
-    yield b"HTTP/1.1 20 OK\r\n\r\n"
-    yield b"HTTP/1.1 101 Switching\r\n\r\n"
-    yield ok + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc"
-    yield ok + b"Content-Length: +3\r\n\r\nabc"
-    yield ok + b"Content-Length: 99999999999999999999\r\n\r\n"
-    yield ok + b"no colon\r\n\r\n"
-    yield ok + b"Bad Name: x\r\n\r\n"
-    yield ok + b" folded: x\r\n\r\n"
-    yield ok + b"Transfer-Encoding: gzip, chunked\r\n\r\n"
-    yield ok + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n"
-    yield ok + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n"
-    yield ok + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n"
-    yield ok + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 5000
-    yield ok + b"X: " + b"y" * 70_000
+OK = b"HTTP/1.1 200 OK\r\n"
+BAD = [
+    b"SSH-2.0-OpenSSH\r\n\r\n",
+    b"HTTP/2 200\r\n\r\n",
+    b"HTTP/1.1 20 OK\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\n\r\n",
+    OK + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    OK + b"Content-Length: +3\r\n\r\nabc",
+    OK + b"Content-Length: 99999999999999999999\r\n\r\n",
+    OK + b"no colon\r\n\r\n",
+    OK + b"Bad Name: x\r\n\r\n",
+    OK + b" folded: x\r\n\r\n",
+    OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
+    OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 5000,
+    OK + b"X: " + b"y" * 70_000,
+]
 
 
-@pytest.mark.parametrize("raw", bad())
+@pytest.mark.parametrize("raw", BAD)
 def test_what_is_no_http_is_refused(raw: bytes) -> None:
     with pytest.raises(ParseError):
         ResponseParser().feed(raw)
