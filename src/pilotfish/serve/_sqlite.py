@@ -63,12 +63,13 @@ def _check(
     connection: sqlite3.Connection, path: Path, what: str, application: int, schema: int, create: Sequence[str]
 ) -> None:
     """Make a new file ours, or check that an old one is."""
-    # Without this, the first of two processes that open a new file at once would see the other's half-made one.
     end = time.monotonic() + 30
     while True:  # SQLite does not wait by itself when two processes switch a new file to WAL at once
         try:
-            found = connection.execute("PRAGMA application_id").fetchone()[0]
+            connection.execute("BEGIN")  # both looks at one moment
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            found = connection.execute("PRAGMA application_id").fetchone()[0]
+            connection.execute("COMMIT")
             if found != application and (found or tables):
                 raise DataError(f"{path} is a database of another program, not a {what}: name another file")
             if found != application:
@@ -79,6 +80,8 @@ def _check(
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             time.sleep(0.01)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
