@@ -1,4 +1,7 @@
-"""A gateway behind a real socket, in a thread of its own, and bare HTTP to ask it with."""
+"""A gateway behind a real socket, in a thread of its own, and bare HTTP to ask it with.
+
+Starting and stopping takes a quarter of a second, so most tests share one server, whose models and settings change.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from typing import Any
 import httpx
 
 from pilotfish.model import Model
+from pilotfish.serve._metrics import Metrics
 from pilotfish.serve._server import Server, bind
 from pilotfish.serve.app import Gateway, create_app
+from pilotfish.serve.keys import Keys
 from pilotfish.serve.settings import Settings
 
-__all__ = ["Running", "events", "running", "until"]
+__all__ = ["Running", "events", "running", "started", "until"]
 
 
 class Running:
@@ -28,7 +33,9 @@ class Running:
         self._socket = bind("127.0.0.1", 0)
         self.port = int(self._socket.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]}, name="gateway")
+        self.thread = threading.Thread(
+            target=self.server.run, kwargs={"sockets": [self._socket]}, name="gateway", daemon=True
+        )
         self.client = httpx.Client(base_url=self.url, timeout=20)
 
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -46,9 +53,36 @@ class Running:
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name[0] != "#"}
 
 
+_shared: list[Running] = []
+
+
 @contextmanager
-def running(models: Mapping[str, Model], settings: Settings | None = None, **more: Any) -> Iterator[Running]:
-    """Run a gateway as long as the block lasts."""
+def running(
+    models: Mapping[str, Model],
+    settings: Settings | None = None,
+    *,
+    encoders: Mapping[str, Any] | None = None,
+    keys: Keys | None = None,
+    answers: Any = None,
+    log: Any = None,
+) -> Iterator[Running]:
+    """Give the shared gateway these parts as long as the block lasts."""
+    if not _shared:
+        it = Running(create_app({}), Settings())
+        it.thread.start()
+        assert until(lambda: it.server.started)
+        _shared.append(it)
+    gateway = _shared[0].gateway
+    gateway.models, gateway.encoders = dict(models), dict(encoders or {})
+    gateway.settings, gateway.keys = settings or Settings(), keys or Keys()
+    gateway.answers, gateway.log, gateway.metrics = answers, log, Metrics()
+    yield _shared[0]
+    assert until(lambda: gateway.in_flight == 0)
+
+
+@contextmanager
+def started(models: Mapping[str, Model], settings: Settings | None = None, **more: Any) -> Iterator[Running]:
+    """Run a gateway of one's own as long as the block lasts."""
     settings = settings or Settings(grace=2)
     it = Running(create_app(models, settings, **more), settings)
     it.thread.start()

@@ -84,9 +84,9 @@ class Visit:
         if delta.reply is not None:
             self.reply = delta.reply
 
-    def gone(self) -> None:
-        """Note that the client left. What the models have done until then is paid for, as far as can be told."""
-        self.status, self.error = 499, "the client left before the answer was whole"
+    def gone(self, why: str = "the client left before the answer was whole") -> None:
+        """Note that nobody waits any more. What the models have done is paid for, as far as can be told."""
+        self.status, self.error = 499, why
         if self.reply is None and self.request is not None:
             text = "".join(self.text)
             asked = sum(tokens_guessed(message.text) for message in self.request.messages)

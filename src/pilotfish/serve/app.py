@@ -211,9 +211,10 @@ class Gateway:
             watch = Watch(receive, visit)
             await endpoint(self, visit, _object(raw), out)
         except asyncio.CancelledError:
-            visit.gone()
             if watch is None or not watch.forgiven():
+                visit.gone("the gateway stopped before the answer was whole")
                 raise
+            visit.gone()
         except LeftError:
             visit.gone()
         except Exception as error:
