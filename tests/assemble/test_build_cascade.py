@@ -15,12 +15,16 @@ from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import references
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Cascade
+from pilotfish.infer.calibrate import Promise, calibrate
+from pilotfish.infer.watched import Watched
+from pilotfish.models.catalog import Catalog
 from tests.fakes import ScriptedModel
+from tests.infer.trials import made
 
 
 def built(folder: Path, table: dict[str, Any], **models: Any) -> Cascade:
     spec = checked(CascadeSpec, {"use": "cascade", **table}, "here")
-    return build_cascade("both", spec, models.__getitem__, folder)
+    return build_cascade("both", spec, models.__getitem__, Catalog.load(), folder)
 
 
 def pair(said: str, **settings: Any) -> dict[str, Any]:
@@ -85,3 +89,27 @@ def test_a_schema_file_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("[1]")
     with pytest.raises(ConfigError, match="no JSON object"):
         built(tmp_path, table, **pair("x"))
+
+
+def test_a_calibration_gives_the_threshold_and_watches_for_drift(tmp_path: Path) -> None:
+    score = {"by": "score", "score": "mean-logprob"}
+    found = calibrate(made(2000), Promise("quality", 0.9, method="normal"), score=score)
+    found.save(tmp_path / "c.json")
+    accept = {"score": "mean-logprob", "calibration": "c.json", "on_drift": "defer", "window": 20}
+    table = {"small": "small", "large": "large", "accept": accept}
+    both = built(tmp_path, table, **pair("sure", logprob=found.above + 0.01))
+    assert ask(both, "?").text == "sure"
+    assert isinstance(both.accept, Watched)
+    assert (both.accept.watch.above, both.accept.watch.window, both.accept.then) == (found.above, 20, "defer")
+    assert ask(built(tmp_path, table, **pair("unsure", logprob=found.above - 0.01)), "?").text == "large"
+    for wrong, told in (
+        ({"score": "min-logprob"}, "this threshold is of"),
+        ({"above": 1}, "`above` or `calibration`, not both"),
+        ({"calibration": "none.json"}, "not a calibration"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            built(tmp_path, table | {"accept": accept | wrong}, **pair("x"))
+    with pytest.raises(ConfigError, match="need a `calibration`"):
+        built(tmp_path, table | {"accept": {"score": "margin", "above": 0, "on_drift": "tell"}}, **pair("x"))
+    with pytest.raises(ConfigError, match="has no threshold"):
+        built(tmp_path, table | {"accept": {"by": "schema", "calibration": "c.json"}}, **pair("x"))

@@ -12,22 +12,48 @@ from pilotfish.errors import ConfigError
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_cascade import AcceptSpec, CascadeSpec
     from pilotfish.infer import Accept, Cascade
+    from pilotfish.infer.calibrate import Calibration
+    from pilotfish.models.catalog import Catalog
 
 
-def build_cascade(name: str, spec: CascadeSpec, part: Callable[[str], Any], folder: Path) -> Cascade:
+def build_cascade(name: str, spec: CascadeSpec, part: Callable[[str], Any], catalog: Catalog, folder: Path) -> Cascade:
     """Return the cascade; `part` gives the model of another name, `folder` is what relative paths start from."""
     from pilotfish.infer import Cascade
 
     models = [part(one) for one in spec.names]
-    accepts = [_accept(one, model, part, folder) for one, model in zip(spec.ways, models, strict=False)]
+    accepts = []
+    for one, model in zip(spec.ways, models, strict=False):
+        calibration = None if one.calibration is None else _calibration(one, folder)
+        above = {} if calibration is None else {"above": calibration.above}
+        accept = _accept(one, one.settings() | above, model, part, catalog, folder)
+        accepts.append(accept if calibration is None else _watched(accept, one, calibration, name))
     return Cascade.of(models, accepts, name)
 
 
-def _accept(spec: AcceptSpec, model: Any, part: Callable[[str], Any], folder: Path) -> Accept:
+def _calibration(spec: AcceptSpec, folder: Path) -> Calibration:
+    from pilotfish.infer.calibrate import Calibration
+
+    path = folder / str(spec.calibration)
+    found = Calibration.load(path)
+    if found.score != spec.score_of:
+        raise ConfigError(f"{path}: this threshold is of {found.score}, and the cascade accepts by {spec.score_of}")
+    return found
+
+
+def _watched(accept: Accept, spec: AcceptSpec, calibration: Calibration, name: str) -> Accept:
+    from pilotfish.infer.drift import Watch
+    from pilotfish.infer.watched import Watched
+
+    watch = Watch(calibration.scores, calibration.above, window=spec.window or 500)
+    return Watched(accept, watch, spec.on_drift or "tell", name)
+
+
+def _accept(
+    spec: AcceptSpec, given: dict[str, Any], model: Any, part: Callable[[str], Any], catalog: Catalog, folder: Path
+) -> Accept:
     """Return what trusts the replies of `model`."""
     from pilotfish import infer
 
-    given = spec.settings()
     if spec.by == "score":
         return infer.Above(**given)
     if spec.by == "agreement":
@@ -35,6 +61,10 @@ def _accept(spec: AcceptSpec, model: Any, part: Callable[[str], Any], folder: Pa
     if spec.by == "self-verification":
         other = given.pop("model", None)
         return infer.SelfVerification(part(other) if other else model, **given)
+    if spec.by == "learned":
+        from pilotfish.infer.deferral_head import DeferralHead, Learned
+
+        return Learned(DeferralHead.load(folder / given["head"], catalog), given["above"])
     if spec.by == "pattern":
         return infer.Matches(spec.pattern or "")
     if spec.by == "schema":

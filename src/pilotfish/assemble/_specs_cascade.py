@@ -11,21 +11,24 @@ from pilotfish.assemble._spec import Count, Real, Ref, Spec, Text
 __all__ = ["AcceptSpec", "CascadeSpec"]
 
 Share = Annotated[float, Field(ge=0, le=1, strict=False)]
-# What each way to accept takes beside `by`; the first names are those it cannot do without.
+# What each way to accept takes beside `by`; the first names are those it cannot do without. Where `above` is one of
+# them, a calibration may stand in its place.
 WAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "score": (("score", "above"), ("quantile",)),
     "agreement": (("above",), ("samples", "temperature", "answer")),
     "self-verification": (("above",), ("samples", "temperature", "prompt", "model")),
+    "learned": (("head", "above"), ()),
     "pattern": (("pattern",), ()),
     "schema": ((), ("schema_file",)),
     "function": (("function",), ("above",)),
 }
+CALIBRATED = ("calibration", "on_drift", "window")
 
 
 class AcceptSpec(Spec):
     """When a reply is trusted: a `score` at least `above`, or another way, named by `by`."""
 
-    by: Literal["score", "agreement", "self-verification", "pattern", "schema", "function"] = "score"
+    by: Literal["score", "agreement", "self-verification", "learned", "pattern", "schema", "function"] = "score"
     score: str | None = None
     above: Real | None = None
     quantile: Share | None = None
@@ -37,11 +40,23 @@ class AcceptSpec(Spec):
     pattern: Text | None = None
     schema_file: Text | None = None
     function: Text | None = None
+    head: Text | None = None
+    calibration: Text | None = None
+    on_drift: Literal["tell", "defer"] | None = None
+    window: Annotated[int, Field(ge=20)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> AcceptSpec:
         needed, possible = WAYS[self.by]
         given = self.settings()
+        if self.calibration is not None:
+            if "above" not in (*needed, *possible):
+                raise ValueError(f"accept by {self.by} has no threshold that a calibration could give")
+            if self.above is not None:
+                raise ValueError("accept takes `above` or `calibration`, not both")
+            needed = tuple(name for name in needed if name != "above")
+        elif self.on_drift is not None or self.window is not None:
+            raise ValueError("`on_drift` and `window` need a `calibration` to tell drift by")
         for name in needed:
             if name not in given:
                 raise ValueError(f"accept by {self.by} needs `{name}`")
@@ -51,8 +66,13 @@ class AcceptSpec(Spec):
         return self
 
     def settings(self) -> dict[str, Any]:
-        """Return what was given, without `by`."""
-        return self.model_dump(exclude={"by"}, exclude_none=True)
+        """Return what was given, without `by` and what belongs to a calibration."""
+        return self.model_dump(exclude={"by", *CALIBRATED}, exclude_none=True)
+
+    @property
+    def score_of(self) -> dict[str, Any]:
+        """What a threshold is of: a calibration of another score does not fit."""
+        return {"by": self.by} | {key: value for key, value in self.settings().items() if key != "above"}
 
 
 class CascadeSpec(Spec):

@@ -57,7 +57,7 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
     if isinstance(spec, CascadeSpec):
         from pilotfish.assemble._build_cascade import build_cascade
 
-        return build_cascade(name, spec, part, folder)
+        return build_cascade(name, spec, part, catalog, folder)
     if isinstance(spec, RouteSpec):
         from pilotfish.assemble._build_route import build_route
 
