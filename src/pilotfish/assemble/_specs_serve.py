@@ -26,12 +26,17 @@ class KeySpec(Spec):
 
 
 class AnswersSpec(Spec):
-    """The response cache: `[serve.answers]`. With an `encoder`, texts that mean the same share an answer too."""
+    """The response cache: `[serve.answers]`. With an `encoder`, texts that mean the same share an answer too.
 
+    Each key has answers of its own, unless they are `shared`.
+    """
+
+    ttl: Above0 = 3600.0
     max_entries: Count = 10_000
-    max_age: Above0 = 3600.0
+    max_bytes: Count = 256 << 20
     encoder: Ref | None = None
-    above: Real | None = None
+    threshold: Real = 0.95
+    shared: bool = False
 
 
 class LogSpec(Spec):
@@ -40,6 +45,7 @@ class LogSpec(Spec):
     to: Text = "pilotfish.log.sqlite"
     redact: Literal["off", "pii", "all"] = "pii"
     days: Above0 | None = None
+    queue: Count = 10_000
 
 
 class ServeSpec(Spec):

@@ -11,7 +11,6 @@ from pilotfish.cli._common import say
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble._specs_serve import ServeSpec
 
 __all__ = ["command"]
 
@@ -42,17 +41,19 @@ def command(file: str, host: str | None, port: int | None, log_level: str) -> No
     logging.basicConfig(level=levels[log_level.upper()], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(max(levels[log_level.upper()], logging.WARNING))
 
+    from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.serve._server import Server, bind
+    from pilotfish.serve.from_file import gateway_of
 
     models = _collaboration(file)
-    spec = _spec(models)
-    gateway, settings = _gateway(models, spec)
+    spec = models.serve or ServeSpec()
     listener = bind(host or spec.host, spec.port if port is None else port)
+    gateway = gateway_of(models)
     shown, number = listener.getsockname()[:2]
     say(f"serving {', '.join([*gateway.models, *gateway.encoders])} at http://{_bracketed(shown)}:{number}/v1")
     if not spec.keys and not _is_loopback(shown):
         say("no [[serve.keys]]: everyone who reaches this address may ask")
-    Server(gateway, settings).run(sockets=[listener])
+    Server(gateway, gateway.settings).run(sockets=[listener])
     say("stopped")
 
 
@@ -76,53 +77,6 @@ def _collaboration(file: str) -> Collaboration:
         if table.get("use") == "openai":
             table.setdefault("cache", False)
     return Collaboration(data, where=models.where, folder=models.folder)
-
-
-def _spec(models: Collaboration) -> ServeSpec:
-    from pilotfish.assemble._specs_serve import ServeSpec
-
-    return models.serve or ServeSpec()
-
-
-def _gateway(models: Collaboration, spec: ServeSpec) -> tuple[Any, Any]:
-    """Return the gateway and its settings."""
-    import dataclasses
-
-    from pilotfish.assemble.specs import EncoderSpec
-    from pilotfish.errors import ConfigError
-    from pilotfish.serve.app import create_app
-    from pilotfish.serve.keys import Keys
-    from pilotfish.serve.settings import Settings
-
-    served = spec.models or models.names
-    encoders = [name for name in served if isinstance(models.spec(name), EncoderSpec)]
-    answering = [name for name in served if name not in encoders]
-    if not served:
-        raise ConfigError(f"{models.where}: no models in it; each is a table such as [models.small]")
-    for name in served:
-        models.check(name)
-    built = {name: models.model(name) for name in answering}
-    vectors = {name: models.encoder(name) for name in encoders}
-    settings = Settings(**{field.name: getattr(spec, field.name) for field in dataclasses.fields(Settings)})
-    keys = Keys([key.model_dump() for key in spec.keys], None if spec.spent is None else models.folder / spec.spent)
-
-    async def ready() -> None:
-        """Load the weights before the first request, one model after another."""
-        import asyncio
-
-        for name in models.names:
-            load = getattr(models.part(name), "load", None)
-            if load is not None:
-                await asyncio.to_thread(load)
-
-    async def end() -> None:
-        await models.aclose()
-        keys.close()
-
-    gateway = create_app(
-        built, settings, encoders=vectors, keys=keys, on_start=ready if spec.load else None, on_end=end
-    )
-    return gateway, settings
 
 
 def _bracketed(host: str) -> str:

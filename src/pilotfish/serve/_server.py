@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
         limited = type("Door", (Door,), {"max_header": settings.max_header})
         super().__init__(
             uvicorn.Config(
-                gateway,  # type: ignore[arg-type]
+                gateway,
                 http=limited,
                 ws="none",
                 lifespan="on",

@@ -32,10 +32,10 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Answers(Protocol):
     """A cache of replies."""
 
-    async def find(self, model: str, request: Request) -> Reply | None:
-        """Return the reply that is held for a request of a model."""
+    async def find(self, model: str, request: Request, scope: str = "") -> Reply | None:
+        """Return the reply that is held for a request of a model; those of one scope share them."""
 
-    async def keep(self, model: str, request: Request, reply: Reply) -> Any:
+    async def keep(self, model: str, request: Request, reply: Reply, scope: str = "") -> Any:
         """Hold a reply."""
 
 
@@ -67,6 +67,7 @@ class Gateway:
         encoders: Mapping[str, Any],
         keys: Keys,
         answers: Answers | None,
+        shared_answers: bool,
         log: Log | None,
         page: Application | None,
         on_start: Callable[[], Awaitable[None]] | None,
@@ -81,6 +82,7 @@ class Gateway:
         self.settings = settings
         self.keys = keys
         self.answers = answers
+        self.shared_answers = shared_answers
         self.log = log
         self.metrics = Metrics()
         self.in_flight = 0
@@ -149,19 +151,16 @@ class Gateway:
         Raises:
             TimeoutError: the model needs longer than the gateway waits.
         """
-        if self.answers is not None:
-            found = await self.answers.find(visit.held or visit.model, request)
-            if found is not None:
-                visit.cached = True
-                return found
+        found = await self._found(visit, request)
+        if found is not None:
+            return found
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self.settings.timeout):
                 reply = await model.reply(request)
         finally:
             visit.models += time.perf_counter() - start
-        if self.answers is not None:
-            await self.answers.keep(visit.held or visit.model, request, reply)
+        await self._keep(visit, request, reply)
         return reply
 
     async def deltas(self, visit: Visit, model: Model, request: Request) -> AsyncIterator[Delta]:
@@ -170,13 +169,12 @@ class Gateway:
         Raises:
             TimeoutError: the next piece takes longer than the gateway waits.
         """
-        if self.answers is not None:
-            found = await self.answers.find(visit.held or visit.model, request)
-            if found is not None:
-                visit.cached = True
-                visit.took(Delta(reply=found))
-                yield Delta(found.text, found.tool_calls, found)
-                return
+        found = await self._found(visit, request)
+        if found is not None:
+            delta = Delta(found.text, found.tool_calls, found)
+            visit.took(delta)
+            yield delta
+            return
         stream = model.stream(request)
         try:
             while True:
@@ -194,8 +192,22 @@ class Gateway:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
-        if self.answers is not None and visit.reply is not None:
-            await self.answers.keep(visit.held or visit.model, request, visit.reply)
+        if visit.reply is not None:
+            await self._keep(visit, request, visit.reply)
+
+    async def _found(self, visit: Visit, request: Request) -> Reply | None:
+        if self.answers is None:
+            return None
+        found = await self.answers.find(visit.held or visit.model, request, self._scope(visit))
+        visit.cached = found is not None
+        return found
+
+    async def _keep(self, visit: Visit, request: Request, reply: Reply) -> None:
+        if self.answers is not None:
+            await self.answers.keep(visit.held or visit.model, request, reply, self._scope(visit))
+
+    def _scope(self, visit: Visit) -> str:
+        return "" if self.shared_answers or visit.key is None else visit.key.name
 
     async def _post(self, post: tuple[Endpoint, str], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that models work for, and keep the books, however it ends."""
@@ -288,7 +300,7 @@ class Gateway:
                 return
             found = next((row for row in rows if row["id"] == name), None)
             if found is None:
-                hint = did_you_mean(name, [row["id"] for row in rows])
+                hint = did_you_mean(name, [str(row["id"]) for row in rows])
                 raise Fault(404, f"no model {name!r} here{hint}", "model_not_found")
             await _say(send, 200, found)
         except (Fault, PilotfishError) as error:
@@ -329,6 +341,7 @@ def create_app(
     encoders: Mapping[str, Any] | None = None,
     keys: Keys | None = None,
     answers: Answers | None = None,
+    shared_answers: bool = False,
     log: Log | None = None,
     page: Application | None = None,
     on_start: Callable[[], Awaitable[None]] | None = None,
@@ -342,6 +355,7 @@ def create_app(
         encoders: what serves `/v1/embeddings`, by name: anything with `encode(texts)`, such as an `Encoder`.
         keys: who may ask; everyone where there are none.
         answers: a cache of replies, such as `ResponseCache`.
+        shared_answers: whether all keys share them; otherwise each has its own.
         log: where records go, such as a `DecisionLog`.
         page: an ASGI application for every path that is not the gateway's own.
         on_start: run when the server has started; `/readyz` answers 503 until it is done.
@@ -353,6 +367,7 @@ def create_app(
         encoders=encoders or {},
         keys=keys or Keys(),
         answers=answers,
+        shared_answers=shared_answers,
         log=log,
         page=page,
         on_start=on_start,
