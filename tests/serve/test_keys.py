@@ -94,6 +94,12 @@ def test_a_key_asks_its_own_models_only() -> None:
     assert not key.may_use("large")
 
 
+def test_only_an_admin_sees_the_traffic_of_all() -> None:
+    assert keys(admin=True).who(f"Bearer {SECRET}").admin
+    assert not keys(admin=True).who(f"Bearer {OTHER}").admin
+    assert Keys().who(None).admin  # without keys there is nobody to keep it from
+
+
 def test_the_rate() -> None:
     clock = Clock(50.0)
     key = keys(clock, rate=2, burst=3).who(f"Bearer {SECRET}")
@@ -172,6 +178,7 @@ def test_a_budget_survives_a_restart(tmp_path: Path) -> None:
         ({"name": "a", "sha256": DIGEST, "burst": 3}, "without `rate`"),
         ({"name": "a", "sha256": DIGEST, "budget_period": "day"}, "without `budget`"),
         ({"name": "a", "sha256": DIGEST, "budget": 1, "budget_period": "week"}, "month"),
+        ({"name": "a", "sha256": DIGEST, "admin": "yes"}, "admin"),
     ],
 )
 def test_a_wrong_table_says_what_is_wrong(table: dict[str, Any], says: str) -> None:

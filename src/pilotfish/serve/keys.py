@@ -25,7 +25,7 @@ from pilotfish.serve.limits import Bucket, Budget
 
 __all__ = ["Key", "Keys", "Refused", "new_key"]
 
-_FIELDS = ("name", "sha256", "rate", "burst", "tokens_per_minute", "budget", "budget_period", "models")
+_FIELDS = ("name", "sha256", "rate", "burst", "tokens_per_minute", "budget", "budget_period", "models", "admin")
 _LOG = logging.getLogger("pilotfish.serve")
 
 
@@ -56,6 +56,7 @@ class Key:
         requests: the bucket of requests; None without a rate.
         tokens: the bucket of tokens, in and out; None without a limit.
         budget: the dollars; None without one.
+        admin: whether it may see the traffic of all, which the page shows.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Key:
         requests: Bucket | None = None,
         tokens: Bucket | None = None,
         budget: Budget | None = None,
+        admin: bool = False,
     ) -> None:
         self.name = name
+        self.admin = admin
         self.models = None if models is None else frozenset(models)
         self.requests, self.tokens, self.budget = requests, tokens, budget
         self._lock = threading.Lock()
@@ -145,7 +148,8 @@ class Keys:
     Args:
         keys: tables with `name`, `sha256` (64 hexadecimal digits), and as far as wanted: `rate` (requests a second),
             `burst` (requests at once; the rate, and 1 at least, where not given), `tokens_per_minute`, `budget`
-            (dollars), `budget_period` ("day" or "month", UTC; all time where not given), `models`.
+            (dollars), `budget_period` ("day" or "month", UTC; all time where not given), `models`, `admin` (true for those
+            who may see the traffic of all on the gateway's page).
         spent: the file that keeps what was spent; None keeps it in memory, so a restart forgets it.
         clock: seconds that never run backwards, for rates.
         now: seconds since 1970, for budgets.
@@ -171,7 +175,7 @@ class Keys:
                 raise ConfigError(f"two keys have the same {field}: {twice}")
         self.ledger = Ledger(spent if any("budget" in table for table in tables) else None)
         self._keys = [(bytes.fromhex(table["sha256"]), self._key(table, clock, now)) for table in tables]
-        self._everyone = Key()
+        self._everyone = Key(admin=True)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -206,6 +210,7 @@ class Keys:
         rate, tokens, dollars = (table.get(name) for name in ("rate", "tokens_per_minute", "budget"))
         return Key(
             table["name"],
+            admin=table.get("admin", False),
             models=table.get("models"),
             requests=None if rate is None else Bucket(rate, table.get("burst") or max(1.0, rate), clock),
             tokens=None if tokens is None else Bucket(tokens / 60, tokens, clock),
@@ -246,4 +251,6 @@ def _checked(table: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"the key {name!r} has `{field}` without `{needs}`")
     if given.get("budget_period") not in (None, "day", "month"):
         raise ConfigError(f'the key {name!r}: budget_period is "day" or "month", not {given["budget_period"]!r}')
+    if not isinstance(given.get("admin", False), bool):
+        raise ConfigError(f"the key {name!r}: admin is true or false, not {given['admin']!r}")
     return given
