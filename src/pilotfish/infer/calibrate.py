@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pilotfish.infer.trial import Outcome, Trials
 
-__all__ = ["PARTS", "Calibration", "Promise", "calibrate", "parted"]
+__all__ = ["PARTS", "Calibration", "Promise", "calibrate", "parted", "threshold"]
 
 FORMAT = 1
 PARTS = (0.2, 0.5, 0.3)  # of the rows: to propose, to test, to tell
@@ -197,36 +197,75 @@ def calibrate(
         DataError: a quality beyond the bounds, too few rows, or nothing to accept by.
     """
     found = trials.scores if scores is None else scores
-    if found.shape[1] == 0:
+    propose, test, tell = parts or parted(len(trials), seed)
+    above = threshold(trials.take(test), found[test], found[propose], promise, bounds)
+    told = trials.take(tell)
+    outcome = told.cascaded(above, found[tell])
+    dear, spent = _costs(told, outcome)
+    best = told.grades[:, -1]
+    ratio: dict[str, Any] = {"method": "percentile", "resamples": 2000, "seed": seed}
+    first = np.sort(found[test, 0])
+    return Calibration(
+        promise,
+        score,
+        above,
+        trials.models,
+        (len(propose), len(test), len(tell)),
+        quality=bootstrap(outcome.quality, seed=seed),
+        best=bootstrap(best, seed=seed),
+        kept=bootstrap(np.stack([outcome.quality, best], axis=1), _ratio, **ratio),
+        spent=bootstrap(np.stack([spent, dear], axis=1), _ratio, **ratio),
+        shares=tuple(float((outcome.answered == i).mean()) for i in range(len(trials.models))),
+        paid=trials.paid,
+        scores=tuple((first if len(first) <= SCORES else np.quantile(first, np.linspace(0, 1, SCORES))).tolist()),
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def threshold(
+    trials: Trials,
+    scores: NDArray[np.float64],
+    proposed: NDArray[np.float64],
+    promise: Promise,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> float:
+    """Return the threshold alone; infinite where only asking the last model every time keeps a promise of quality.
+
+    Args:
+        trials: of the rows that test.
+        scores: (rows, models - 1) of the same rows.
+        proposed: scores of other rows, which thresholds are taken from.
+        promise: what is promised.
+        bounds: between which every quality lies.
+
+    Raises:
+        DataError: a quality beyond the bounds, no score, or a promise of cost that nothing keeps.
+    """
+    if scores.shape[1] == 0:
         raise DataError("there is no score to calibrate a threshold of")
     low, high = bounds
     if (trials.grades < low).any() or (trials.grades > high).any():
-        raise DataError(
-            f"qualities lie from {trials.grades.min():g} to {trials.grades.max():g}, beyond {low:g}..{high:g}"
-        )
-    propose, test, tell = parts or parted(len(trials), seed)
-    proposed = _thresholds(found[propose])
+        seen = f"{trials.grades.min():g} to {trials.grades.max():g}"
+        raise DataError(f"qualities lie from {seen}, beyond the bounds {low:g} to {high:g}")
+    candidates = _candidates(proposed)
     if promise.what == "cost":
-        proposed = proposed[::-1]
-    tested, scored = trials.take(test), found[test]
+        candidates = candidates[::-1]
 
     def judged(at: int) -> float:
-        gains, least, most = _gains(tested, tested.cascaded(proposed[at], scored), promise, bounds)
+        gains, least, most = _gains(trials, trials.cascaded(candidates[at], scores), promise, bounds)
         if promise.method == "normal":
             return normal_evidence(gains, horizon=promise.horizon)
         return evidence(gains, least, most, horizon=promise.horizon)
 
-    at = last_kept(len(proposed), judged, promise.risk)
+    at = last_kept(len(candidates), judged, promise.risk)
     if at is not None:
-        above = float(proposed[at])
-    elif promise.what == "quality":
-        above = math.inf  # the last model alone: the promise holds by what it means
-    else:
-        raise DataError(f"nothing keeps the promise of {promise}: even the first model alone is not shown to")
-    return _told(trials.take(tell), found[tell], above, promise, score, trials, (propose, test, tell), found[test])
+        return float(candidates[at])
+    if promise.what == "quality":
+        return math.inf  # the last model alone: the promise holds by what it means
+    raise DataError(f"nothing keeps the promise of {promise}: even the first model alone is not shown to")
 
 
-def _thresholds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def _candidates(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what to try, from sending nearly all on to sending nothing on."""
     values = np.unique(scores[np.isfinite(scores)])
     if len(values) > STEPS:
@@ -254,39 +293,6 @@ def _costs(trials: Trials, outcome: Outcome) -> tuple[NDArray[np.float64], NDArr
         return trials.costs[:, -1], outcome.cost
     last = trials.grades.shape[1] - 1
     return np.ones(len(trials)), (outcome.answered == last).astype(np.float64)
-
-
-def _told(
-    trials: Trials,
-    scores: NDArray[np.float64],
-    above: float,
-    promise: Promise,
-    score: Mapping[str, Any],
-    whole: Trials,
-    parts: tuple[NDArray[np.int64], ...],
-    tested: NDArray[np.float64],
-) -> Calibration:
-    outcome = trials.cascaded(above, scores)
-    dear, spent = _costs(trials, outcome)
-    best = trials.grades[:, -1]
-    first = np.sort(tested[:, 0])
-    if len(first) > SCORES:
-        first = np.quantile(first, np.linspace(0, 1, SCORES))
-    return Calibration(
-        promise,
-        score,
-        above,
-        whole.models,
-        (len(parts[0]), len(parts[1]), len(parts[2])),
-        bootstrap(outcome.quality),
-        bootstrap(best),
-        bootstrap(np.stack([outcome.quality, best], axis=1), _ratio, method="percentile"),
-        bootstrap(np.stack([spent, dear], axis=1), _ratio, method="percentile"),
-        tuple(float((outcome.answered == i).mean()) for i in range(len(whole.models))),
-        whole.paid,
-        tuple(first.tolist()),
-        datetime.now(UTC).isoformat(timespec="seconds"),
-    )
 
 
 def _ratio(rows: NDArray[Any]) -> float:
