@@ -15,7 +15,7 @@ NOW = 1.8e9
 def served(number: int = 0, prompt: str = "Who was first on the moon?", **changes: Any) -> Served:
     """A cascade's record: every third request was deferred."""
     deferred = number % 3 == 0
-    calls = (Call("small", tokens_in=8, tokens_out=2, seconds=0.1, cost=0.001),)
+    calls: tuple[Call, ...] = (Call("small", tokens_in=8, tokens_out=2, seconds=0.1, cost=0.001),)
     if deferred:
         calls += (Call("large", tokens_in=8, tokens_out=4, seconds=0.4, cost=0.02),)
     score = -1.0 - number % 7 / 10 if deferred else -0.1 - number % 7 / 10

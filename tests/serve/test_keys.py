@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Usage
-from pilotfish.serve import keys as module
 from pilotfish.serve.keys import Keys, Refused, new_key
 
 from .test_limits import Clock
@@ -64,13 +64,13 @@ def test_any_header_is_an_answer_not_a_crash(header: str) -> None:
 def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first key takes as many comparisons as the last and as a wrong one."""
     seen: list[bytes] = []
-    compare = module.hmac.compare_digest
+    compare = hmac.compare_digest
 
     def counted(known: bytes, given: bytes) -> bool:
         seen.append(known)
         return compare(known, given)
 
-    monkeypatch.setattr(module.hmac, "compare_digest", counted)
+    monkeypatch.setattr(hmac, "compare_digest", counted)
     ours = keys()
     for secret in (SECRET, OTHER):
         ours.who(f"Bearer {secret}")

@@ -63,10 +63,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     setting = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, **as_user}
-    make = [programs / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8"]
-    subprocess.run(make, check=True, timeout=60, **setting)
+    make = ["-D", str(data), "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8"]
+    subprocess.run([str(programs / "initdb"), *make], check=True, timeout=60, **setting)
     options = ["-k", str(folder), "-p", str(port), "-h", "127.0.0.1", "-c", "fsync=off"]
-    server = subprocess.Popen([programs / "postgres", "-D", data, *options], **setting)
+    server = subprocess.Popen([str(programs / "postgres"), "-D", str(data), *options], **setting)
     try:
         import psycopg
 

@@ -26,5 +26,5 @@ def build_resilient(name: str, spec: ResilientSpec, part: Callable[[str], Any]) 
         return resilient.Breaker(timed(spec.model, spec.timeout), name=name, **settings)
     assert isinstance(spec, HedgedSpec)
     settings = spec.model_dump(exclude={"use", "model", "models"}, exclude_none=True)
-    names = spec.models or [spec.model]
-    return resilient.Hedged([part(one) for one in names if one is not None], name=name, **settings)
+    names = [spec.model] if spec.model is not None else spec.models
+    return resilient.Hedged([part(one) for one in names], name=name, **settings)

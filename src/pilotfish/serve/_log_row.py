@@ -85,7 +85,7 @@ def values_of(served: Served, redactor: Redactor, longest: int) -> tuple[Any, ..
     said = next((one for one in reversed(decisions) if one.score is not None), decisions[-1] if decisions else None)
     usage = served.usage
     calls = [{**dataclasses.asdict(call), "why": redactor.line(call.why)} for call in served.calls]
-    values = {
+    values: dict[str, Any] = {
         "id": served.id,
         "time": served.time,
         "key": served.key,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 from pilotfish.errors import DataError
 
 __all__ = ["open_file", "problem"]
+
+_making = threading.Lock()
 
 
 def open_file(path: Path, what: str, application: int, schema: int, create: Sequence[str]) -> sqlite3.Connection:
@@ -30,7 +34,7 @@ def open_file(path: Path, what: str, application: int, schema: int, create: Sequ
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        _make(path)
         connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
     except OSError as error:
         raise DataError(f"the {what} {path} cannot be opened: {error.strerror}") from None
@@ -45,6 +49,17 @@ def open_file(path: Path, what: str, application: int, schema: int, create: Sequ
         connection.close()
         raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make an empty file for its owner alone where there is none.
+
+    A file that is there is not even opened: closing it would end every lock that this process holds on it (POSIX), and
+    with them those of SQLite's other connections. Another process would then take the write-ahead log for its own to
+    delete, and what we write would be lost without an error.
+    """
+    with contextlib.suppress(FileExistsError), _making:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def problem(error: sqlite3.Error, path: Path, what: str) -> DataError:

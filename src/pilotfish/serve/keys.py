@@ -148,8 +148,8 @@ class Keys:
     Args:
         keys: tables with `name`, `sha256` (64 hexadecimal digits), and as far as wanted: `rate` (requests a second),
             `burst` (requests at once; the rate, and 1 at least, where not given), `tokens_per_minute`, `budget`
-            (dollars), `budget_period` ("day" or "month", UTC; all time where not given), `models`, `admin` (true for those
-            who may see the traffic of all on the gateway's page).
+            (dollars), `budget_period` ("day" or "month", UTC; all time where not given), `models`, `admin` (true
+            for those who may see the traffic of all on the gateway's page).
         spent: the file that keeps what was spent; None keeps it in memory, so a restart forgets it.
         clock: seconds that never run backwards, for rates.
         now: seconds since 1970, for budgets.

@@ -136,7 +136,7 @@ def test_a_caller_that_leaves_cancels_both(streams: bool) -> None:
             async for _ in model.stream(ASKED):
                 pass
 
-        task = asyncio.create_task(drain() if streams else model.reply(ASKED))  # type: ignore[arg-type]
+        task = asyncio.create_task(drain() if streams else model.reply(ASKED))
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
