@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -176,6 +177,7 @@ class OpenStream:
         self._response = response
         self._clock = clock
         self._events = self._read()
+        self._ready: deque[Event] = deque()  # what came together with the last event
         self.assembly = assembly
         self.text = ""
         self.ended = False
@@ -211,10 +213,13 @@ class OpenStream:
 
     async def _next(self) -> Event:
         # Silence is measured between events, not bytes: comments and drips of single bytes are no progress.
+        if self._ready:
+            return self._ready.popleft()
         shown = self._exchange.shown
         try:
             async with self._clock.waiting(self._exchange.timeout):
-                return await anext(self._events)
+                self._ready.extend(await anext(self._events))
+            return self._ready.popleft()
         except StopAsyncIteration:
             raise AttemptError(
                 f"{shown} ended the stream without [DONE]: the answer is not whole", retry=True
@@ -224,7 +229,8 @@ class OpenStream:
         except UnicodeDecodeError:
             raise AttemptError(f"{shown} sent a stream that is not UTF-8") from None
 
-    async def _read(self) -> AsyncGenerator[Event, None]:
+    async def _read(self) -> AsyncGenerator[list[Event], None]:
+        """Yield the events as they come, those that come together as one list; none is empty."""
         parser, size, whole = EventParser(), 0, bytearray()
         streamed = "event-stream" in self._response.headers.get("content-type", "")
         async for chunk in self._response.aiter_bytes():
@@ -234,15 +240,15 @@ class OpenStream:
             if not streamed:
                 whole += chunk
                 continue
-            for event in parser.feed(chunk):
-                yield event
+            events = parser.feed(chunk)
+            if events:
+                yield events
         if not streamed:  # the endpoint does not stream, and sent its answer whole
-            yield Event(whole.decode("utf-8"))
-            yield Event("[DONE]")
+            yield [Event(whole.decode("utf-8")), Event("[DONE]")]
             return
         last = parser.close()
         if last is not None and last.data.strip() == "[DONE]":
-            yield last
+            yield [last]
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:

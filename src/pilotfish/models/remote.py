@@ -146,7 +146,7 @@ class RemoteModel:
         """
         lane = await self._lanes.here()
         body = self._body(request)
-        key = self._key(body, request)
+        key = b"" if self._cache is None else self._key(body, request)
         if self._cache is not None:
             known = await self._known(lane, key)
             if known is not None:

@@ -54,11 +54,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:
-    """Return the request's body.
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the request's body. How long it may take to come is for the server to say (see `_server.Door`).
 
     Raises:
-        Fault: 413, it is longer than `limit` bytes; 408, it did not come within `seconds`.
+        Fault: 413, it is longer than `limit` bytes.
         LeftError: the client went away.
     """
     told = header(scope, b"content-length")
@@ -66,21 +66,17 @@ async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) 
         raise _too_long(limit)
     parts: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise LeftError
-                part = message.get("body", b"")
-                size += len(part)
-                if size > limit:
-                    raise _too_long(limit)
-                parts.append(part)
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise Fault(408, f"the body did not come within {seconds:g} s", "request_timeout") from None
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise LeftError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_long(limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            break
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -124,7 +120,7 @@ class Out:
             await self._send({"type": "http.response.body", "body": b"data: %s\n\n" % dumps(fault.to_json())})
             return
         # Where the body may not have been read, the rest of it must not be taken for the next request.
-        close = [CLOSE] if fault.status in (408, 413, 503) else []
+        close = [CLOSE] if fault.status in (413, 503) else []
         await self.whole(fault.to_json(), fault.status, [*fault.headers(), *close])
 
     async def open(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from types import FrameType
@@ -18,26 +19,65 @@ if TYPE_CHECKING:
 
 __all__ = ["Server", "bind"]
 
+_CORK = 64 << 10  # bytes; more is written at once
 _REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
 
 
+class Corked:
+    """A transport that gathers what is written in one turn of the loop into one write.
+
+    An answer's head and body are two writes of uvicorn's, and each event of a stream is one. A system call costs more
+    than all the rest of an event's way, and under load several events come in at once.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Hold data until the loop comes round."""
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _CORK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            held, self._held, self._size = self._held, [], 0
+            if not self._transport.is_closing():
+                self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def close(self) -> None:
+        """Write what is held, and close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Door(HttpToolsProtocol):
-    """One connection. uvicorn bounds neither how long a request's head may be nor how long it may take.
+    """One connection. uvicorn bounds neither how long a request's head may be nor how long a request may take to come.
 
     Attributes:
-        since: when the head that is awaited began to be waited for; None while none is.
+        since: when the request that is awaited began to be waited for; None while none is.
     """
 
     max_header = 64 << 10
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
         self.since: float | None = time.monotonic()
-        self._head = 0
+        self._head: int | None = 0
 
     def on_message_begin(self) -> None:
-        """Begin to wait for the rest of a head."""
+        """Begin to wait for the rest of a request."""
         super().on_message_begin()
         self.since = time.monotonic()
         self._head = 0
@@ -45,14 +85,14 @@ class Door(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, and refuse a head that does not end."""
         super().data_received(data)
-        if self.since is not None:
+        if self._head is not None:
             self._head += len(data)
             if self._head > self.max_header:
                 self._too_large()
 
     def on_headers_complete(self) -> None:
         """Let a request in whose head is short enough."""
-        self.since = None
+        self._head = None
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.max_header:
             self._too_large()
             return
@@ -65,20 +105,24 @@ class Door(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note the end of a request, unless it was refused."""
+        self.since = None
         if self.cycle is not None:
             super().on_message_complete()
 
     def overdue(self, now: float, seconds: float) -> bool:
-        """Say whether a head has been awaited for longer than `seconds`."""
+        """Say whether a request has been awaited for longer than `seconds`."""
         return self.since is not None and now - self.since > seconds
 
     def refuse(self, status: str, said: str) -> None:
-        """Answer without the application, and hang up."""
-        if not self.transport.is_closing():
+        """Answer without the application, where it has not begun to, and hang up."""
+        begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if begun:
+            self.transport.close()
+        elif not self.transport.is_closing():
             body = b'{"error":{"message":"%s","type":"invalid_request_error","param":null,"code":null}}' % said.encode()
             self.transport.write(_REFUSAL % (status.encode(), len(body), body))
             self.transport.close()
-        self.since = None
+        self.since = self._head = None
 
     def _too_large(self) -> None:
         self.refuse("431 Request Header Fields Too Large", f"the headers are longer than {self.max_header} bytes")

@@ -14,6 +14,7 @@ from pilotfish.models._http_json import dumps, loads
 from pilotfish.serve._asgi import CLOSE, LeftError, Out, Receive, Scope, Send, Watch, header, read_body, respond
 from pilotfish.serve._faults import Fault, fault_of
 from pilotfish.serve._metrics import Metrics
+from pilotfish.serve._patience import Patience
 from pilotfish.serve._visit import Visit, tokens_guessed
 from pilotfish.serve.keys import Keys
 from pilotfish.serve.record import Served
@@ -176,12 +177,12 @@ class Gateway:
             yield delta
             return
         stream = model.stream(request)
+        patience = Patience(self.settings.timeout)
         try:
             while True:
                 start = time.perf_counter()
                 try:
-                    async with asyncio.timeout(self.settings.timeout):
-                        delta = await anext(stream)
+                    delta = await patience.wait(anext(stream))
                 except StopAsyncIteration:
                     break
                 finally:
@@ -189,6 +190,7 @@ class Gateway:
                 visit.took(delta)
                 yield delta
         finally:
+            patience.end()
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
@@ -219,7 +221,7 @@ class Gateway:
         try:
             self._open_door(scope)
             visit.key = self.keys.who(header(scope, b"authorization"))
-            raw = await read_body(scope, receive, self.settings.max_body, self.settings.receive_timeout)
+            raw = await read_body(scope, receive, self.settings.max_body)
             watch = Watch(receive, visit)
             await endpoint(self, visit, _object(raw), out)
         except asyncio.CancelledError:
