@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,7 @@ async def _awaited(watched: Watched) -> Verdict:
 
 
 def test_settings_that_make_no_sense_are_told() -> None:
-    for settings in ({"reference": []}, {"window": 3}, {"alarm": 0.0}):
+    wrong: list[dict[str, Any]] = [{"reference": []}, {"window": 3}, {"alarm": 0.0}]
+    for settings in wrong:
         with pytest.raises(ConfigError):
-            Watch(**({"reference": [0.1], "above": 0.0} | settings))  # type: ignore[arg-type]
+            Watch(**({"reference": [0.1], "above": 0.0} | settings))

@@ -18,4 +18,5 @@ def made(rows: int, *, seed: int = 0, weak: float = 0.6, strong: float = 0.85, k
     costs = np.stack([rng.uniform(1e-5, 2e-5, rows), rng.uniform(1e-3, 3e-3, rows)], axis=1)
     signals = np.stack([score + rng.normal(0, 0.1, rows)] * len(SIGNALS), axis=1)[:, None, :]
     texts = [f"row {i}" for i in range(rows)]
-    return Trials(("small", "large"), texts, grades, costs, costs * 0, score[:, None], np.zeros((rows, 1)), signals)
+    own = score[:, None]
+    return Trials(("small", "large"), texts, grades, costs, costs * 0, own, own * 0, own >= 0.5, signals)

@@ -201,7 +201,7 @@ def calibrate(
     above = threshold(trials.take(test), found[test], found[propose], promise, bounds)
     told = trials.take(tell)
     outcome = told.cascaded(above, found[tell])
-    dear, spent = _costs(told, outcome)
+    dear, spent = told.prices[:, -1], told.spent(outcome)
     best = told.grades[:, -1]
     ratio: dict[str, Any] = {"method": "percentile", "resamples": 2000, "seed": seed}
     first = np.sort(found[test, 0])
@@ -281,18 +281,10 @@ def _gains(
         low, high = bounds
         least, most = low - promise.share * high, high - promise.share * low
         return outcome.quality - promise.share * trials.grades[:, -1], least, most
-    whole, spent = _costs(trials, outcome)
+    whole, spent = trials.prices[:, -1], trials.spent(outcome)
     # What a request can cost is taken to be at most four times the dearest seen.
     most = 4 * float(max(whole.max(), spent.max(), 1e-12))
     return promise.share * whole - spent, -most, promise.share * most
-
-
-def _costs(trials: Trials, outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what each row costs by the last model alone and by the policy; calls where dollars are not known."""
-    if trials.paid:
-        return trials.costs[:, -1], outcome.cost
-    last = trials.grades.shape[1] - 1
-    return np.ones(len(trials)), (outcome.answered == last).astype(np.float64)
 
 
 def _ratio(rows: NDArray[Any]) -> float:

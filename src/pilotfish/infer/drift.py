@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pilotfish.errors import ConfigError
 
@@ -62,10 +63,10 @@ class Watch:
         ConfigError: no reference, or settings that make no sense.
     """
 
-    def __init__(self, reference: Sequence[float], above: float, *, window: int = 500, alarm: float = 0.001) -> None:
-        if not len(reference) or window < 20 or not 0 < alarm < 1:
-            raise ConfigError("drift needs calibration's scores, a window of 20 or more, and an alarm between 0 and 1")
+    def __init__(self, reference: ArrayLike, above: float, *, window: int = 500, alarm: float = 0.001) -> None:
         self.reference = np.sort(np.asarray(reference, np.float64))
+        if not len(self.reference) or window < 20 or not 0 < alarm < 1:
+            raise ConfigError("drift needs calibration's scores, a window of 20 or more, and an alarm between 0 and 1")
         self.above, self.window, self.alarm = above, window, alarm
         self.last: Drift | None = None
         self._live: list[float] = []
@@ -86,7 +87,7 @@ class Watch:
             self.last = self.judge(live)
             return self.last
 
-    def judge(self, live: Sequence[float]) -> Drift:
+    def judge(self, live: ArrayLike) -> Drift:
         """Return what live scores show."""
         scores = np.sort(np.asarray(live, np.float64))
         both = np.concatenate([self.reference, scores])
@@ -108,7 +109,8 @@ def _kolmogorov(distance: float, n: int, m: int) -> float:
     x = (root + 0.12 + 0.11 / root) * distance
     if x < 0.2:  # the series converges slowly there, and the chance is 1 to ten digits
         return 1.0
-    return min(1.0, max(0.0, 2 * sum((-1) ** (k - 1) * math.exp(-2 * (k * x) ** 2) for k in range(1, 101))))
+    terms = [(1.0 if k % 2 else -1.0) * math.exp(-2 * (k * x) ** 2) for k in range(1, 101)]
+    return min(1.0, max(0.0, 2 * sum(terms)))
 
 
 def _fisher(counts: Sequence[int], sizes: Sequence[int]) -> float:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ from pilotfish.errors import ConfigError, did_you_mean
 from pilotfish.model import Delta, Model, Reply, Request
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pilotfish.infer.routing import Objective, Router
 
 __all__ = ["Route"]
@@ -96,12 +99,16 @@ class Route:
 
     def decide(self, request: Request) -> tuple[str, float]:
         """Return the model that the router chooses for a request, and the quality it foretells."""
-        forecast = self.router.predict([text_of(request)])
-        names = list(self.models)
-        columns = [forecast.models.index(name) for name in names]
-        quality, cost = forecast.quality[:, columns], forecast.cost[:, columns]
-        at = int(self.objective.choose(quality, cost)[0])
-        return names[at], float(quality[0, at])
+        quality, columns = self.decide_all([text_of(request)])
+        at = int(columns[0])
+        return list(self.models)[at], float(quality[0, at])
+
+    def decide_all(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return (texts, models) the quality foretold of each model, and (texts,) the place of the one chosen."""
+        forecast = self.router.predict(texts)
+        places = [forecast.models.index(name) for name in self.models]
+        quality = forecast.quality[:, places]
+        return quality, self.objective.choose(quality, forecast.cost[:, places])
 
 
 def text_of(request: Request) -> str:

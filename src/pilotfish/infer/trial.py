@@ -75,6 +75,7 @@ class Trial(AsyncStage):
         prompt: a template over the columns, as "Classify: {text}".
         grade: gives a reply's quality by the row.
         system: a template for the system turn, or None.
+        gold: the column that `grade` goes by: a row without it is rejected before anything is asked, and paid for.
         concurrency: rows under way at once.
         settings: further fields of the request, as `max_tokens=8`.
     """
@@ -86,10 +87,12 @@ class Trial(AsyncStage):
         grade: Grade,
         *,
         system: str | None = None,
+        gold: str | None = None,
         concurrency: int = 8,
         **settings: Any,
     ) -> None:
         self.steps = steps
+        self.gold = gold
         self.prompt = prompt
         self.grade = grade
         self.system = system
@@ -98,9 +101,16 @@ class Trial(AsyncStage):
         self._prompt = Template(prompt)
         self._system = Template(system) if system is not None else None
 
+    @property
+    def title(self) -> str:
+        """The stage and its models."""
+        return f"Trial({', '.join(self.steps.models)})"
+
     def config(self) -> dict[str, Any]:
         """Return what decides the answers; the run's owner adds the models' tables and the grade's name."""
-        return {"prompt": self.prompt, "system": self.system, "settings": self.settings, "models": [*self.steps.models]}
+        models = [*self.steps.models]
+        settings = self.settings
+        return {"prompt": self.prompt, "system": self.system, "gold": self.gold, "settings": settings, "models": models}
 
     async def each(self, row: Row) -> Row:
         """Return the row with its trial.
@@ -111,6 +121,8 @@ class Trial(AsyncStage):
         """
         if COLUMN in row:
             raise ConfigError(f"the rows already have a column {COLUMN!r}")
+        if self.gold is not None and row.get(self.gold) in (None, ""):
+            raise DataError(f"no right answer: nothing in {self.gold!r}")
         messages = [Message("user", self._prompt.fill(row))]
         if self._system is not None:
             messages.insert(0, Message("system", self._system.fill(row)))
@@ -130,7 +142,8 @@ class Trial(AsyncStage):
             if inspect.isawaitable(verdict):
                 verdict = await verdict
             said = verdict.reply or reply
-            found |= {"score": verdict.score, "judging": verdict.trace.cost, "signals": signals(reply.logprobs or ())}
+            found |= {"score": verdict.score, "accepted": verdict.accepted, "judging": verdict.trace.cost}
+            found["signals"] = signals(reply.logprobs or ())
         return found | {"reply": said.text, "grade": self.grade(said.text, row)}
 
 
@@ -146,6 +159,7 @@ class Trials:
         seconds: (rows, models).
         scores: (rows, models - 1) of the ways to accept; (rows, 0) where there are none.
         judging: like `scores`: the dollars that judging took.
+        accepted: like `scores`: whether the way to accept, as it is, trusts the reply.
         signals: like `scores`, and a further axis: see `pilotfish.infer.signals`.
     """
 
@@ -156,6 +170,7 @@ class Trials:
     seconds: NDArray[np.float64]
     scores: NDArray[np.float64]
     judging: NDArray[np.float64]
+    accepted: NDArray[np.bool_]
     signals: NDArray[np.float64]
 
     @classmethod
@@ -188,6 +203,7 @@ class Trials:
             column("seconds", every),
             column("score", judged),
             column("judging", judged),
+            column("accepted", judged).astype(bool),
             np.array(shown, np.float64).reshape(len(trials), len(judged), -1 if judged else 0),
         )
 
@@ -197,7 +213,8 @@ class Trials:
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Trials:
         """Return some of the rows."""
         at = np.asarray(rows, np.int64)
-        parts = (self.grades, self.costs, self.seconds, self.scores, self.judging, self.signals)
+        parts: list[NDArray[Any]] = [self.grades, self.costs, self.seconds, self.scores, self.judging, self.accepted]
+        parts.append(self.signals)
         return Trials(self.models, [self.texts[i] for i in at], *(part[at] for part in parts))
 
     @property
@@ -205,17 +222,32 @@ class Trials:
         """Whether costs can be compared: all are known, and the last model's are not nothing."""
         return bool(np.isfinite(self.costs).all() and np.isfinite(self.judging).all() and self.costs[:, -1].any())
 
-    def cascaded(self, above: float, scores: NDArray[np.float64] | None = None) -> Outcome:
-        """Return what the cascade makes of each row where every way to accept trusts scores of at least `above`.
+    def cascaded(self, above: float | None = None, scores: NDArray[np.float64] | None = None) -> Outcome:
+        """Return what the cascade makes of each row.
 
-        `scores`: others than the trial's own, of the same shape.
+        Args:
+            above: every way to accept trusts scores from here on; None: as each way is.
+            scores: others than the trial's own, of the same shape.
         """
         found = self.scores if scores is None else scores
-        trusted = np.concatenate([found >= above, np.ones((len(self), 1), bool)], axis=1)
-        last = trusted.argmax(axis=1)
+        trusted = self.accepted if above is None else found >= above
+        last = np.concatenate([trusted, np.ones((len(self), 1), bool)], axis=1).argmax(axis=1)
         spent = np.cumsum(self.costs + np.pad(self.judging, ((0, 0), (0, 1))), axis=1)
         rows = np.arange(len(self))
         return Outcome(self.grades[rows, last], spent[rows, last], last)
+
+    @property
+    def prices(self) -> NDArray[np.float64]:
+        """(rows, models): dollars; where they cannot be compared, 1 for a call of the last model and 0 for others."""
+        if self.paid:
+            return self.costs
+        calls = np.zeros_like(self.grades)
+        calls[:, -1] = 1.0
+        return calls
+
+    def spent(self, outcome: Outcome) -> NDArray[np.float64]:
+        """Return (rows,) what an outcome cost, in the unit of `prices`."""
+        return outcome.cost if self.paid else (outcome.answered == len(self.models) - 1).astype(np.float64)
 
     def chosen(self, columns: NDArray[np.int64]) -> Outcome:
         """Return what a router makes of each row that asks the model in `columns` (rows,)."""

@@ -1,0 +1,136 @@
+"""What `evaluate`, `calibrate` and `learn` share: every model of a collaboration answers every row, and is graded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pilotfish.cli._common import Stopped, collaboration_of, format_options, say
+
+if TYPE_CHECKING:
+    from pilotfish.infer.trial import Steps, Trials
+    from pilotfish.model import Model
+    from pilotfish.rows import Row
+
+__all__ = ["Tried", "trial_options", "tried"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def trial_options(command: F) -> F:
+    """Add the options of a trial."""
+    options = [
+        click.option("--model", "-m", help="Which model of the file; its default otherwise."),
+        click.option("--prompt", required=True, help='What to ask, with columns in braces: "{question}".'),
+        click.option("--system", help="A system message; it may hold columns too."),
+        click.option("--gold", help="The column of the right answer, or of the tests."),
+        click.option(
+            "--grade",
+            default="text",
+            show_default=True,
+            help="How a reply is graded: text, last-line, last-number, contains, unit-tests, a pattern with a group, "
+            "or module:function of (reply, row).",
+        ),
+        click.option("--max-tokens", type=click.IntRange(1), help="The most tokens of an answer."),
+        click.option("--temperature", type=click.FloatRange(0), help="0 is greedy; the model's own default otherwise."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of the parts and intervals."),
+        click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Rows under way."),
+        click.option("--out", required=True, help="The folder for answers and grades; a stopped run goes on from it."),
+        format_options,
+        click.option("--fresh", is_flag=True, help="Discard what an earlier run left in --out, and start again."),
+        click.option("--quiet", is_flag=True, help="No progress."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class Tried:
+    """What a trial needs and found.
+
+    Attributes:
+        name: the model's in the file.
+        model: it.
+        steps: the models that it chooses between.
+        trials: what they made of the rows.
+        rows: the rows, with their trials.
+        spec: the model's table.
+        folder: what relative paths of the file start from.
+    """
+
+    def __init__(
+        self, name: str, model: Model, steps: Steps, trials: Trials, rows: list[Row], spec: Any, folder: Path
+    ) -> None:
+        self.name, self.model, self.steps, self.trials = name, model, steps, trials
+        self.rows, self.spec, self.folder = rows, spec, folder
+
+
+def tried(
+    file: str, rows: str, flags: dict[str, Any], fits: Callable[[str, Any], None] = lambda name, spec: None
+) -> Tried:
+    """Run the trial that the flags of `trial_options` describe, or go on with it.
+
+    `fits(name, spec)` refuses a model of the file before any is asked.
+
+    Raises:
+        ConfigError: a wrong flag, or a file that does not fit.
+        DataError: rows that cannot be read, or none that could be graded.
+        Stopped: on Ctrl-C.
+    """
+    from pilotfish.errors import DataError
+    from pilotfish.infer.trial import Trial, Trials, steps_of
+    from pilotfish.measure.grade import grader
+    from pilotfish.rows import read_output, run
+
+    models = collaboration_of(file)
+    name = flags["model"] or models.default
+    grade = grader(flags["grade"], flags["gold"])
+    models.check(name)
+    fits(name, models.spec(name))
+    model = models.model(name)
+    tables = models.answers_by(name)
+    how = {"grade": flags["grade"], "model": tables}
+
+    class Asked(Trial):
+        """The stage, which a run resumes only if models and grades are described as they were."""
+
+        def config(self) -> dict[str, Any]:
+            return super().config() | how
+
+        async def aclose(self) -> None:
+            await models.aclose()
+
+    steps = steps_of(model)
+    settings = {key: flags[key] for key in ("max_tokens", "temperature") if flags[key] is not None}
+    stage = Asked(
+        steps,
+        flags["prompt"],
+        grade,
+        system=flags["system"],
+        gold=flags["gold"],
+        concurrency=flags["concurrency"],
+        **settings,
+    )
+    out = Path(flags["out"])
+    reading = {"format": flags["format_"], "encoding": flags.get("encoding"), "strict": flags.get("strict")}
+    try:
+        report = run(
+            rows,
+            stage,
+            out,
+            resume=not flags["fresh"],
+            progress=not flags["quiet"],
+            read_options={key: value for key, value in reading.items() if value},
+        )
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; the answers so far are in {out}: the same command goes on from there") from None
+    if report.all_rejected:
+        kind = next(iter(report.reasons.most_common(1)), ("", 0))[0]
+        raise DataError(f"all {report.rejected:,} rows were rejected ({kind}): see {out / 'rejects.jsonl'}")
+    if report.rejected:
+        say(f"{report.rejected:,} rows were rejected: see {out / 'rejects.jsonl'}")
+    found = list(read_output(out))
+    return Tried(name, model, steps, Trials.of(found), found, models.spec(name), models.folder)
