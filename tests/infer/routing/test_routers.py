@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from pilotfish.infer.routing import (
     Outcomes,
     Router,
     Trade,
+    TunedRouter,
     load_router,
 )
-from pilotfish.models.classify.features import TfidfFeatures
+from pilotfish.models.classify.features import EncoderFeatures, TfidfFeatures
+from pilotfish.models.encoder import Encoder
 from tests.infer.routing.help import MODELS, made
 
 KINDS: dict[str, Callable[[], Router]] = {
@@ -112,6 +115,25 @@ def test_trees_walk_as_scikit_learn_does() -> None:
     ).fit(x, outcomes.quality[:, 0])
     fresh = router.vectors(made(50, seed=3).texts)
     np.testing.assert_allclose(router._predict(fresh)[:, 0], theirs.predict(fresh), atol=1e-9)
+
+
+def test_a_tuned_encoder_learns_what_its_vectors_did_not_tell(tiny_encoder: Encoder, tmp_path: Path) -> None:
+    outcomes = made(200)
+    before = tiny_encoder.encode(outcomes.texts[:3])
+    router = TunedRouter(EncoderFeatures(tiny_encoder), epochs=4, rate=3e-3).fit(outcomes)
+    np.testing.assert_array_equal(tiny_encoder.encode(outcomes.texts[:3]), before)  # its own weights stay
+    assert gain(router, made(seed=1)) > 0.25
+    holes = TunedRouter(EncoderFeatures(tiny_encoder), epochs=2, rate=3e-3).fit(made(200, missing=0.4))
+    assert gain(holes, made(seed=1)) > 0.2
+    router.save(tmp_path / "first")
+    shutil.move(tmp_path / "first", tmp_path / "moved")
+    again = load_router(tmp_path / "moved")
+    texts = made(20, seed=2).texts
+    np.testing.assert_allclose(again.predict(texts).quality, router.predict(texts).quality, atol=1e-5)
+    same = TunedRouter(EncoderFeatures(tiny_encoder), epochs=4, rate=3e-3).fit(outcomes)
+    np.testing.assert_allclose(same.predict(texts).quality, router.predict(texts).quality, atol=1e-5)
+    with pytest.raises(ConfigError, match="takes an encoder"):
+        TunedRouter(TfidfFeatures()).fit(outcomes)
 
 
 def test_a_new_model_is_learned_from_few_answers_by_what_the_others_showed() -> None:

@@ -9,6 +9,7 @@ from pilotfish.infer.routing.knn import KnnRouter
 from pilotfish.infer.routing.linear import LinearRouter
 from pilotfish.infer.routing.objective import AtLeast, AtMost, Objective, Trade
 from pilotfish.infer.routing.outcomes import Outcomes
+from pilotfish.infer.routing.tuned import TunedRouter
 
 __all__ = [
     "AtLeast",
@@ -22,5 +23,6 @@ __all__ = [
     "Outcomes",
     "Router",
     "Trade",
+    "TunedRouter",
     "load_router",
 ]

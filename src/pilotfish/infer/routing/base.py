@@ -166,6 +166,9 @@ class Router(ABC):
     def _predict(self, x: Any) -> NDArray[np.float64]:
         """Return (rows, models) quality."""
 
+    def _loaded(self, folder: Path) -> None:  # noqa: B027 most kinds have no files of their own
+        """Take back what a kind saves in files of its own."""
+
     @classmethod
     def _settings(cls) -> list[str]:
         """Return the names of the constructor's further arguments; each is kept as an attribute of that name."""
@@ -188,7 +191,10 @@ def load_router(folder: str | Path, catalog: Catalog | None = None) -> Router:
             raise ModelError(f"{folder}: a router of format {facts['format']}; this version reads {FORMAT}")
         kinds: dict[str, Any] = {
             kind.kind: kind
-            for kind in (routing.KnnRouter, routing.LinearRouter, routing.BoostedRouter, routing.FactorRouter)
+            for kind in (
+                *(routing.KnnRouter, routing.LinearRouter, routing.BoostedRouter, routing.FactorRouter),
+                routing.TunedRouter,
+            )
         }
         if facts["kind"] not in kinds:
             raise ModelError(f"{folder}: a router of an unknown kind {facts['kind']!r}; known: {', '.join(kinds)}")
@@ -199,6 +205,7 @@ def load_router(folder: str | Path, catalog: Catalog | None = None) -> Router:
         router.low_, router.high_ = facts["quality"]
         for name in (*_LEARNED, *router.learned):
             setattr(router, name, arrays[name])
+        router._loaded(folder)
     except (OSError, ValueError, LookupError, TypeError, damaged) as error:
         raise ModelError(f"{folder}: not a saved router: {error}") from error
     return router
