@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks._gateway_harness import harness
 from benchmarks._gateway_servers import HINT, PEER, Load, Served, ours, theirs, upstream
 from benchmarks._result import Cases
 
@@ -42,6 +43,8 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
             cases.add([_memory_of(peer, "LiteLLM after the cases above")])
     cases.add(_growth(load, 2000 if quick else 20_000))
     load.close()
+    if not quick:
+        cases.add(harness())
     return {
         "name": "gateway",
         "peer": "LiteLLM proxy, see benchmarks/peers/litellm.txt",
