@@ -87,13 +87,16 @@ class Visit:
     def gone(self, why: str = "the client left before the answer was whole") -> None:
         """Note that nobody waits any more. What the models have done is paid for, as far as can be told."""
         self.status, self.error = 499, why
+        self.guess("cancelled")
+
+    def guess(self, why: str) -> None:
+        """Make up the reply from what has come, where the model did not get to say what it took."""
         if self.reply is None and self.request is not None:
             text = "".join(self.text)
             asked = sum(tokens_guessed(message.text) for message in self.request.messages)
-            call = Call(
-                self.model, tokens_in=asked, tokens_out=tokens_guessed(text), cost=None, why="cancelled; tokens guessed"
-            )
-            self.reply = Reply(text, finish_reason="cancelled", trace=Trace((call,)))
+            told = tokens_guessed(text)
+            call = Call(self.model, tokens_in=asked, tokens_out=told, cost=None, why=f"{why}; tokens guessed")
+            self.reply = Reply(text, finish_reason=why, trace=Trace((call,)))
 
     def served(self) -> Served:
         """Return the record of this request, which has ended."""

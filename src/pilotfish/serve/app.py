@@ -232,6 +232,8 @@ class Gateway:
         except LeftError:
             visit.gone()
         except Exception as error:
+            if visit.text:
+                visit.guess("broken off")
             fault = fault_of(error, self.settings.show_endpoints)
             visit.status, visit.error = fault.status, " ".join(str(error).split()) or type(error).__name__
             if not isinstance(error, Fault | PilotfishError | TimeoutError):
