@@ -106,6 +106,7 @@ async def _awaited(watched: Watched) -> Verdict:
 
 def test_settings_that_make_no_sense_are_told() -> None:
     wrong: list[dict[str, Any]] = [{"reference": []}, {"window": 3}, {"alarm": 0.0}]
+    plain: dict[str, Any] = {"reference": [0.1], "above": 0.0}
     for settings in wrong:
         with pytest.raises(ConfigError):
-            Watch(**({"reference": [0.1], "above": 0.0} | settings))
+            Watch(**(plain | settings))

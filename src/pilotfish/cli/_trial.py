@@ -11,20 +11,30 @@ import click
 from pilotfish.cli._common import Stopped, collaboration_of, format_options, say
 
 if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
     from pilotfish.infer.trial import Steps, Trials
     from pilotfish.model import Model
     from pilotfish.rows import Row
 
-__all__ = ["Tried", "trial_options", "tried"]
+__all__ = ["Tried", "some_trial_options", "trial_options", "tried"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def trial_options(command: F) -> F:
     """Add the options of a trial."""
+    return _options(command, True)
+
+
+def some_trial_options(command: F) -> F:
+    """Add the options of a trial, for a command that can do without one."""
+    return _options(command, False)
+
+
+def _options(command: F, needed: bool) -> F:
     options = [
         click.option("--model", "-m", help="Which model of the file; its default otherwise."),
-        click.option("--prompt", required=True, help='What to ask, with columns in braces: "{question}".'),
+        click.option("--prompt", required=needed, help='What to ask, with columns in braces: "{question}".'),
         click.option("--system", help="A system message; it may hold columns too."),
         click.option("--gold", help="The column of the right answer, or of the tests."),
         click.option(
@@ -35,10 +45,12 @@ def trial_options(command: F) -> F:
             "or module:function of (reply, row).",
         ),
         click.option("--max-tokens", type=click.IntRange(1), help="The most tokens of an answer."),
-        click.option("--temperature", type=click.FloatRange(0), help="0 is greedy; the model's own default otherwise."),
+        click.option("--temperature", type=click.FloatRange(0), help="0 is greedy; the model's default otherwise."),
         click.option("--seed", type=int, default=0, show_default=True, help="Of the parts and intervals."),
         click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Rows under way."),
-        click.option("--out", required=True, help="The folder for answers and grades; a stopped run goes on from it."),
+        click.option(
+            "--out", required=needed, help="The folder for answers and grades; a stopped run goes on from it."
+        ),
         format_options,
         click.option("--fresh", is_flag=True, help="Discard what an earlier run left in --out, and start again."),
         click.option("--quiet", is_flag=True, help="No progress."),
@@ -53,7 +65,7 @@ class Tried:
 
     Attributes:
         name: the model's in the file.
-        model: it.
+        model: it; None where it was not to be built.
         steps: the models that it chooses between.
         trials: what they made of the rows.
         rows: the rows, with their trials.
@@ -62,18 +74,28 @@ class Tried:
     """
 
     def __init__(
-        self, name: str, model: Model, steps: Steps, trials: Trials, rows: list[Row], spec: Any, folder: Path
+        self, name: str, model: Model | None, steps: Steps, trials: Trials, rows: list[Row], spec: Any, folder: Path
     ) -> None:
         self.name, self.model, self.steps, self.trials = name, model, steps, trials
         self.rows, self.spec, self.folder = rows, spec, folder
 
 
 def tried(
-    file: str, rows: str, flags: dict[str, Any], fits: Callable[[str, Any], None] = lambda name, spec: None
+    file: str,
+    rows: str,
+    flags: dict[str, Any],
+    fits: Callable[[str, Any], None] = lambda name, spec: None,
+    *,
+    whole: bool = True,
 ) -> Tried:
     """Run the trial that the flags of `trial_options` describe, or go on with it.
 
-    `fits(name, spec)` refuses a model of the file before any is asked.
+    Args:
+        file: the collaboration file.
+        rows: the source of the rows.
+        flags: of `trial_options`.
+        fits: called with a model's name and table, refuses it before any is asked.
+        whole: False where the collaboration itself cannot be built yet, only the models that it names.
 
     Raises:
         ConfigError: a wrong flag, or a file that does not fit.
@@ -81,7 +103,7 @@ def tried(
         Stopped: on Ctrl-C.
     """
     from pilotfish.errors import DataError
-    from pilotfish.infer.trial import Trial, Trials, steps_of
+    from pilotfish.infer.trial import Steps, Trial, Trials, steps_of
     from pilotfish.measure.grade import grader
     from pilotfish.rows import read_output, run
 
@@ -90,9 +112,10 @@ def tried(
     grade = grader(flags["grade"], flags["gold"])
     models.check(name)
     fits(name, models.spec(name))
-    model = models.model(name)
-    tables = models.answers_by(name)
-    how = {"grade": flags["grade"], "model": tables}
+    spec: Any = models.spec(name)
+    model = models.model(name) if whole else None
+    steps = steps_of(model) if model is not None else Steps({part: models.model(part) for part in spec.models})
+    how = {"grade": flags["grade"], "model": _asked_by(models, name)}
 
     class Asked(Trial):
         """The stage, which a run resumes only if models and grades are described as they were."""
@@ -103,7 +126,6 @@ def tried(
         async def aclose(self) -> None:
             await models.aclose()
 
-    steps = steps_of(model)
     settings = {key: flags[key] for key in ("max_tokens", "temperature") if flags[key] is not None}
     stage = Asked(
         steps,
@@ -133,4 +155,19 @@ def tried(
     if report.rejected:
         say(f"{report.rejected:,} rows were rejected: see {out / 'rejects.jsonl'}")
     found = list(read_output(out))
-    return Tried(name, model, steps, Trials.of(found), found, models.spec(name), models.folder)
+    return Tried(name, model, steps, Trials.of(found, steps.accepts), found, spec, models.folder)
+
+
+def _asked_by(models: Collaboration, name: str) -> dict[str, Any]:
+    """Return the tables that decide what is asked; thresholds and routers, which choose afterwards, left out."""
+    from pilotfish.assemble._specs_cascade import CascadeSpec
+    from pilotfish.assemble._specs_route import RouteSpec
+
+    spec = models.spec(name)
+    if not isinstance(spec, CascadeSpec | RouteSpec):
+        return models.answers_by(name)
+    parts = spec.names if isinstance(spec, CascadeSpec) else spec.models
+    found: dict[str, Any] = {part: models.answers_by(part) for part in parts}
+    if isinstance(spec, CascadeSpec):
+        found["accept"] = [way.score_of | ({"above": way.above} if way.by == "function" else {}) for way in spec.ways]
+    return found

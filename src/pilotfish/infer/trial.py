@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.infer.accept import Accept
+from pilotfish.infer.accept import Above, Accept
 from pilotfish.infer.cascade import Cascade
+from pilotfish.infer.consistency import Agreement
+from pilotfish.infer.deferral_head import Learned
 from pilotfish.infer.route import Route
+from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.signals import signals
+from pilotfish.infer.watched import Watched
 from pilotfish.measure.grade import Grade
 from pilotfish.model import Message, Model, Reply, Request
 from pilotfish.rows import AsyncStage, Row
@@ -26,7 +30,7 @@ from pilotfish.rows.model_stage import Template
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["COLUMN", "Steps", "Trial", "Trials", "steps_of"]
+__all__ = ["COLUMN", "Steps", "Trial", "Trials", "steps_of", "threshold_of"]
 
 COLUMN = "trial"
 
@@ -65,6 +69,12 @@ def steps_of(model: Model) -> Steps:
     if len(named) < len(models):
         raise ConfigError(f"models of {model.name} have the same name; give each its own")
     return Steps(named, tuple(accepts))
+
+
+def threshold_of(accept: Accept) -> float | None:
+    """Return the threshold of a way to accept that goes by a score alone; None of others, as a user's function."""
+    inner = accept.accept if isinstance(accept, Watched) else accept
+    return inner.above if isinstance(inner, Above | Agreement | SelfVerification | Learned) else None
 
 
 class Trial(AsyncStage):
@@ -174,8 +184,12 @@ class Trials:
     signals: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Trials:
+    def of(cls, rows: Sequence[Mapping[str, Any]], accepts: Sequence[Accept] = ()) -> Trials:
         """Read the rows of a trial.
+
+        Args:
+            rows: the rows.
+            accepts: the ways to accept as they are now: a threshold may have changed since the trial.
 
         Raises:
             DataError: there are none, or a way to accept gave no score.
@@ -194,6 +208,11 @@ class Trials:
             return np.array(found, np.float64).reshape(len(trials), len(places))
 
         every = range(len(models))
+        scores, accepted = column("score", judged), column("accepted", judged).astype(bool)
+        for i, accept in enumerate(accepts):
+            above = threshold_of(accept)
+            if above is not None:
+                accepted[:, i] = scores[:, i] >= above
         shown = [[trial["answers"][i]["signals"] for i in judged] for trial in trials]
         return cls(
             models,
@@ -201,9 +220,9 @@ class Trials:
             column("grade", every),
             column("cost", every),
             column("seconds", every),
-            column("score", judged),
+            scores,
             column("judging", judged),
-            column("accepted", judged).astype(bool),
+            accepted,
             np.array(shown, np.float64).reshape(len(trials), len(judged), -1 if judged else 0),
         )
 

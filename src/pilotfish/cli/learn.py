@@ -1,0 +1,147 @@
+"""`pilotfish learn`: the router of a route, from rows that all its models answer, or from logged traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pilotfish.cli._common import collaboration_of, say
+from pilotfish.cli._trial import some_trial_options, tried
+
+if TYPE_CHECKING:
+    from pilotfish.infer.routing import Outcomes, Router
+    from pilotfish.models.classify.features import Features
+
+__all__ = ["command"]
+
+KINDS = ("linear", "knn", "boosted", "factor", "tuned")
+FOLDS = 5
+
+
+@click.command("learn")
+@click.argument("file")
+@click.argument("rows", required=False)
+@some_trial_options
+@click.option("--from-log", "log", help="A gateway's decision log, a file or a postgresql:// URL, in place of ROWS.")
+@click.option("--days", type=click.FloatRange(0, min_open=True), help="Only so many last days of the log.")
+@click.option("--kind", type=click.Choice(KINDS), default="linear", show_default=True, help="Of router.")
+@click.option("--encoder", help="What prompts are seen through: a catalog name or a folder; else TF-IDF or surface.")
+def command(file: str, rows: str | None, log: str | None, kind: str, encoder: str | None, **flags: Any) -> None:
+    """Fit the router that a route of FILE names, and save it there.
+
+    With ROWS every model of the route answers every row and is graded (as in `pilotfish evaluate`, whose answers in
+    --out are taken over). With --from-log, yesterday's traffic teaches: ratings where there are any, else what the
+    cascades decided. Before the router is fitted on everything, five-fold cross-validation says what it is worth.
+    """
+    from pilotfish.assemble._specs_route import RouteSpec
+    from pilotfish.errors import ConfigError
+
+    if (rows is None) == (log is None):
+        raise ConfigError("give ROWS or --from-log: what the router is to learn from")
+    if rows is not None and not (flags["prompt"] and flags["out"]):
+        raise ConfigError("ROWS need --prompt, what to ask about each, and --out, the folder for the answers")
+    models = collaboration_of(file)
+    name = flags["model"] or models.default
+    spec = models.spec(name)
+    if not isinstance(spec, RouteSpec):
+        raise ConfigError(f'{name} is no route (use = "route"); learn fits a route\'s router')
+    make = _maker(kind, encoder)
+    outcomes = _asked(file, rows, flags) if rows is not None else _logged(str(log), spec.models, flags.pop("days"))
+    _tell(outcomes, make)
+    router = make().fit(outcomes)
+    folder = models.folder / spec.router
+    router.save(folder)
+    say(f"fitted on {len(outcomes):,} requests; saved in {folder}")
+
+
+def _maker(kind: str, encoder: str | None) -> Callable[[], Router]:
+    """Return what makes routers of a kind.
+
+    Raises:
+        ConfigError: a kind that needs an encoder, without one.
+    """
+    from pilotfish.errors import ConfigError
+    from pilotfish.infer import routing
+    from pilotfish.models.classify.features import EncoderFeatures, TfidfFeatures
+    from pilotfish.models.encoder import Encoder
+
+    kinds: dict[str, Any] = {
+        "linear": routing.LinearRouter,
+        "knn": routing.KnnRouter,
+        "boosted": routing.BoostedRouter,
+        "factor": routing.FactorRouter,
+        "tuned": routing.TunedRouter,
+    }
+    features: Features | None = EncoderFeatures(Encoder(encoder)) if encoder is not None else None
+    if features is None and kind == "tuned":
+        raise ConfigError("--kind tuned needs --encoder: the encoder that it tunes")
+
+    def make() -> Router:
+        chosen = TfidfFeatures() if features is None and kind == "linear" else features
+        router: Router = kinds[kind](chosen)
+        return router
+
+    return make
+
+
+def _asked(file: str, rows: str, flags: dict[str, Any]) -> Outcomes:
+    from pilotfish.infer.routing import Outcomes
+
+    trials = tried(file, rows, flags, whole=False).trials
+    return Outcomes(trials.texts, trials.models, trials.grades, trials.costs)
+
+
+def _logged(log: str, models: list[str], days: float | None) -> Outcomes:
+    import tempfile
+    import time
+
+    from pilotfish.errors import DataError
+    from pilotfish.infer.routing.traffic import traffic_outcomes
+    from pilotfish.rows import read
+    from pilotfish.serve.log import DecisionLog
+
+    if "://" not in log and not Path(log).is_file():
+        raise DataError(f"{log}: no such decision log")
+    kept = DecisionLog(log)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "traffic.jsonl"
+            kept.export(rows, since=None if days is None else time.time() - 86400 * days)
+            outcomes, told = traffic_outcomes(read(rows) if rows.stat().st_size else [], models)
+    finally:
+        kept.close()
+    say(f"{log}: {len(outcomes):,} requests; {told['rated']:,} qualities rated, {told['guessed']:,} by verdicts")
+    return outcomes
+
+
+def _tell(outcomes: Outcomes, make: Callable[[], Router]) -> None:
+    """Say what the router is worth on rows that it did not learn from, beside the prompt's length."""
+    import numpy as np
+
+    from pilotfish.errors import DataError
+    from pilotfish.measure.deferral import judge
+
+    weak, strong = outcomes.quality[:, 0], outcomes.quality[:, -1]
+    both = np.flatnonzero(~np.isnan(weak) & ~np.isnan(strong))
+    if len(outcomes) < 10 * FOLDS or len(both) < 10 * FOLDS:
+        say("too few requests with the qualities of the first and the last model to say what the router is worth")
+        return
+    fold = np.random.default_rng(0).permutation(len(outcomes)) % FOLDS
+    need = np.full(len(outcomes), np.nan)
+    for number in range(FOLDS):
+        held = np.flatnonzero(fold == number)
+        router = make().fit(outcomes.take(np.flatnonzero(fold != number)))
+        foretold = router.predict([outcomes.texts[int(i)] for i in held]).quality
+        need[held] = foretold[:, -1] - foretold[:, 0]
+    lengths = [len(outcomes.texts[int(i)]) for i in both]
+    try:
+        table = judge({"this router": need[both]}, weak[both], strong[both], lengths)
+    except DataError as error:
+        say(f"what the router is worth cannot be said: {error}")
+        return
+    for one in table:
+        over = "" if one.over_length is None else f", over the prompt's length {one.over_length:+.3f}"
+        click.echo(f"{one.name}: APGR {one.apgr:.3f}, CPT(50%) {one.cpt50.value:.2f}{over}")
