@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": ("pilotfish.cli.evaluate", "command", "Judge a cascade or route beside its models, on your rows."),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),
     "learn": ("pilotfish.cli.learn", "command", "Fit a route's router, on your rows or on logged traffic."),
+    "replay": ("pilotfish.cli.replay", "command", "Judge a cascade or route on recorded answers, asking nothing."),
     "map": ("pilotfish.cli.map", "command", "Ask a model about every row of a file; stops and goes on."),
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
     "tune": ("pilotfish.cli.tune", "command", "Fine-tune a small model on texts: an expert that steers a larger one."),

@@ -13,7 +13,7 @@ from pilotfish.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outcomes"]
+__all__ = ["Outcomes", "number_in"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +69,9 @@ class Outcomes:
             if not isinstance(row.get(text), str):
                 raise DataError(f"row {number}: the column {text!r} holds no text")
             texts.append(row[text])
-            qualities.append([_number(row, column, number) for column in quality.values()])
+            qualities.append([number_in(row, column, number) for column in quality.values()])
             columns = [(cost or {}).get(name) for name in quality]
-            costs.append([float("nan") if column is None else _number(row, column, number) for column in columns])
+            costs.append([float("nan") if column is None else number_in(row, column, number) for column in columns])
         shape = (len(texts), len(quality))
         return cls(texts, tuple(quality), np.array(qualities).reshape(shape), np.array(costs).reshape(shape))
 
@@ -84,7 +84,12 @@ class Outcomes:
         return Outcomes([self.texts[i] for i in where], self.models, self.quality[where], self.cost[where])
 
 
-def _number(row: Mapping[str, Any], column: str, number: int) -> float:
+def number_in(row: Mapping[str, Any], column: str, number: int) -> float:
+    """Return a row's number, NaN where there is none; true and false count as 1 and 0.
+
+    Raises:
+        DataError: it is something else; the text names the row by `number`.
+    """
     value = row.get(column)
     if value is None or value == "":
         return float("nan")
