@@ -21,7 +21,8 @@ def totals(
     """Return what the rows of a time add up to, as plain data; seconds, dollars, shares.
 
     `saved` compares with the dearest model: that each request had been answered by it alone. What that would have cost
-    is known where it was asked; else it is its price, or its cost a token so far, for the tokens of the last call.
+    is known where it was asked. Else it is its cost a token of the first call, over the requests that it was asked
+    about after another model; where there are none, its price for the tokens of the last call.
 
     Args:
         rows: of the log, oldest first.
@@ -111,14 +112,18 @@ def _saved(rows: Sequence[Mapping[str, Any]], prices: Mapping[str, Price]) -> di
     if not rates:
         return {"saved": None, "against": None}
     large = max(rates, key=lambda name: rates[name])
+    priced = [row for row in rows if row["cost"] is not None and row["calls"]]
+    owns = [sum(call["cost"] or 0 for call in row["calls"] if call["model"] == large) for row in priced]
+    firsts = [row["calls"][0]["tokens_in"] + row["calls"][0]["tokens_out"] for row in priced]
+    after = [i for i, row in enumerate(priced) if owns[i] and row["calls"][0]["model"] != large and firsts[i]]
+    ratio = sum(owns[i] for i in after) / sum(firsts[i] for i in after) if after else None
     saved = 0.0
-    for row in rows:
-        if row["cost"] is None or not row["calls"]:
-            continue
-        own = [call for call in row["calls"] if call["model"] == large and call["cost"]]
+    for row, own, tokens in zip(priced, owns, firsts, strict=True):
         last = row["calls"][-1]
         if own:
-            alone = sum(call["cost"] for call in own)
+            alone = own
+        elif ratio is not None and row["calls"][0]["model"] != large:
+            alone = ratio * tokens
         elif large in prices:
             alone = prices[large].cost(last["tokens_in"], last["tokens_out"])
         else:

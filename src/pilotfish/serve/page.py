@@ -27,7 +27,7 @@ from pilotfish.serve.log import DecisionLog
 __all__ = ["routes"]
 
 _STATIC = Path(__file__).parent / "static"
-_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -113,6 +113,7 @@ def routes(
         Route("/live/charts.js", _file("charts.js")),
         Route("/live/playground.js", _file("playground.js")),
         Route("/live/style.css", _file("style.css")),
+        Route("/live/icon.svg", _file("icon.svg")),
         Route("/live/about", about),
         Route("/live/events", events),
         Route("/live/summary", figures(lambda shown, query: shown.summary(_seconds(query)))),

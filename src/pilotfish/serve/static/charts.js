@@ -147,11 +147,11 @@ export function histogram(into, data) {
   const top = Math.max(...live, ...(known ?? []), 1e-9);
   const [low, high] = [edges[0], edges.at(-1)];
   const x = (value) => left + (width - left - 4) * ((value - low) / (high - low || 1));
-  const y = (share) => 8 + (height - bottom - 8) * (1 - share / top);
+  const y = (share) => 22 + (height - bottom - 22) * (1 - share / top);
   const drawing = canvas(width, height, `Scores from ${number(low)} to ${number(high)}; ${data.live} live`
     + (known ? ", beside those of calibration." : "."));
   drawing.append(svg("line", { class: "axis", x1: left, x2: width, y1: y(0), y2: y(0) }),
-    svg("text", { x: left - 5, y: 16, "text-anchor": "end" }, percent(top, 0)),
+    svg("text", { x: left - 5, y: 26, "text-anchor": "end" }, percent(top, 0)),
     svg("text", { x: left, y: height - 6 }, number(low)),
     svg("text", { x: width - 4, y: height - 6, "text-anchor": "end" }, number(high)));
   live.forEach((share, i) => {
