@@ -65,6 +65,7 @@ def running(
     keys: Keys | None = None,
     answers: Any = None,
     log: Any = None,
+    traces: Any = None,
 ) -> Iterator[Running]:
     """Give the shared gateway these parts as long as the block lasts."""
     if not _shared:
@@ -75,7 +76,7 @@ def running(
     gateway = _shared[0].gateway
     gateway.models, gateway.encoders = dict(models), dict(encoders or {})
     gateway.settings, gateway.keys = settings or Settings(), keys or Keys()
-    gateway.answers, gateway.log, gateway.metrics = answers, log, Metrics()
+    gateway.answers, gateway.log, gateway.traces, gateway.metrics = answers, log, traces, Metrics()
     yield _shared[0]
     assert until(lambda: gateway.in_flight == 0)
 

@@ -56,6 +56,7 @@ class ServeSpec(Spec):
     models: list[Ref] | None = None
     load: bool = True
     page: bool = True
+    otel: bool = False
     max_body: Count = 4 << 20
     max_header: Count = 64 << 10
     max_tokens: Count | None = None

@@ -47,6 +47,13 @@ class Log(Protocol):
         """Take a record; never waits."""
 
 
+class Traces(Protocol):
+    """Where records go together with the trace that the client says they belong to."""
+
+    def put(self, served: Served, traceparent: str | None = None) -> Any:
+        """Take a record; never waits."""
+
+
 class Gateway:
     """The ASGI application; `create_app` makes it.
 
@@ -70,6 +77,7 @@ class Gateway:
         answers: Answers | None,
         shared_answers: bool,
         log: Log | None,
+        traces: Traces | None,
         page: Application | None,
         on_start: Callable[[], Awaitable[None]] | None,
         on_end: Callable[[], Awaitable[None]] | None,
@@ -85,6 +93,7 @@ class Gateway:
         self.answers = answers
         self.shared_answers = shared_answers
         self.log = log
+        self.traces = traces
         self.metrics = Metrics()
         self.in_flight = 0
         self.draining = False
@@ -243,7 +252,7 @@ class Gateway:
             self.in_flight -= 1
             if watch is not None:
                 watch.end()
-            self._book(visit)
+            self._book(visit, scope)
 
     def _open_door(self, scope: Scope) -> None:
         """Let a request in.
@@ -259,7 +268,7 @@ class Gateway:
         if kind in _UNASKED:
             raise Fault(415, f"send the body as application/json, not {kind}", "unsupported_media_type")
 
-    def _book(self, visit: Visit) -> None:
+    def _book(self, visit: Visit, scope: Scope) -> None:
         """Count a request that has ended: in the key's allowance, in the metrics and in the log."""
         served = visit.served()
         if visit.key is not None and visit.request is not None and (visit.reply is not None or visit.admitted):
@@ -268,6 +277,8 @@ class Gateway:
         self.metrics.count(visit.path, served)
         if self.log is not None and visit.request is not None:
             self.log.put(served)
+        if self.traces is not None:
+            self.traces.put(served, header(scope, b"traceparent"))
 
     async def _get(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path in self._posts:
@@ -347,6 +358,7 @@ def create_app(
     answers: Answers | None = None,
     shared_answers: bool = False,
     log: Log | None = None,
+    traces: Traces | None = None,
     page: Application | None = None,
     on_start: Callable[[], Awaitable[None]] | None = None,
     on_end: Callable[[], Awaitable[None]] | None = None,
@@ -361,6 +373,7 @@ def create_app(
         answers: a cache of replies, such as `ResponseCache`.
         shared_answers: whether all keys share them; otherwise each has its own.
         log: where records go, such as a `DecisionLog`.
+        traces: where they go as spans, such as `pilotfish.serve.otel.Spans`.
         page: an ASGI application for every path that is not the gateway's own.
         on_start: run when the server has started; `/readyz` answers 503 until it is done.
         on_end: run when the last request has ended: close the models, the log.
@@ -373,6 +386,7 @@ def create_app(
         answers=answers,
         shared_answers=shared_answers,
         log=log,
+        traces=traces,
         page=page,
         on_start=on_start,
         on_end=on_end,

@@ -14,6 +14,7 @@ from pilotfish.serve.answers import ResponseCache
 from pilotfish.serve.app import Gateway, create_app
 from pilotfish.serve.keys import Keys
 from pilotfish.serve.log import DecisionLog
+from pilotfish.serve.otel import Spans
 from pilotfish.serve.settings import Settings
 
 __all__ = ["gateway_of"]
@@ -39,6 +40,7 @@ def gateway_of(models: Collaboration) -> Gateway:
     tables = [key.model_dump() for key in spec.keys]
     keys = Keys(tables, models.folder / spec.spent if spec.spent is not None else None)
     log = _log(models, spec.log)
+    traces = Spans() if spec.otel else None
     parts = [models.part(name) for name in models.names]
 
     async def load() -> None:
@@ -52,6 +54,8 @@ def gateway_of(models: Collaboration) -> Gateway:
         keys.close()
         if log is not None:
             await asyncio.to_thread(log.close)
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
 
     return create_app(
         answering,
@@ -61,6 +65,7 @@ def gateway_of(models: Collaboration) -> Gateway:
         answers=_answers(models, spec.answers),
         shared_answers=spec.answers is not None and spec.answers.shared,
         log=log,
+        traces=traces,
         on_start=load if spec.load else None,
         on_end=end,
     )
