@@ -98,10 +98,13 @@ sha256 = "{digest}"
             first, again = chat(client, key=secret), chat(client, key=secret)
             hidden = chat(client, "other", key=secret)
             limited = chat(client, key=secret, max_tokens=51)
+            page, figures = client.get("/"), client.get("/live/summary", headers={"authorization": f"Bearer {secret}"})
         assert upstream.calls == 1
         assert upstream.seen[0].body["max_tokens"] == 50
     assert refused.status_code == 401
     assert (first.status_code, again.status_code, hidden.status_code, limited.status_code) == (200, 200, 404, 400)
+    assert (page.status_code, figures.status_code) == (200, 403)  # who is no admin sees no traffic
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     assert again.json()["choices"] == first.json()["choices"]
     with sqlite3.connect(tmp_path / "log.sqlite") as log:
         tables = [name for (name,) in log.execute("select name from sqlite_master where type = 'table'")]

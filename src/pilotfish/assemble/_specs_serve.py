@@ -13,7 +13,10 @@ From0 = Annotated[float, Field(ge=0, strict=False)]
 
 
 class KeySpec(Spec):
-    """One who may ask: `[[serve.keys]]`. `sha256` is the hash of the key, never the key itself."""
+    """One who may ask: `[[serve.keys]]`. `sha256` is the hash of the key, never the key itself.
+
+    An `admin` also sees everyone's traffic on the page.
+    """
 
     name: Text
     sha256: Text
@@ -23,6 +26,7 @@ class KeySpec(Spec):
     budget: Above0 | None = None
     budget_period: Literal["day", "month"] | None = None
     models: list[Ref] | None = None
+    admin: bool = False
 
 
 class AnswersSpec(Spec):

@@ -65,6 +65,7 @@ class Gateway:
         in_flight: requests that models are answering now.
         draining: set it to refuse new requests with 503, while those under way end.
         ready: what `/readyz` tells, as long as nothing drains.
+        page: what answers every path that is not the gateway's own; None for 404.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Gateway:
         self.in_flight = 0
         self.draining = False
         self.ready = True
-        self._page = page
+        self.page = page
         self._on_start, self._on_end = on_start, on_end
         self._began = int(time.time())
         self._posts: dict[str, tuple[Endpoint, str]] = {
@@ -295,8 +296,8 @@ class Gateway:
             await respond(send, 200, self.metrics.render(self.in_flight).encode(), [kind])
         elif path == "/v1/models" or path.startswith("/v1/models/"):
             await self._list(path, scope, send)
-        elif self._page is not None and not path.startswith("/v1/"):
-            await self._page(scope, receive, send)
+        elif self.page is not None and not path.startswith("/v1/"):
+            await self.page(scope, receive, send)
         else:
             await _say(send, 404, Fault(404, f"nothing at {path}", "not_found").to_json())
 

@@ -57,7 +57,7 @@ def gateway_of(models: Collaboration) -> Gateway:
         if traces is not None:
             await asyncio.to_thread(traces.close)
 
-    return create_app(
+    gateway = create_app(
         answering,
         settings,
         encoders=encoders,
@@ -69,6 +69,18 @@ def gateway_of(models: Collaboration) -> Gateway:
         on_start=load if spec.load else None,
         on_end=end,
     )
+    if spec.page:
+        gateway.page = _page(gateway, log)
+    return gateway
+
+
+def _page(gateway: Gateway, log: DecisionLog | None) -> Any:
+    """Return the page as an application."""
+    from starlette.applications import Starlette
+
+    from pilotfish.serve.page import routes
+
+    return Starlette(routes=routes(log, gateway.models, gateway.keys, lambda: gateway.draining))
 
 
 def _answers(models: Collaboration, spec: AnswersSpec | None) -> ResponseCache | None:
