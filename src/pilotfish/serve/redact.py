@@ -6,6 +6,7 @@ do not find names, streets or illnesses. Where those must not be kept, keep no t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -20,13 +21,22 @@ __all__ = ["Redact", "Redactor", "redacted"]
 Redact = Literal["off", "pii", "all"]
 # What a request says besides its text, and what stays readable where no text is kept: numbers and these words.
 _WORDS = frozenset({"role", "type", "finish_reason"})
+_LONG = 20_000  # characters; what is longer is not remembered
 _WORD = re.compile(r"[a-z_]{1,32}")
 
 
 def redacted(text: str) -> str:
     """Return the text with e-mail addresses, phone, card and account numbers, keys and passwords replaced."""
-    for pattern, by in PATTERNS:
-        text = pattern.sub(by, text)
+    return _redacted(text) if len(text) <= _LONG else _redacted.__wrapped__(text)
+
+
+@functools.lru_cache(maxsize=512)
+def _redacted(text: str) -> str:
+    """Return the redacted text; remembered, since system prompts come with every request."""
+    lowered = text.lower()
+    for may_hold, pattern, by in PATTERNS:
+        if may_hold(lowered):
+            text = pattern.sub(by, text)
     return text
 
 
@@ -74,11 +84,8 @@ class Redactor:
                 return {"name": data.get("name")} if "name" in data else {}
             if "data" in data and "format" in data:  # a sound in a message
                 return {**{name: self.data(value, name) for name, value in data.items()}, "data": "[data]"}
-            return {self._name(name): self.data(value, name) for name, value in data.items()}
+            # Names of fields are the API's own words, but for those that a client makes up, such as in metadata.
+            return {redacted(name): self.data(value, name) for name, value in data.items()}
         if isinstance(data, list | tuple):
             return [self.data(item, key) for item in data]
         return data
-
-    def _name(self, name: str) -> str:
-        """Names of fields are the API's own words, but for those that a client makes up, such as in metadata."""
-        return redacted(name)
