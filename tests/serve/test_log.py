@@ -284,6 +284,24 @@ def test_several_replicas_write(where: str | Path) -> None:
     assert len(rows) == 900
 
 
+def test_another_process_does_not_take_the_file_for_its_own(tmp_path: Path) -> None:
+    """The locks of a first connection hold though a second one was opened after it.
+
+    Without them a visitor that closes the file would delete the write-ahead log, and what we write then would be lost.
+    """
+    where = tmp_path / "log.sqlite"
+    filled(where, 1).close()
+    log = filled(where, 1)
+    visit = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM served').fetchone()"
+    subprocess.run([sys.executable, "-c", f"{visit}; c.close()", str(where)], check=True)
+    assert where.with_name("log.sqlite-wal").exists()
+    log.put(served(1))
+    log.close()
+    again = DecisionLog(where)
+    assert len(again.rows()) == 3
+    again.close()
+
+
 KILLED = """
 import sys, time
 from tests.serve.served import served
