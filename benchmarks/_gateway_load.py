@@ -14,13 +14,7 @@ import sys
 import time
 from typing import Any
 
-import uvloop
-
-try:
-    from benchmarks._gateway_upstream import TEXT
-except ModuleNotFoundError:
-    sys.path.insert(0, str(__import__("pathlib").Path(__file__).resolve().parents[1]))
-    from benchmarks._gateway_upstream import TEXT
+from benchmarks._gateway_upstream import TEXT
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What does the pilot fish do?"}]
 
@@ -146,4 +140,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    asyncio.run(main())

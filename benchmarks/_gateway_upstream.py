@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
-import sys
 from typing import Any
 
 TEXT = "The pilot fish swims with the shark, and each lives the better for it."
@@ -107,11 +107,5 @@ if __name__ == "__main__":
     parser.add_argument("--latency", type=float, default=0.0)
     options = parser.parse_args()
     Upstream.latency = options.latency
-    try:
-        import uvloop
-
-        uvloop.run(main(options.port))
-    except ModuleNotFoundError:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main(options.port))
-    except KeyboardInterrupt:
-        sys.exit(0)

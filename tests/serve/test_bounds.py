@@ -8,6 +8,7 @@ import threading
 import time
 
 from pilotfish.model import Model
+from pilotfish.serve._server import bind
 from pilotfish.serve.settings import Settings
 from tests.fakes import ScriptedModel
 from tests.serve.gateways import events, running, started, until
@@ -147,6 +148,11 @@ def test_a_failed_start_is_told_in_the_log_and_the_rest_is_served() -> None:
     with started({"small": ScriptedModel(name="small")}, on_start=load) as gateway:
         assert until(lambda: gateway.client.get("/readyz").status_code == 200)
         assert gateway.chat("x").status_code == 200
+
+
+def test_small_writes_leave_at_once() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # asyncio's condition for TCP_NODELAY
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:
