@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pilotfish.model import Model
+from pilotfish.model import Model, Price
 from pilotfish.serve.keys import Keys, new_key
 from pilotfish.serve.record import Served
 from pilotfish.serve.settings import Settings
@@ -101,6 +101,24 @@ def test_what_a_client_that_left_has_used_is_counted() -> None:
         refused = gateway.post("chat/completions", json.loads(body), **head)
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_a_budget_cannot_be_dodged_by_leaving_early() -> None:
+    secret, digest = new_key()
+    keys = Keys([{"name": "ann", "sha256": digest, "budget": 1.0}])
+    long = ScriptedModel("word " * 200, name="small", delay=20, price=Price(0, 1e6))
+    with running({"small": ScriptedModel("a b", name="small", price=Price(0, 5e4))}, keys=keys) as gateway:
+        bearer = {"authorization": f"Bearer {secret}"}
+        body = {"model": "small", "messages": [{"role": "user", "content": "x"}]}
+        gateway.post("chat/completions", body, **bearer)  # shows what a token costs
+        before = keys.ledger.spent("ann", "ever")
+        gateway.gateway.models["small"] = long
+        with gateway.client.stream("POST", "/v1/chat/completions", json=body | {"stream": True}, headers=bearer) as it:
+            for number, _ in enumerate(it.iter_lines()):
+                if number > 12:
+                    break
+        assert until(lambda: long.cancelled == 1)
+        assert until(lambda: keys.ledger.spent("ann", "ever") > before > 0)
 
 
 def test_an_answer_that_was_sent_whole_is_no_cancelled_one() -> None:

@@ -42,7 +42,8 @@ def test_every_reply_is_right_or_a_clear_error() -> None:
     guessed = sum(one.usage.tokens_out for one in broken)
     assert metrics['pilotfish_tokens_total{model="small",direction="output"}'] == storm.tokens_out + guessed
     dollars = metrics['pilotfish_cost_dollars_total{model="small"}']
-    assert abs(dollars - (storm.tokens_in + 10 * storm.tokens_out) / 1e6) < 1e-9
+    tokens_in = storm.tokens_in + sum(one.usage.tokens_in for one in broken)
+    assert abs(dollars - (tokens_in + 10 * (storm.tokens_out + guessed)) / 1e6) < 1e-9
     assert metrics["pilotfish_requests_in_flight"] == 0
 
 

@@ -31,6 +31,7 @@ class Visit:
         models: seconds spent waiting for models.
         first: `time.perf_counter()` at the first byte of a stream's answer, or None.
         admitted: the tokens that were taken from the key's allowance beforehand.
+        guessed: whether the reply is made up from what has come.
         done: True when the last byte is about to go out: a client that leaves from now on has its answer.
     """
 
@@ -40,6 +41,7 @@ class Visit:
         "done",
         "error",
         "first",
+        "guessed",
         "held",
         "id",
         "key",
@@ -69,7 +71,7 @@ class Visit:
         self.models = 0.0
         self.first: float | None = None
         self.admitted = 0
-        self.streamed = self.cached = self.done = False
+        self.streamed = self.cached = self.done = self.guessed = False
         self.text: list[str] = []
 
     @property
@@ -92,6 +94,7 @@ class Visit:
     def guess(self, why: str) -> None:
         """Make up the reply from what has come, where the model did not get to say what it took."""
         if self.reply is None and self.request is not None:
+            self.guessed = True
             text = "".join(self.text)
             asked = sum(tokens_guessed(message.text) for message in self.request.messages)
             told = tokens_guessed(text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from pilotfish.errors import PilotfishError, did_you_mean
-from pilotfish.model import Delta, Model, Reply, Request, Usage
+from pilotfish.model import Delta, Model, Price, Reply, Request, Trace, Usage
 from pilotfish.models._http_json import dumps, loads
 from pilotfish.serve._asgi import CLOSE, LeftError, Out, Receive, Scope, Send, Watch, header, read_body, respond
 from pilotfish.serve._faults import Fault, fault_of
@@ -100,6 +101,7 @@ class Gateway:
         self.draining = False
         self.ready = True
         self.page = page
+        self._rates: dict[str, tuple[float, int]] = {}  # dollars and tokens of each model's whole replies
         self._on_start, self._on_end = on_start, on_end
         self._began = int(time.time())
         self._posts: dict[str, tuple[Endpoint, str]] = {
@@ -271,6 +273,8 @@ class Gateway:
 
     def _book(self, visit: Visit, scope: Scope) -> None:
         """Count a request that has ended: in the key's allowance, in the metrics and in the log."""
+        if visit.reply is not None:
+            self._price(visit, visit.reply)
         served = visit.served()
         if visit.key is not None and visit.request is not None and (visit.reply is not None or visit.admitted):
             usage = visit.reply.usage if visit.reply is not None else Usage()
@@ -280,6 +284,22 @@ class Gateway:
             self.log.put(served)
         if self.traces is not None:
             self.traces.put(served, header(scope, b"traceparent"))
+
+    def _price(self, visit: Visit, reply: Reply) -> None:
+        """Learn what a token of a model costs, and put a price on a reply that was cut short, or budgets would leak."""
+        usage, cost = reply.usage, reply.cost
+        tokens = usage.tokens_in + usage.tokens_out
+        dollars, counted = self._rates.get(visit.model, (0.0, 0))
+        if not visit.guessed:
+            if cost is not None and tokens and not visit.cached:
+                self._rates[visit.model] = (dollars + cost, counted + tokens)
+            return
+        price = getattr(self.models.get(visit.model), "price", None)
+        guess = price.cost(usage.tokens_in, usage.tokens_out) if isinstance(price, Price) else None
+        if guess is None and counted:
+            guess = tokens * dollars / counted
+        (call,) = reply.trace.calls
+        visit.reply = reply.with_(trace=Trace((dataclasses.replace(call, cost=guess),)))
 
     async def _get(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path in self._posts:
