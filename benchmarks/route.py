@@ -11,7 +11,6 @@ mean quality of the model chosen, beside the best single one's. Last, how long a
 from __future__ import annotations
 
 import csv
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks._recorded import GPT4, MIXTRAL, folds, gsm8k_pair, llmrouter
 from benchmarks._result import Cases
 from pilotfish.infer.routing import BoostedRouter, FactorRouter, KnnRouter, LinearRouter, Outcomes, Router, Trade
 from pilotfish.measure.deferral import judge
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ENCODER = "all-minilm-l6-v2"
-FOLDS, SEED = 5, 0
-MIXTRAL, GPT4 = "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"
 
 
 class Once:
@@ -92,44 +90,15 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
 
 def sets(data: Path, limit: int | None) -> Iterator[tuple[str, Outcomes, str, str, NDArray[Any]]]:
     """Yield each set's name, outcomes, weak and strong model, and the groups that stay together."""
-    folder = data / "routellm" / "gsm8k"
-    leaked = {
-        json.loads(line)["eval_idx"]
-        for line in (folder / "contaminated_prompts.jsonl").read_text(encoding="utf-8").splitlines()
-    }
-    with (folder / "gsm8k_responses.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for i, row in enumerate(csv.DictReader(file)) if i not in leaked][:limit]
-    pair = {name: name for name in (MIXTRAL, GPT4)}
-    yield "GSM8K", Outcomes.of(rows, text="prompt", quality=pair), MIXTRAL, GPT4, np.arange(len(rows))
+    pair = gsm8k_pair(data, limit)
+    yield "GSM8K", pair, MIXTRAL, GPT4, np.arange(len(pair))
     with (data / "routerbench_part" / "winograde_test.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))[:limit]
     models = {key.removesuffix("|total_cost"): key for key in rows[0] if key.endswith("|total_cost")}
     outcomes = Outcomes.of(rows, text="prompt", quality={name: name for name in models}, cost=models)
     yield "Winogrande", outcomes, "mistralai/mistral-7b-chat", GPT4, np.arange(len(rows))
-    folder = data / "llmrouter" / "dcrouter_preprocessed"
-    found = json.loads((folder / "train.json").read_text(encoding="utf-8"))[:limit]
-    names = sorted(found[0]["scores"])
-    quality = np.array([[row["scores"][name] for name in names] for row in found], np.float64)
-    texts = [row["question"] for row in found]
-    outcomes = Outcomes(texts, tuple(names), quality, np.full(quality.shape, np.nan))
-    strong = "llama-3.3-nemotron-super-49b-v1"
-    yield "LLMRouter", outcomes, "mistral-7b-instruct-v0.3", strong, np.array([row["cluster_id"] for row in found])
-
-
-def folds(groups: NDArray[Any]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (training rows, held-out rows); groups stay together, the largest dealt first to the smallest fold."""
-    ids, counts = np.unique(groups, return_counts=True)
-    order = np.random.default_rng(SEED).permutation(len(ids))
-    order = order[np.argsort(-counts[order], kind="stable")]
-    sizes, fold_of = [0] * FOLDS, dict[Any, int]()
-    for i in order:
-        smallest = sizes.index(min(sizes))
-        fold_of[ids[i]] = smallest
-        sizes[smallest] += int(counts[i])
-    fold = np.array([fold_of[group] for group in groups])
-    for number in range(FOLDS):
-        if (fold == number).any():
-            yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+    outcomes, clusters = llmrouter(data, limit)
+    yield "LLMRouter", outcomes, "mistral-7b-instruct-v0.3", "llama-3.3-nemotron-super-49b-v1", clusters
 
 
 def foretold(make: Callable[[], Router], outcomes: Outcomes, groups: NDArray[Any]) -> NDArray[np.float64]:
