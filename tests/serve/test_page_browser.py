@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from pilotfish.serve.log import DecisionLog
 
 from .browser import BROWSER, Tab, opened
 from .gateways import Running
-from .pages import EVIL, gateway
+from .pages import EVIL, gateway, visit
 
 pytestmark = [
     pytest.mark.browser,
@@ -34,15 +33,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     with opened(tmp_path_factory.mktemp("browser")) as found:
         yield found
-
-
-def visit(tab: Tab, running: Running, scheme: str = "light", size: tuple[int, int] = (1280, 900)) -> None:
-    tab.complaints.clear()
-    tab.prefer(scheme)
-    tab.size(*size)
-    tab.go(running.url)
-    tab.until("document.querySelectorAll('#tiles div').length === 8 && document.querySelector('#scores svg')")
-    tab.until("document.querySelectorAll('#requests tbody tr').length > 10")
 
 
 def test_it_opens_without_a_complaint(tab: Tab, filled: tuple[Running, Any]) -> None:
@@ -208,16 +198,3 @@ def test_a_gateway_that_is_gone_is_told(tab: Tab, tmp_path: Path) -> None:
     with gateway(tmp_path) as (running, _):
         visit(tab, running)
     tab.until("document.querySelector('#state').innerText === 'The gateway does not answer'")
-
-
-def test_pictures_for_the_docs(tab: Tab, filled: tuple[Running, Any]) -> None:
-    """Written where `PILOTFISH_PICTURES` names a folder; otherwise only taken."""
-    folder = os.environ.get("PILOTFISH_PICTURES")
-    if folder is None:
-        pytest.skip("set PILOTFISH_PICTURES to a folder to take the pictures of the docs")
-    for name, scheme, size in (
-        ("light", "light", (1280, 2100)), ("dark", "dark", (1280, 2100)), ("narrow", "light", (390, 1700)),
-    ):  # fmt: skip
-        visit(tab, filled[0], scheme, size)
-        time.sleep(0.3)
-        tab.picture(Path(folder) / f"gateway-{name}.png")
