@@ -76,6 +76,7 @@ def running(
     gateway = _shared[0].gateway
     gateway.models, gateway.encoders = dict(models), dict(encoders or {})
     gateway.settings, gateway.keys = settings or Settings(), keys or Keys()
+    gateway.rates = {}
     gateway.answers, gateway.log, gateway.traces, gateway.metrics = answers, log, traces, Metrics()
     yield _shared[0]
     assert until(lambda: gateway.in_flight == 0)

@@ -76,6 +76,14 @@ def test_senders_that_are_too_slow_are_hung_up_on() -> None:
     assert bodies.startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_client_that_never_reads_is_hung_up_on() -> None:
+    model = ScriptedModel(lambda _: "word " * 400_000, name="small")
+    with started({"small": model}, Settings(receive_timeout=0.5, grace=1)) as gateway, asked(gateway, stream=True):
+        assert until(lambda: model.active == 1)
+        assert until(lambda: model.cancelled == 1, 8)
+        assert until(lambda: gateway.gateway.in_flight == 0)
+
+
 def test_too_many_at_once_are_told_to_come_back() -> None:
     model = ScriptedModel("x", name="small", delay=30)
     with running({"small": model}, Settings(max_requests=2)) as gateway:

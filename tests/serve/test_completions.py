@@ -126,6 +126,16 @@ def test_probabilities_over_a_prompt_sum_to_one(tiny_lm: LocalModel) -> None:
     assert dict(rivals)[ids[1]] == pytest.approx(logprob)
 
 
+def test_one_of_several_prompts_that_fails_is_told_as_it_is() -> None:
+    from pilotfish.errors import UpstreamError
+
+    busy = UpstreamError("answered 429", status=429, retry_after=3)
+    model = ScriptedModel(lambda request: busy if request.prompt == "b" else "x", name="small")
+    with running({"small": model}) as gateway:
+        answer = gateway.post("completions", {"model": "small", "prompt": ["a", "b", "c"]})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+
+
 def test_a_chat_and_a_completion_of_the_same_words_do_not_share_an_answer() -> None:
     from pilotfish.serve.answers import ResponseCache
 

@@ -27,6 +27,7 @@ CHAT = {"model": "small", "messages": [{"role": "user", "content": "x"}]}
         ({"messages": []}, 400, "model must name", "model"),
         ({"model": 3}, 400, "model must name", "model"),
         ({"model": "smal"}, 404, "no model 'smal' here; did you mean 'small'", "model"),
+        ({"model": "x" * 1_000_000}, 404, "… here", "model"),
         ({"model": "small"}, 400, "needs messages", None),
         ({"model": "small", "messages": "hi"}, 400, "needs messages", None),
         ({"model": "small", "messages": [{"content": "x"}]}, 400, "needs a role", None),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.model import Model, Reply, Request, Trace
 from pilotfish.serve._asgi import Out
+from pilotfish.serve._asking import ask, deltas
 from pilotfish.serve._chat import limited, usage_json
 from pilotfish.serve._echo import Told, echoed, told_of
 from pilotfish.serve._faults import Fault
@@ -114,10 +115,10 @@ async def _heads(
 async def _replies(gateway: Gateway, visit: Visit, model: Model, requests: list[Request]) -> list[Reply]:
     """Return the answers to all prompts, asked at the same time."""
     if len(requests) == 1:
-        return [await gateway.reply(visit, model, requests[0])]
+        return [await ask(gateway, visit, model, requests[0])]
     before, start = visit.models, time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(gateway.reply(visit, model, request)) for request in requests]
+        tasks = [group.create_task(ask(gateway, visit, model, request)) for request in requests]
     visit.models = before + time.perf_counter() - start  # side by side: each counted its own
     return [task.result() for task in tasks]
 
@@ -157,8 +158,8 @@ async def _stream(gateway: Gateway, visit: Visit, model: Model, request: Request
     """Send one completion as it comes; the head goes out with the first piece."""
     visit.streamed = True
     empty = {"usage": None} if usage else {}
-    async with aclosing(gateway.deltas(visit, model, request)) as deltas:  # type: ignore[type-var]
-        async for delta in deltas:
+    async with aclosing(deltas(gateway, visit, model, request)) as pieces:  # type: ignore[type-var]
+        async for delta in pieces:
             if not out.started:
                 await out.open()
                 visit.first = time.perf_counter()

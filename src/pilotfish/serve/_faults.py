@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from pilotfish.errors import ConfigError, DataError, MissingExtra, ModelError, UpstreamError
+from pilotfish.errors import ConfigError, DataError, MissingExtra, ModelError, UpstreamError, did_you_mean
 from pilotfish.serve.keys import Refused
 
-__all__ = ["Fault", "fault_of"]
+__all__ = ["Fault", "alone", "fault_of", "near"]
+
+_LONGEST = 100  # characters of a client's own word that an error repeats
 
 # What OpenAI's `type` is for a status; their SDKs look at the status, people at the type.
 _TYPES = {
@@ -95,3 +98,17 @@ def fault_of(error: BaseException, show_endpoints: bool = False) -> Fault:
     if isinstance(error, ConfigError | DataError | MissingExtra):
         return Fault(500, f"the gateway is not set up for this: {said}", "configuration_error")
     return Fault(500, "an error inside the gateway; its log says more", "internal_error")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a client's word with the nearest one that is known; looking for it in a very long one would take long."""
+    if len(name) > _LONGEST:
+        return f"{name[:_LONGEST]!r}… here"
+    return f"{name!r} here{did_you_mean(name, known)}"
+
+
+def alone(error: BaseException) -> BaseException:
+    """Return the error that a group is about: several prompts may fail side by side, and one is told."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -66,6 +66,7 @@ class Door(HttpToolsProtocol):
 
     Attributes:
         since: when the request that is awaited began to be waited for; None while none is.
+        stalled: since when the client has not read what was sent to it; None while it reads.
     """
 
     max_header = 64 << 10
@@ -74,6 +75,7 @@ class Door(HttpToolsProtocol):
         """Begin to wait for the first request."""
         super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
         self.since: float | None = time.monotonic()
+        self.stalled: float | None = None
         self._head: int | None = 0
 
     def on_message_begin(self) -> None:
@@ -108,6 +110,16 @@ class Door(HttpToolsProtocol):
         self.since = None
         if self.cycle is not None:
             super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read."""
+        super().pause_writing()
+        self.stalled = time.monotonic()
+
+    def resume_writing(self) -> None:
+        """Note that it reads again."""
+        super().resume_writing()
+        self.stalled = None
 
     def overdue(self, now: float, seconds: float) -> bool:
         """Say whether a request has been awaited for longer than `seconds`."""
@@ -164,12 +176,16 @@ class Server(uvicorn.Server):
         self._close_at = time.monotonic() + self._settings.drain
 
     async def on_tick(self, counter: int) -> bool:
-        """Look around, ten times a second; once a second for clients that take too long to ask."""
+        """Look around, ten times a second; once a second for clients that ask or read too slowly."""
         if counter % 10 == 0:
             now, seconds = time.monotonic(), self._settings.receive_timeout
             for door in list(self.server_state.connections):
-                if isinstance(door, Door) and door.overdue(now, seconds):
+                if not isinstance(door, Door):
+                    continue
+                if door.overdue(now, seconds):
                     door.refuse("408 Request Timeout", f"no whole request within {seconds:g} s")
+                elif door.stalled is not None and now - door.stalled > seconds:
+                    door.transport.abort()  # then its stream is cancelled, as of any client that leaves
         return await super().on_tick(counter) or time.monotonic() >= self._close_at
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.model import Delta, Model, Request
 from pilotfish.serve._asgi import Out
+from pilotfish.serve._asking import ask, deltas
 from pilotfish.serve._chat import Chunks, chat_json, chat_request
 from pilotfish.serve._faults import Fault
 from pilotfish.serve._visit import Visit
@@ -32,7 +33,7 @@ async def chat(gateway: Gateway, visit: Visit, data: dict[str, Any], out: Out) -
         options = data.get("stream_options") or {}
         await _stream(gateway, visit, model, request, out, usage=bool(options.get("include_usage")))
         return
-    visit.reply = await gateway.reply(visit, model, request)
+    visit.reply = await ask(gateway, visit, model, request)
     await out.whole(chat_json(visit, visit.reply))
 
 
@@ -45,8 +46,8 @@ async def _stream(gateway: Gateway, visit: Visit, model: Model, request: Request
     visit.streamed = True
     chunks = Chunks(visit, usage)
     given = 0
-    async with aclosing(gateway.deltas(visit, model, request)) as deltas:  # type: ignore[type-var]
-        first: Delta | None = await anext(deltas, None)
+    async with aclosing(deltas(gateway, visit, model, request)) as pieces:  # type: ignore[type-var]
+        first: Delta | None = await anext(pieces, None)
         if first is None:
             raise Fault(502, f"{visit.model} gave no answer", "upstream_error")
         await out.open()
@@ -59,7 +60,7 @@ async def _stream(gateway: Gateway, visit: Visit, model: Model, request: Request
             if delta.tool_calls:
                 await out.event(chunks.calls(delta.tool_calls, start=given))
                 given += len(delta.tool_calls)
-            following = await anext(deltas, None)
+            following = await anext(pieces, None)
             if following is None:
                 break
             delta = following

@@ -33,8 +33,10 @@ class Spans:
         self._trace = need("opentelemetry.trace", "otel")
         context = need("opentelemetry.trace.propagation.tracecontext", "otel")
         self._propagator = context.TraceContextTextMapPropagator()
-        self._own: Any = _exporting() if provider is None else None
-        self._tracer = (provider or self._own).get_tracer("pilotfish.serve")
+        self._own: Any = None
+        if provider is None:
+            provider = self._own = _exporting()
+        self._tracer = provider.get_tracer("pilotfish.serve")
 
     def put(self, served: Served, traceparent: str | None = None) -> None:
         """Make the spans of a request that has ended; `traceparent` is the header that tells whose child it is."""

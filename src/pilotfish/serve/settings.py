@@ -22,7 +22,8 @@ class Settings:
         max_inputs: the most texts of a request for embeddings.
         max_requests: requests under way at one time, over all clients; a further one is refused with 503.
         timeout: seconds for a whole answer, for the first byte of a streamed one, and for each further one.
-        receive_timeout: seconds in which a request's headers, and then its body, must have come.
+        receive_timeout: seconds in which a request must have come, and for which a client may leave unread what was
+            sent to it.
         keep_alive: seconds that a connection may be idle.
         drain: seconds between the signal to stop, from which on requests are refused and `/readyz` answers 503, and
             the closing of the door. Give it as long as the load balancer takes to look.
