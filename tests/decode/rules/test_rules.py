@@ -64,6 +64,17 @@ def test_a_rule_is_its_papers_formula(name: str, seed: int) -> None:
     assert (given[kept] - wanted[kept]).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["dola", "dola, one layer"])
+def test_early_layers_of_logits_in_the_hundreds_lose_no_digits(name: str) -> None:
+    models, rule, formula = CASES[name]
+    last, *early = drawn(models, 3, vocabulary=400)
+    logits = [last + 40, *(20 * one + 300 for one in early)]
+    given = rule(logits).double().log_softmax(-1)
+    wanted = torch.tensor([formula([one[i].double().tolist() for one in logits]) for i in range(6)]).double()
+    shown = wanted > -20  # of probability 2e-9 and more
+    assert (given[shown] - wanted[shown]).abs().max() < 2e-6
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_positions_are_apart_and_inputs_are_left_alone(name: str) -> None:
     models, rule, _ = CASES[name]

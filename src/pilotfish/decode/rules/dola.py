@@ -20,10 +20,11 @@ __all__ = ["bucket", "divergence", "dola"]
 
 
 def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
-    """Return log q_N - log q_M where the last layer N finds the token plausible; elsewhere nothing.
+    """Return log p̂: the softmax of log q_N - log q_M over what the last layer N finds plausible; nothing elsewhere.
 
     M is the candidate with the largest Jensen-Shannon divergence from N, chosen for each position by itself (the first
-    of equals). Log-probabilities are differences of normalised ones, so softmax of the result is the paper's p̂.
+    of equals). An early layer's logits may be in the hundreds, where float32 knows log-probabilities to 2e-5 only: the
+    two layers that count are taken in float64.
 
     Args:
         logits: the last layer's and each candidate layer's, raw (…, vocabulary).
@@ -31,12 +32,17 @@ def dola(logits: Sequence[Tensor], alpha: float = 0.1) -> Tensor:
     """
     import torch
 
-    last, *candidates = (more.log_softmax(-1) for more in logits)
-    early = torch.stack(candidates)
-    if len(candidates) > 1:
-        chosen = divergence(last, early).argmax(0)
-        early = early.gather(0, chosen[None, ..., None].expand(1, *last.shape))
-    return masked(last - early[0], last, alpha)
+    early = torch.stack(list(logits[1:]))
+    if len(early) > 1:
+        chosen = divergence(logits[0].log_softmax(-1), early.log_softmax(-1)).argmax(0)
+        early = early.gather(0, chosen[None, ..., None].expand(1, *logits[0].shape))
+    last, other = _exact(logits[0]).log_softmax(-1), _exact(early[0]).log_softmax(-1)
+    return masked(last - other, last, alpha).log_softmax(-1).to(logits[0].dtype)
+
+
+def _exact(logits: Tensor) -> Tensor:
+    """Return logits in float64, but for devices that have none (Apple's)."""
+    return logits if logits.device.type == "mps" else logits.double()
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
