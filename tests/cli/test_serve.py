@@ -93,7 +93,7 @@ sha256 = "{digest}"
 """
     with ScriptedUpstream(Answer("a b")) as upstream:
         file = write_toml(tmp_path / "c.toml", remote("small", upstream.url), remote("other", upstream.url), table)
-        with serving(file) as (client, _):
+        with serving(file, "--log-level", "debug") as (client, process):
             refused = chat(client)
             first, again = chat(client, key=secret), chat(client, key=secret)
             hidden = chat(client, "other", key=secret)
@@ -102,6 +102,11 @@ sha256 = "{digest}"
         assert upstream.calls == 1
         assert upstream.seen[0].body["max_tokens"] == 50
     assert refused.status_code == 401
+    assert process.stderr is not None
+    said = process.stderr.read().decode()
+    assert "POST" in said  # it does tell, on debug
+    assert secret not in said + refused.text
+    assert SECRET not in said
     assert (first.status_code, again.status_code, hidden.status_code, limited.status_code) == (200, 200, 404, 400)
     assert (page.status_code, figures.status_code) == (200, 403)  # who is no admin sees no traffic
     assert "default-src 'none'" in page.headers["content-security-policy"]
