@@ -57,7 +57,10 @@ class BoostedRouter(Router):
                 l2_regularization=1.0,
                 early_stopping=False,
                 random_state=self.seed,
-            ).fit(x[known], y)
+            )
+            # Trees as small as these are grown three times as fast by one thread as by two that wait for each other.
+            with need("threadpoolctl", "train").threadpool_limits(1, user_api="openmp"):
+                model.fit(x[known], y)
             # scikit-learn shows these trees nowhere else; a test walks them beside its own `predict`.
             self.base_[i] = float(np.ravel(model._baseline_prediction)[0])
             for (tree,) in model._predictors:
