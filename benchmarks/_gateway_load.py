@@ -1,8 +1,8 @@
 """The load of `benchmarks gateway`, a process of its own: clients that each ask again as soon as they are answered.
 
 Reads jobs as lines of JSON {port, clients, stream, seconds | requests}, answers each with a line: requests, seconds,
-the latencies' quantiles in milliseconds, for streams those of the first byte and the events a second, and how many
-answers were wrong. Every answer is compared with what the upstream says.
+the latencies' quantiles in milliseconds, for streams those of the first byte, and how many answers were wrong. Every
+answer is compared with what the upstream says.
 """
 
 from __future__ import annotations

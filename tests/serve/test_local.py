@@ -39,7 +39,7 @@ def test_answers_asked_together_are_those_asked_alone(tiny_lm: LocalModel) -> No
 
 def test_logprobs_several_answers_and_a_schema(tiny_lm: LocalModel) -> None:
     models: dict[str, Model] = {"tiny": tiny_lm}
-    schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
     schema["additionalProperties"] = False
     with running(models) as gateway:
         fields: dict[str, Any] = {"logprobs": True, "top_logprobs": 2, "n": 2, "temperature": 1.0, "seed": 1}
