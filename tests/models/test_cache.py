@@ -177,6 +177,56 @@ def test_kill_9_loses_no_reply_that_was_put(tmp_path: Path) -> None:
         cache.close()
 
 
+_VISIT = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM replies").fetchone()
+connection.close()
+"""
+
+
+def test_another_process_does_not_take_the_file_for_its_own(tmp_path: Path) -> None:
+    """The writer's locks hold though the reader was opened after it.
+
+    Without them a visitor that closes the file would delete the write-ahead log, and what is put then would be lost.
+    """
+    cache = ReplyCache(tmp_path / "r.sqlite")
+    cache.put(key("a"), said("before"))
+    assert cache.get(key("a"), "m") is not None  # opens the reader
+    subprocess.run([sys.executable, "-c", _VISIT, str(cache.path)], check=True)
+    assert cache.path.with_name("r.sqlite-wal").exists()
+    cache.put(key("b"), said("after"))
+    cache.close()
+    found = ReplyCache(cache.path).get(key("b"), "m")
+    assert found is not None
+    assert found.text == "after"
+
+
+def test_a_file_of_an_earlier_version_opens(tmp_path: Path) -> None:
+    """As `pilotfish.models.cache` made it before it shared its way of opening files."""
+    path = tmp_path / "r.sqlite"
+    with sqlite3.connect(path, isolation_level=None) as raw:
+        for statement in (
+            "PRAGMA auto_vacuum = INCREMENTAL",
+            "PRAGMA journal_mode = WAL",
+            "CREATE TABLE IF NOT EXISTS replies (\n    id INTEGER PRIMARY KEY,\n    key BLOB NOT NULL UNIQUE,\n"
+            "    created REAL NOT NULL,\n    reply TEXT NOT NULL\n)",
+            "CREATE INDEX IF NOT EXISTS by_age ON replies (created)",
+            "PRAGMA application_id = 1346783571",
+            "PRAGMA user_version = 1",
+        ):
+            raw.execute(statement)
+        text = '{"text":"old","finish":"stop","calls":[],"logprobs":null,"choices":[],"in":3,"out":2}'
+        raw.execute("INSERT INTO replies (key, created, reply) VALUES (?, 1.0, ?)", (key("a"), text))
+    raw.close()
+    cache = ReplyCache(path)
+    cache.put(key("b"), said("new"))
+    found = cache.get(key("a"), "m")
+    assert found is not None
+    assert found.text == "old"
+    assert len(cache) == 2
+
+
 def test_prune_drops_the_oldest_first(tmp_path: Path) -> None:
     cache = ReplyCache(tmp_path / "r.sqlite")
     for i in range(400):

@@ -17,25 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish._home import home
-from pilotfish.errors import DataError
 from pilotfish.model import Call, Reply, TokenLogprob, ToolCall, Trace
+from pilotfish.rows._sqlite import Kind
 
 __all__ = ["ReplyCache", "default_cache"]
 
-SCHEMA = 1
-_APPLICATION = 0x50464953  # "PFIS": tells our files from other SQLite files
 _PRUNE_EVERY = 256  # replies between two looks at the size
-
-_CREATE = """
-CREATE TABLE IF NOT EXISTS replies (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    created REAL NOT NULL,
-    reply TEXT NOT NULL
+_CREATE = (
+    "CREATE TABLE replies (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, created REAL NOT NULL, "
+    "reply TEXT NOT NULL)",
+    "CREATE INDEX by_age ON replies (created)",
 )
-"""
-
-_FOREIGN = "SELECT count(*) FROM sqlite_master WHERE name NOT IN ('replies', 'by_age') AND name NOT LIKE 'sqlite_%'"
+_KIND = Kind("reply cache", application=0x50464953, schema=1, create=_CREATE, remedy="delete it")  # "PFIS"
 
 
 def default_cache() -> Path:
@@ -142,78 +135,12 @@ class ReplyCache:
         with self._locks[name]:
             try:
                 if name not in self._connections:
-                    self._connections[name] = self._connect()
+                    self._connections[name] = _KIND.open(self.path)
                 yield self._connections[name]
                 return
             except sqlite3.Error as error:
-                problem = self._problem(error)
+                problem = _KIND.problem(error, self.path)
         raise problem
-
-    def _problem(self, error: sqlite3.Error) -> DataError:
-        code = getattr(error, "sqlite_errorcode", None)
-        primary = code & 0xFF if code is not None else None
-        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return DataError(f"the reply cache {self.path} is damaged ({error}): delete it, or name another file")
-        if primary == sqlite3.SQLITE_FULL:
-            return DataError(f"no room left on the disk of the reply cache {self.path}")
-        if primary == sqlite3.SQLITE_BUSY:
-            return DataError(f"the reply cache {self.path} stays locked by another process")
-        return DataError(f"the reply cache {self.path} cannot be used: {error}")
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Replies may be private: a new file is for its owner alone.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise DataError(f"the reply cache {self.path} cannot be opened: {error.strerror}") from None
-        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        try:
-            _prepare(connection, self.path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make a new file ours, or check that an old one is.
-
-    Raises:
-        DataError: the file belongs to another program or to a newer Pilotfish.
-    """
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        _create(connection, path)
-    elif connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-        raise DataError(f"{path} is a database of another program, not a reply cache: name another file")
-    elif version != SCHEMA:
-        raise DataError(
-            f"the reply cache {path} has version {version}, this Pilotfish reads {SCHEMA}: name another file"
-        )
-    # NORMAL loses no commit when the process dies; only a power cut may take the last ones, never the file.
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute(_FOREIGN).fetchone()[0]:
-        raise DataError(f"{path} is a database of another program, not a reply cache: name another file")
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    end = time.monotonic() + 30
-    while True:  # SQLite does not wait by itself when two processes switch a new file to WAL at once
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute("BEGIN IMMEDIATE")
-            break
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-    connection.execute(_CREATE)
-    connection.execute("CREATE INDEX IF NOT EXISTS by_age ON replies (created)")
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA}")
-    connection.execute("COMMIT")
 
 
 def _count(connection: sqlite3.Connection) -> int:

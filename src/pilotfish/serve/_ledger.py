@@ -8,15 +8,14 @@ import threading
 from collections import defaultdict
 from pathlib import Path
 
-from pilotfish.serve._sqlite import open_file, problem
+from pilotfish.rows._sqlite import Kind
 
 __all__ = ["Ledger"]
 
-_APPLICATION = 0x50464C47  # "PFLG"
-_SCHEMA = 1
 _CREATE = (
     "CREATE TABLE spent (key TEXT NOT NULL, span TEXT NOT NULL, dollars REAL NOT NULL, PRIMARY KEY (key, span))",
 )
+_KIND = Kind("budget file", application=0x50464C47, schema=1, create=_CREATE)  # "PFLG"
 _ADD = (
     "INSERT INTO spent (key, span, dollars) VALUES (?, ?, ?) "
     "ON CONFLICT (key, span) DO UPDATE SET dollars = dollars + excluded.dollars"
@@ -47,7 +46,7 @@ class Ledger:
         self._wake, self._closing = threading.Event(), False
         self._thread: threading.Thread | None = None
         if self.path is not None:
-            self._file = open_file(self.path, "budget file", _APPLICATION, _SCHEMA, _CREATE)
+            self._file = _KIND.open(self.path)
             self._known = self._read()
             self._thread = threading.Thread(target=self._run, name="pilotfish-ledger", daemon=True)
             self._thread.start()
@@ -84,7 +83,7 @@ class Ledger:
             except sqlite3.Error as error:
                 assert self.path is not None
                 if not troubled:
-                    _LOG.warning("%s; budgets hold on in memory", problem(error, self.path, "budget file"))
+                    _LOG.warning("%s; budgets hold on in memory", _KIND.problem(error, self.path))
                 troubled = True
                 self._wake.wait(self._every)  # do not spin while the disk is full
             if closing:

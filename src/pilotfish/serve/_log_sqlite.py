@@ -10,14 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pilotfish.rows._sqlite import Kind
 from pilotfish.serve._log_row import COLUMNS
-from pilotfish.serve._sqlite import open_file, problem
 
 __all__ = ["SqliteStore"]
 
-_APPLICATION = 0x50464453  # "PFDS"
-_SCHEMA = 1
-_WHAT = "decision log"
 _CREATE = (
     f"CREATE TABLE served (seq INTEGER PRIMARY KEY AUTOINCREMENT, {', '.join(f'{n} {t}' for n, t in COLUMNS.items())})",
     "CREATE INDEX served_time ON served (time)",
@@ -25,6 +22,7 @@ _CREATE = (
     "CREATE TABLE ratings (id TEXT NOT NULL, model TEXT NOT NULL, quality REAL NOT NULL, PRIMARY KEY (id, model))",
     "CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL)",
 )
+_KIND = Kind("decision log", application=0x50464453, schema=1, create=_CREATE)  # "PFDS"
 _INSERT = f"INSERT INTO served ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 _RATINGS = "(SELECT json_group_object(model, quality) FROM ratings WHERE ratings.id = served.id)"
 
@@ -39,7 +37,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._locks = {"write": threading.Lock(), "read": threading.Lock()}
-        self._connections = {name: open_file(path, _WHAT, _APPLICATION, _SCHEMA, _CREATE) for name in self._locks}
+        self._connections = {name: _KIND.open(path) for name in self._locks}
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows in one transaction."""
@@ -104,7 +102,7 @@ class SqliteStore:
                 yield self._connections[name]
                 return
             except sqlite3.Error as error:
-                trouble = problem(error, self.path, _WHAT)
+                trouble = _KIND.problem(error, self.path)
         raise trouble
 
 
