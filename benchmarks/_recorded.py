@@ -13,16 +13,14 @@ from pilotfish.infer.routing import LinearRouter, Outcomes
 from pilotfish.infer.signals import SIGNALS
 from pilotfish.infer.trial import Trials
 from pilotfish.measure.answers import answer_by
+from pilotfish.measure.folds import folds
 from pilotfish.models.classify.features import TfidfFeatures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 MIXTRAL, GPT4 = "mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"
 SMALL, LARGE = "6b_verification", "175b_verification"
-FOLDS, SEED = 5, 0
 
 
 def gsm8k_pair(data: Path, limit: int | None = None) -> Outcomes:
@@ -82,19 +80,3 @@ def trials(texts: Any, models: tuple[str, ...], grades: NDArray[np.float64], sco
     own, unknown = score[:, None], np.full(grades.shape, np.nan)
     signals = np.zeros((len(grades), 1, len(SIGNALS)))
     return Trials(models, texts, grades, unknown, np.zeros(grades.shape), own, own * 0, own >= 0, signals)
-
-
-def folds(groups: NDArray[Any]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (training rows, held-out rows); groups stay together, the largest dealt first to the smallest fold."""
-    ids, counts = np.unique(groups, return_counts=True)
-    order = np.random.default_rng(SEED).permutation(len(ids))
-    order = order[np.argsort(-counts[order], kind="stable")]
-    sizes, fold_of = [0] * FOLDS, dict[Any, int]()
-    for i in order:
-        smallest = sizes.index(min(sizes))
-        fold_of[ids[i]] = smallest
-        sizes[smallest] += int(counts[i])
-    fold = np.array([fold_of[group] for group in groups])
-    for number in range(FOLDS):
-        if (fold == number).any():
-            yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)

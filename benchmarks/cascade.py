@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks._recorded import folds, solutions
+from benchmarks._recorded import solutions
 from benchmarks._result import Cases
 from pilotfish.infer.accept import SCORES, Verdict, quantile_logprob
 from pilotfish.infer.consistency import Agreement
@@ -26,6 +26,7 @@ from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.signals import signals
 from pilotfish.measure.answers import code_of
 from pilotfish.measure.deferral import judge
+from pilotfish.measure.folds import folds
 from pilotfish.measure.intervals import bootstrap
 from pilotfish.measure.sandbox import run_python
 from pilotfish.model import Reply, Request

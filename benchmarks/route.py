@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks._recorded import GPT4, MIXTRAL, folds, gsm8k_pair, llmrouter
+from benchmarks._recorded import GPT4, MIXTRAL, gsm8k_pair, llmrouter
 from benchmarks._result import Cases
 from pilotfish.infer.routing import BoostedRouter, FactorRouter, KnnRouter, LinearRouter, Outcomes, Router, Trade
 from pilotfish.measure.deferral import judge
+from pilotfish.measure.folds import folds
 from pilotfish.measure.intervals import bootstrap, paired_bootstrap
 from pilotfish.models.classify.features import EncoderFeatures, TfidfFeatures
 from pilotfish.models.encoder import Encoder

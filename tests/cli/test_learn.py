@@ -44,7 +44,7 @@ def asked(rows: int, seed: int = 0) -> list[tuple[str, str, bool]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     rows = asked(300)
-    write_rows(tmp_path / "rows.jsonl", [{"q": question, "gold": answer} for question, answer, _ in rows])
+    write_rows(tmp_path / "rows.jsonl", [{"q": q, "gold": a, "subject": i // 10} for i, (q, a, _) in enumerate(rows)])
     small = [{"prompt": q, "reply": a if easy else "hm", "cost": 0.001} for q, a, easy in rows]
     large = [{"prompt": q, "reply": a, "cost": 0.1} for q, a, _ in rows]
     write_rows(tmp_path / "small.jsonl", small)
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_router_is_learned_from_rows_and_judged_with_the_same_answers(folder: Path) -> None:
     ask = ("--prompt", "{q}", "--gold", "gold", "--out", "out", "--quiet")
-    done = pilotfish("learn", "c.toml", "rows.jsonl", *ask, cwd=folder)
+    done = pilotfish("learn", "c.toml", "rows.jsonl", *ask, "--group-by", "subject", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "this router: APGR 0.7" in done.stdout  # half of the gap is there: an oracle has 0.75
     assert (folder / "router" / "router.json").is_file()

@@ -79,6 +79,21 @@ class Tried:
         self.name, self.model, self.steps, self.trials = name, model, steps, trials
         self.rows, self.spec, self.folder = rows, spec, folder
 
+    def groups(self, column: str | None) -> list[str] | None:
+        """Return each row's group; None without a column.
+
+        Raises:
+            DataError: a row does not have it.
+        """
+        from pilotfish.errors import DataError
+
+        if column is None:
+            return None
+        for i, row in enumerate(self.rows, 1):
+            if column not in row:
+                raise DataError(f"row {i} has no column {column!r} to group by")
+        return [str(row[column]) for row in self.rows]
+
 
 def tried(
     file: str,

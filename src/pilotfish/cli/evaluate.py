@@ -31,16 +31,10 @@ def command(file: str, rows: str, **flags: Any) -> None:
     answered is asked again: the same command goes on with a stopped run, and `pilotfish calibrate` with the same --out
     takes the answers over.
     """
-    from pilotfish.errors import DataError
     from pilotfish.infer.review import review
 
     done = tried(file, rows, flags)
-    groups = None
-    if flags["group_by"]:
-        missing = [i for i, row in enumerate(done.rows, 1) if flags["group_by"] not in row]
-        if missing:
-            raise DataError(f"row {missing[0]} has no column {flags['group_by']!r} to group by")
-        groups = [str(row[flags["group_by"]]) for row in done.rows]
+    groups = done.groups(flags["group_by"])
     outcome, scores = outcome_of(done)
     show(review(done.name, done.trials, outcome, scores, groups=groups, seed=flags["seed"]), flags["report_file"])
 

@@ -19,6 +19,7 @@ __all__ = ["command"]
 
 KINDS = ("linear", "knn", "boosted", "factor", "tuned")
 FOLDS = 5
+FEW = 50  # rows, below which cross-validation says nothing
 
 
 @click.command("learn")
@@ -27,6 +28,7 @@ FOLDS = 5
 @some_trial_options
 @click.option("--from-log", "log", help="A gateway's decision log, a file or a postgresql:// URL, in place of ROWS.")
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Only so many last days of the log.")
+@click.option("--group-by", help="A column of ROWS: rows with the same value stay together in cross-validation.")
 @click.option("--kind", type=click.Choice(KINDS), default="linear", show_default=True, help="Of router.")
 @click.option("--encoder", help="What prompts are seen through: a catalog name or a folder; else TF-IDF or surface.")
 def command(file: str, rows: str | None, log: str | None, kind: str, encoder: str | None, **flags: Any) -> None:
@@ -49,8 +51,11 @@ def command(file: str, rows: str | None, log: str | None, kind: str, encoder: st
     if not isinstance(spec, RouteSpec):
         raise ConfigError(f'{name} is no route (use = "route"); learn fits a route\'s router')
     make = _maker(kind, encoder)
-    outcomes = _asked(file, rows, flags) if rows is not None else _logged(str(log), spec.models, flags.pop("days"))
-    _tell(outcomes, make)
+    if rows is not None:
+        outcomes, groups = _asked(file, rows, flags)
+    else:
+        outcomes, groups = _logged(str(log), spec.models, flags["days"]), None
+    _tell(outcomes, make, groups, flags["seed"])
     router = make().fit(outcomes)
     folder = models.folder / spec.router
     router.save(folder)
@@ -87,11 +92,12 @@ def _maker(kind: str, encoder: str | None) -> Callable[[], Router]:
     return make
 
 
-def _asked(file: str, rows: str, flags: dict[str, Any]) -> Outcomes:
+def _asked(file: str, rows: str, flags: dict[str, Any]) -> tuple[Outcomes, list[str] | None]:
     from pilotfish.infer.routing import Outcomes
 
-    trials = tried(file, rows, flags, whole=False).trials
-    return Outcomes(trials.texts, trials.models, trials.grades, trials.costs)
+    done = tried(file, rows, flags, whole=False)
+    trials = done.trials
+    return Outcomes(trials.texts, trials.models, trials.grades, trials.costs), done.groups(flags["group_by"])
 
 
 def _logged(log: str, models: list[str], days: float | None) -> Outcomes:
@@ -117,28 +123,28 @@ def _logged(log: str, models: list[str], days: float | None) -> Outcomes:
     return outcomes
 
 
-def _tell(outcomes: Outcomes, make: Callable[[], Router]) -> None:
+def _tell(outcomes: Outcomes, make: Callable[[], Router], groups: list[str] | None, seed: int) -> None:
     """Say what the router is worth on rows that it did not learn from, beside the prompt's length."""
     import numpy as np
 
     from pilotfish.errors import DataError
     from pilotfish.measure.deferral import judge
+    from pilotfish.measure.folds import folds
 
     weak, strong = outcomes.quality[:, 0], outcomes.quality[:, -1]
     both = np.flatnonzero(~np.isnan(weak) & ~np.isnan(strong))
-    if len(outcomes) < 10 * FOLDS or len(both) < 10 * FOLDS:
+    ids = np.array(groups) if groups is not None else np.arange(len(outcomes))
+    if len(both) < FEW or len(np.unique(ids)) < FOLDS:
         say("too few requests with the qualities of the first and the last model to say what the router is worth")
         return
-    fold = np.random.default_rng(0).permutation(len(outcomes)) % FOLDS
     need = np.full(len(outcomes), np.nan)
-    for number in range(FOLDS):
-        held = np.flatnonzero(fold == number)
-        router = make().fit(outcomes.take(np.flatnonzero(fold != number)))
-        foretold = router.predict([outcomes.texts[int(i)] for i in held]).quality
+    for learned, held in folds(ids, FOLDS, seed):
+        foretold = make().fit(outcomes.take(learned)).predict([outcomes.texts[int(i)] for i in held]).quality
         need[held] = foretold[:, -1] - foretold[:, 0]
     lengths = [len(outcomes.texts[int(i)]) for i in both]
     try:
-        table = judge({"this router": need[both]}, weak[both], strong[both], lengths)
+        drawn = None if groups is None else ids[both]
+        table = judge({"this router": need[both]}, weak[both], strong[both], lengths, groups=drawn, seed=seed)
     except DataError as error:
         say(f"what the router is worth cannot be said: {error}")
         return
