@@ -142,12 +142,20 @@ def test_ctrl_c_finishes_a_stream(tmp_path: Path) -> None:
         ('[serve]\nmodels = ["smal"]', "no such model; did you mean 'small'?"),
         ("[serve]\nport = 99999", "port"),
         ('[[serve.keys]]\nname = "ann"\nsha256 = "abc"', "needs `sha256`, 64 hexadecimal digits"),
+        ('[serve]\nhosts = ["http://box.lan"]', 'bare names such as "box.lan"'),
         ('[serve.answers]\nencoder = "small"', "is not an encoder"),
     ],
 )
 def test_a_wrong_table_is_told_in_one_line(tmp_path: Path, table: str, said: str) -> None:
     file = write_toml(tmp_path / "c.toml", remote("small", "http://127.0.0.1:9/v1"), table)
     assert said in error_of(pilotfish("serve", file, "--port", "0", cwd=tmp_path))
+
+
+def test_other_names_lead_here_only_where_the_file_says_so(tmp_path: Path) -> None:
+    file = write_toml(tmp_path / "c.toml", remote("small", "http://127.0.0.1:9/v1"), '[serve]\nhosts = ["box.lan"]')
+    with serving(file) as (client, _):
+        told = [client.get("/", headers={"host": host}).status_code for host in ("localhost", "box.lan", "evil.lan")]
+    assert told == [200, 200, 403]
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
     model = ScriptedModel(name="small")
     with running({"small": model}, Settings(max_body=1000)) as gateway:
         told = gateway.chat("x" * 2000)
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
         # The length is told and the body never sent; then no length is told and more comes than may.
         early = answer_to(gateway.port, head + b"Content-Length: 2000\r\n\r\n")
         chunked = answer_to(
@@ -54,7 +54,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
 
 def test_headers_that_are_too_long_are_refused() -> None:
     with started({"small": ScriptedModel(name="small")}, Settings(max_header=2000, grace=1)) as gateway:
-        start = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+        start = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
         whole = answer_to(gateway.port, start + b"X-A: %s\r\n\r\n" % (b"a" * 3000))
         endless = answer_to(gateway.port, start + b"X-A: ", *[b"a" * 500] * 8, pause=0.01)
         fine = answer_to(gateway.port, start + b"Connection: close\r\nX-A: %s\r\n\r\n" % (b"a" * 1000))
@@ -68,7 +68,7 @@ def test_senders_that_are_too_slow_are_hung_up_on() -> None:
         begun = time.monotonic()
         silent = answer_to(gateway.port)
         heads = answer_to(gateway.port, b"GET /healthz HTTP/1.1\r\n", b"X-A: 1\r\n")
-        body = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+        body = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
         bodies = answer_to(gateway.port, body)
         assert time.monotonic() - begun < 5
     assert silent.startswith(b"HTTP/1.1 408 ")
@@ -166,8 +166,8 @@ def test_small_writes_leave_at_once() -> None:
 def test_pipelined_requests_are_answered_in_order() -> None:
     def ask(prompt: str, end: bytes = b"") -> bytes:
         body = json.dumps({"model": "small", "messages": [{"role": "user", "content": prompt}]}).encode()
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n" % (end, len(body))
-        return head + body
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        return head + b"%sContent-Length: %d\r\n\r\n" % (end, len(body)) + body
 
     model = ScriptedModel(lambda request: request.prompt.upper(), name="small", delay=0.02)
     with running({"small": model}) as gateway:

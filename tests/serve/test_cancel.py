@@ -33,7 +33,7 @@ class Kept:
 def asked(gateway: Running, prompt: str = "x", model: str = "small", **fields: object) -> Iterator[socket.socket]:
     """Ask over a bare socket; it closes with the block."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}], **fields}).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as client:
         client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         yield client
@@ -92,7 +92,7 @@ def test_what_a_client_that_left_has_used_is_counted() -> None:
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=5) as client:
             lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
             client.sendall(
-                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s"
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s"
                 % (lines.encode(), len(body), body)
             )
             assert until(lambda: model.active == 1)

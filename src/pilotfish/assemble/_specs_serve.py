@@ -73,6 +73,7 @@ class ServeSpec(Spec):
     drain: From0 = 0.0
     grace: From0 = 30.0
     show_endpoints: bool = False
+    hosts: list[Text] = []
     keys: list[KeySpec] = []
     spent: str | None = None
     answers: AnswersSpec | None = None

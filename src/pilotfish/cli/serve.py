@@ -42,6 +42,7 @@ def command(file: str, host: str | None, port: int | None, log_level: str) -> No
     logging.getLogger("uvicorn").setLevel(max(levels[log_level.upper()], logging.WARNING))
 
     from pilotfish.assemble._specs_serve import ServeSpec
+    from pilotfish.serve._hosts import is_loopback
     from pilotfish.serve._server import Server, bind
     from pilotfish.serve.from_file import gateway_of
 
@@ -51,7 +52,7 @@ def command(file: str, host: str | None, port: int | None, log_level: str) -> No
     gateway = gateway_of(models)
     shown, number = listener.getsockname()[:2]
     say(f"serving {', '.join([*gateway.models, *gateway.encoders])} at http://{_bracketed(shown)}:{number}/v1")
-    if not spec.keys and not _is_loopback(shown):
+    if not spec.keys and not is_loopback(shown):
         say("no [[serve.keys]]: everyone who reaches this address may ask")
     Server(gateway, gateway.settings).run(sockets=[listener])
     say("stopped")
@@ -81,9 +82,3 @@ def _collaboration(file: str) -> Collaboration:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress
-
-    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

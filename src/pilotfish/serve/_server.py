@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pilotfish.errors import ConfigError
+from pilotfish.serve._hosts import own_names
 from pilotfish.serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -167,6 +168,11 @@ class Server(uvicorn.Server):
         self._gateway = gateway
         self._settings = settings
         self._close_at = float("inf")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, by now knowing who can reach this."""
+        self._gateway.names = own_names(sockets or [], self._settings.hosts)
+        await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; the second signal stops at once."""

@@ -14,6 +14,7 @@ from pilotfish.models._http_json import loads
 from pilotfish.serve._asgi import LeftError, Out, Receive, Scope, Send, Watch, header, read_body
 from pilotfish.serve._books import book
 from pilotfish.serve._faults import Fault, alone, fault_of, near
+from pilotfish.serve._hosts import turned_away
 from pilotfish.serve._metrics import Metrics
 from pilotfish.serve._parts import Answers, Log, Traces
 from pilotfish.serve._plain import plain
@@ -45,6 +46,7 @@ class Gateway:
         began: when it was made, in seconds since 1970.
         rates: what each model's whole replies cost so far, and their tokens.
         page: what answers every path that is not the gateway's own; None for 404.
+        names: the hosts that a gateway without keys is asked as; None for any, which suits one that others reach.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Gateway:
         self.draining = False
         self.ready = True
         self.page = page
+        self.names: frozenset[str] | None = None
         self.rates: dict[str, tuple[float, int]] = {}  # dollars and tokens of each model's whole replies
         self._on_start, self._on_end = on_start, on_end
         self.began = int(time.time())
@@ -99,6 +102,8 @@ class Gateway:
         elif kind == "http":
             path = scope["path"]
             post = self.posts.get(path)
+            if self.names is not None and not self.keys and await turned_away(self.names, scope, send):
+                return
             if post is not None and scope["method"] == "POST":
                 await self._post(post, scope, receive, send)
             else:

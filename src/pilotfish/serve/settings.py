@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError
@@ -30,6 +31,8 @@ class Settings:
         grace: seconds that answers under way may take after that; what is left is then cut off.
         show_endpoints: whether errors name the URL of the endpoint that failed; clients of a public gateway need not
             know it.
+        hosts: further names, such as "box.lan", under which a gateway without keys at a loopback address may be asked;
+            it refuses what asks for another host than localhost (see `_hosts`).
     """
 
     max_body: int = 4 << 20
@@ -44,6 +47,7 @@ class Settings:
     drain: float = 0.0
     grace: float = 30.0
     show_endpoints: bool = False
+    hosts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("max_body", "max_header", "max_answers", "max_inputs", "max_requests"):
@@ -57,3 +61,6 @@ class Settings:
         for name in ("drain", "grace"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name in self.hosts:
+            if not name or any(sign in name for sign in "/*@ "):
+                raise ConfigError(f'hosts are bare names such as "box.lan", not {name!r}')
