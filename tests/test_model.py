@@ -234,7 +234,12 @@ def test_decided_notes_the_decision_after_what_was_decided_before() -> None:
         ("cascade", "deferred", -0.7),
         ("router", "large", None),
     ]
-    assert reply.trace.to_json()["decisions"][0] == {"model": "cascade", "verdict": "deferred", "score": -0.7}
+    assert reply.trace.to_json()["decisions"][0] == {
+        "model": "cascade",
+        "verdict": "deferred",
+        "score": -0.7,
+        "threshold": None,
+    }
     assert reply.trace.calls == ()
 
 

@@ -271,11 +271,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a collaboration decided about a reply, e.g. `Decision("cascade", "deferred", -0.71)`."""
+    """What a collaboration decided about a reply, e.g. `Decision("cascade", "deferred", -0.71, -0.35)`.
+
+    `threshold` is what the score was held against, where there is one.
+    """
 
     model: str
     verdict: str
     score: float | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,9 +376,10 @@ class Reply:
             trace = trace + reply.trace
         return dataclasses.replace(self, trace=trace + self.trace)
 
-    def decided(self, model: str, verdict: str, score: float | None = None) -> Reply:
+    def decided(self, model: str, verdict: str, score: float | None = None, threshold: float | None = None) -> Reply:
         """Return this reply with a decision of the collaboration `model` noted in its trace."""
-        return dataclasses.replace(self, trace=self.trace + Trace(decisions=(Decision(model, verdict, score),)))
+        decision = Decision(model, verdict, score, threshold)
+        return dataclasses.replace(self, trace=self.trace + Trace(decisions=(decision,)))
 
     def with_(self, **changes: Any) -> Reply:
         """Return a copy with the named fields changed."""

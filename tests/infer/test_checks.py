@@ -72,7 +72,7 @@ def test_a_function_of_the_user_s_decides(mine: types.ModuleType) -> None:
 
     assert judged("my_checks:good", "good").accepted
     assert not judged("my_checks:good", "bad").accepted
-    assert judged("my_checks:later", "good", above=0.8) == Verdict(True, 0.9)
+    assert judged("my_checks:later", "good", above=0.8) == Verdict(True, 0.9, threshold=0.8)
     assert not judged("my_checks:later", "good", above=0.95).accepted
     assert judged("my_checks:whole", "") == Verdict(True, 0.3)
     both = Cascade(ScriptedModel("bad"), ScriptedModel("large"), ByFunction("my_checks:good"))

@@ -74,7 +74,7 @@ def test_usage_and_cost_are_those_of_every_attempt() -> None:
     told = {name.removeprefix("x-pilotfish-"): value for name, value in answer.headers.items() if "pilot" in name}
     assert 0 <= float(told.pop("overhead-ms")) < 1000
     assert float(told.pop("cost")) == pytest.approx((1 + 4 + 10 + 60) / 1e6)
-    assert told == {"model": "large", "score": "-0.5", "verdict": "deferred", "attempts": "2"}
+    assert told == {"model": "large", "score": "-0.5", "threshold": "-0.1", "verdict": "deferred", "attempts": "2"}
 
 
 def test_a_trusted_small_reply_is_told_so() -> None:
@@ -138,7 +138,7 @@ def test_the_end_of_a_stream_tells_what_its_head_could_not() -> None:
     told = last["pilotfish"]
     assert 0 <= told.pop("overhead_ms") < 1000
     assert told.pop("cost") == pytest.approx(75e-6)
-    assert told == {"model": "large", "score": -0.5, "verdict": "deferred", "attempts": 2}
+    assert told == {"model": "large", "score": -0.5, "threshold": -0.1, "verdict": "deferred", "attempts": 2}
 
 
 def test_a_stream_carries_tools_logprobs_and_further_answers() -> None:

@@ -120,7 +120,8 @@ def test_what_was_put_is_there(where: str | Path) -> None:
     assert row["request"] == {"messages": [{"role": "user", "content": row["prompt"]}], "max_tokens": 20}
     assert row["reply"] == {"text": "Armstrong", "finish_reason": "stop"}
     assert [call["model"] for call in row["calls"]] == ["small", "large"]
-    assert row["decisions"] == [{"model": "assistant", "verdict": "deferred", "score": -1.3}]
+    decided = {"model": "assistant", "verdict": "deferred", "score": -1.3, "threshold": None}
+    assert row["decisions"] == [decided]
     assert (log.written, log.dropped) == (4, 0)
     log.close()
 

@@ -27,12 +27,14 @@ class Verdict:
         score: the more, the more it is trusted.
         trace: the calls that finding out took; they are paid for, whatever the verdict.
         reply: another reply to trust in its place, where finding out brought a better one.
+        threshold: what the score was held against, where there is one.
     """
 
     accepted: bool
     score: float | None = None
     trace: Trace = field(default_factory=Trace)
     reply: Reply | None = None
+    threshold: float | None = None
 
 
 def _sum_logprob(tokens: tuple[TokenLogprob, ...]) -> float:
@@ -114,4 +116,4 @@ class Above:
             score = quantile_logprob(reply.logprobs, self.quantile)
         else:
             score = SCORES[self.score](reply.logprobs)
-        return Verdict(score >= self.above, score)
+        return Verdict(score >= self.above, score, threshold=self.above)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError
-from pilotfish.infer.accept import Accept
+from pilotfish.infer.accept import Accept, Verdict
 from pilotfish.model import Delta, Model, Reply, Request
 
 
@@ -46,26 +46,24 @@ class Cascade:
 
     async def reply(self, request: Request) -> Reply:
         """Answer by the small model where it is trusted, else by the large one."""
-        trusted, said, score = await self._first(request)
-        if trusted:
-            return said
-        return (await self.large.reply(request)).after(said).decided(self.name, "deferred", score)
+        said, verdict = await self._first(request)
+        return said if verdict.accepted else self._deferred(await self.large.reply(request), said, verdict)
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         """Decide before the first byte: the small reply is whole when it is judged; the large one streams."""
-        trusted, said, score = await self._first(request)
-        if trusted:
+        said, verdict = await self._first(request)
+        if verdict.accepted:
             yield Delta(text=said.text, tool_calls=said.tool_calls, reply=said)
             return
         async for delta in self.large.stream(request):
             if delta.reply is None:
                 yield delta
             else:
-                whole = delta.reply.after(said).decided(self.name, "deferred", score)
+                whole = self._deferred(delta.reply, said, verdict)
                 yield Delta(text=delta.text, tool_calls=delta.tool_calls, reply=whole)
 
-    async def _first(self, request: Request) -> tuple[bool, Reply, float | None]:
-        """Return whether the small model's reply is trusted, it with all that it and judging it took, and the score."""
+    async def _first(self, request: Request) -> tuple[Reply, Verdict]:
+        """Return the small model's reply, with all that it and judging it took in its trace, and the verdict on it."""
         said = await self.small.reply(request.with_(logprobs=True, top_logprobs=max(2, request.top_logprobs)))
         verdict = self.accept(request, said)
         if inspect.isawaitable(verdict):
@@ -75,5 +73,8 @@ class Cascade:
         if not request.logprobs:
             said = said.with_(logprobs=None)
         if verdict.accepted:
-            said = said.decided(self.name, "accepted", verdict.score)
-        return verdict.accepted, said, verdict.score
+            said = said.decided(self.name, "accepted", verdict.score, verdict.threshold)
+        return said, verdict
+
+    def _deferred(self, reply: Reply, said: Reply, verdict: Verdict) -> Reply:
+        return reply.after(said).decided(self.name, "deferred", verdict.score, verdict.threshold)

@@ -99,7 +99,9 @@ class ByFunction:
             said = await said
         if isinstance(said, Verdict):
             return said
-        return Verdict(said if isinstance(said, bool) else said >= self.above, float(said))
+        if isinstance(said, bool):
+            return Verdict(said, float(said))
+        return Verdict(said >= self.above, float(said), threshold=self.above)
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:

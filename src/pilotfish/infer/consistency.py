@@ -63,8 +63,8 @@ class Agreement:
         votes = Counter(answer for answer in answers if answer)
         trace = sum((one.trace for one in others), Trace())
         if not votes:
-            return Verdict(False, 0.0, trace)
+            return Verdict(False, 0.0, trace, threshold=self.above)
         # Of equally many votes the answer that came first.
         best = max(votes, key=lambda answer: (votes[answer], -answers.index(answer)))
         share = votes[best] / self.samples
-        return Verdict(share >= self.above, share, trace, said[answers.index(best)])
+        return Verdict(share >= self.above, share, trace, said[answers.index(best)], self.above)

@@ -139,4 +139,4 @@ class Learned:
         if not reply.logprobs:
             raise ModelError("a deferral head needs log-probabilities, and the small model's reply has none")
         score = float(self.head.predict([request.prompt], [signals(reply.logprobs)])[0])
-        return Verdict(score >= self.above, score)
+        return Verdict(score >= self.above, score, threshold=self.above)

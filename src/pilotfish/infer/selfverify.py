@@ -80,7 +80,8 @@ class SelfVerification:
         ]
         said = await asyncio.gather(*(self.model.reply(look) for look in looks))
         score = sum(map(_yes, said)) / len(said) if self.samples > 1 else _probability(said[0])
-        return Verdict(score >= self.above, score, sum((one.trace for one in said), Trace()))
+        trace = sum((one.trace for one in said), Trace())
+        return Verdict(score >= self.above, score, trace, threshold=self.above)
 
 
 def _task(request: Request) -> str:

@@ -133,6 +133,8 @@ class Visit:
             found.append((b"x-pilotfish-verdict", _latin(last.verdict)))
             if last.score is not None:
                 found.append((b"x-pilotfish-score", b"%.6g" % last.score))
+            if last.threshold is not None:
+                found.append((b"x-pilotfish-threshold", b"%.6g" % last.threshold))
         found.append((b"x-pilotfish-attempts", b"%d" % len(trace.calls)))
         cost = trace.cost
         if cost is not None:
@@ -147,6 +149,7 @@ class Visit:
         return {
             "model": trace.calls[-1].model if trace.calls else None,
             "score": None if last is None else last.score,
+            "threshold": None if last is None else last.threshold,
             "verdict": None if last is None else last.verdict,
             "attempts": len(trace.calls),
             "cost": trace.cost,
