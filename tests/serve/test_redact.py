@@ -113,7 +113,49 @@ def test_what_is_redacted_stays_so(text: str) -> None:
     assert redacted(once) == once
 
 
-@pytest.mark.parametrize("sign", ["1", "a", "a.", "a@", "1 ", "+1", "-", "A1", "(1)", "=", "sk-", "eyJ.", " ", "0 "])
+BEGIN = "-----BEGIN PRIVATE KEY-----"
+END = "-----END PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize("end", ["", f"\n{END}", "\n-----"])
+@pytest.mark.parametrize("kind", ["", "RSA ", "OPENSSH ", "ENCRYPTED ", "PGP "])
+def test_no_private_key_is_kept(kind: str, end: str) -> None:
+    block = " BLOCK" if kind == "PGP " else ""
+    body = "\n".join(["Proc-Type: 4,ENCRYPTED", *["MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQC7" * 2] * 60])
+    kept = redacted(f"mine: -----BEGIN {kind}PRIVATE KEY{block}-----\n{body}{end.replace('KEY', 'KEY' + block)}")
+    assert kept.startswith("mine: [key]")
+    assert "MIIE" not in kept
+    assert "END" not in kept
+
+
+def test_a_private_key_that_does_not_end_hides_no_more_than_it_may() -> None:
+    assert redacted(f"{BEGIN}\nMIIE\n{END} and then") == "[key] and then"
+    assert redacted(f"{BEGIN}{'x' * 40_000}tail").endswith("tail")
+
+
+def test_of_a_long_text_no_half_of_a_secret_is_kept() -> None:
+    redactor = Redactor("pii", longest=1000)
+    for before in (1, 970, 985, 995, 1005, 10_985, 11_000):
+        text = f"{'x ' * (before // 2)}sk-{'Q' * 40} {'y ' * 20_000}"
+        kept = redactor.text(text)
+        assert "QQ" not in kept
+        assert redacted(text).startswith(kept[:1000])
+        assert len(kept) >= 1000
+    shrunk = redactor.text(f"a-long-name-of-a-person@example.org {'.' * 4}" * 4000 + "sk-" + "Q" * 9000)
+    assert "QQ" not in shrunk
+    assert "@" not in shrunk
+
+
+def test_of_a_long_text_no_more_is_read_than_is_kept() -> None:
+    text = ("a." * 30 + "@") * 130_000  # 8 MB, which would take some seconds
+    start = time.perf_counter()
+    Redactor("pii", longest=1000).data({"content": text})
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    "sign", ["1", "a", "a.", "a@", "1 ", "+1", "-", "A1", "(1)", "=", "sk-", "eyJ.", " ", "0 ", BEGIN]
+)
 def test_no_text_takes_long(sign: str) -> None:
     text = sign * 40_000
     start = time.perf_counter()

@@ -21,7 +21,8 @@ _TOKENS = re.compile(
     | \bxox[abeoprs]-[A-Za-z0-9\-]{10,}                        # Slack
     | \bAIza[A-Za-z0-9_\-]{35}                                 # Google
     | \beyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*                     # JSON web tokens
-    | -----BEGIN[ ][A-Z ]{0,30}PRIVATE[ ]KEY-----[\s\S]{0,8000}?(?:-----END[ ][A-Z ]{0,30}PRIVATE[ ]KEY-----|\Z)
+    | -----BEGIN[ ][A-Z ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----(?:(?!-----)[\s\S]){0,16000}
+      (?:-----END[ ][A-Z ]{0,30}PRIVATE[ ]KEY(?:[ ]BLOCK)?-----)?
     """,
     re.VERBOSE,
 )

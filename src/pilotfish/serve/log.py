@@ -72,7 +72,7 @@ class DecisionLog:
             )
         Redactor(redact)  # a wrong word is told before a file is made
         self._store = _store(where)
-        self._redactor = Redactor(redact, self._store.salt() if redact == "all" else b"")
+        self._redactor = Redactor(redact, self._store.salt() if redact == "all" else b"", longest)
         self._retention, self._most, self._every, self._longest = retention, queue, every, longest
         self._queue: deque[Served] = deque()
         self._batch: list[tuple[Any, ...]] = []

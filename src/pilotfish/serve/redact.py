@@ -22,6 +22,7 @@ Redact = Literal["off", "pii", "all"]
 # What a request says besides its text, and what stays readable where no text is kept: numbers and these words.
 _WORDS = frozenset({"role", "type", "finish_reason"})
 _LONG = 20_000  # characters; what is longer is not remembered
+_MARGIN = 20_000  # characters; no pattern sees further
 _WORD = re.compile(r"[a-z_]{1,32}")
 
 
@@ -47,16 +48,18 @@ class Redactor:
         how: "off" leaves everything, "pii" replaces what `redacted` finds, "all" keeps a hash of each text only: equal
             texts can be told as equal, and nothing be read. A short text can still be guessed by who has the salt.
         salt: goes into the hashes of "all".
+        longest: characters of a text that will be kept; of a longer one "pii" reads, and returns, not much more.
 
     Raises:
         ConfigError: no such way.
     """
 
-    def __init__(self, how: Redact = "pii", salt: bytes = b"") -> None:
+    def __init__(self, how: Redact = "pii", salt: bytes = b"", longest: int | None = None) -> None:
         if how not in get_args(Redact):
             raise ConfigError(f"redact is one of {', '.join(get_args(Redact))}{did_you_mean(how, get_args(Redact))}")
         self.how = how
         self.salt = salt
+        self.longest = longest
 
     def text(self, text: str) -> str:
         """Return what is kept of a text."""
@@ -65,6 +68,9 @@ class Redactor:
         if self.how == "all":
             digest = hmac.new(self.salt, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
             return f"sha256:{digest}"
+        if self.longest is not None and len(text) > self.longest + 2 * _MARGIN:
+            # The cut may have left half of a secret at the end, which no pattern knows: the end is not kept.
+            return redacted(text[: self.longest + 2 * _MARGIN])[:-_MARGIN]
         return redacted(text)
 
     def line(self, text: str) -> str:
