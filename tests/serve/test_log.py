@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.infer.routing import Outcomes
-from pilotfish.model import Reply, Request
+from pilotfish.model import Call, Decision, Reply, Request, Trace
 from pilotfish.serve.log import DecisionLog
 
 from .served import NOW, served
@@ -402,6 +403,42 @@ def test_a_record_that_cannot_be_a_row_is_dropped(tmp_path: Path) -> None:
     assert log.flush()
     assert [row["id"] for row in log.rows()] == ["chatcmpl-1"]
     assert log.dropped == 1
+    log.close()
+
+
+def test_odd_numbers_do_not_stop_the_log(where: str | Path) -> None:
+    """What an endpoint says it used may be beyond what a column holds, and a score may be of numpy's kinds."""
+    log = DecisionLog(where, every=0.01)
+    calls = (Call("small", tokens_in=10**30, tokens_out=-(10**30), cost=float("nan")),)
+    scores: list[Any] = [np.float32(0.5), np.int64(2), float("inf")]
+    for score in scores:
+        log.put(served(0, reply=Reply("x", trace=Trace(calls, (Decision("a", "accepted", score),)))))
+    log.put(served(1))
+    assert log.flush()
+    assert log.written == 4
+    assert log.dropped == 0
+    rows = log.rows()
+    assert [row["score"] for row in rows[:3]] == [0.5, 2.0, float("inf")]
+    assert rows[0]["tokens_in"] == 2**31 - 1
+    assert rows[0]["cost"] is None
+    log.close()
+
+
+def test_an_error_of_no_known_kind_does_not_stop_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = DecisionLog(tmp_path / "log.sqlite", every=0.01)
+    write = log._store.write
+
+    def fail(rows: Any) -> None:
+        monkeypatch.setattr(log._store, "write", write)
+        raise OverflowError("as a driver may raise for a value of an odd kind")
+
+    monkeypatch.setattr(log._store, "write", fail)
+    log.put(served(0))
+    assert log.flush()
+    log.put(served(1))
+    assert log.flush()
+    assert [row["id"] for row in log.rows()] == ["chatcmpl-1"]
+    assert (log.written, log.dropped) == (1, 1)
     log.close()
 
 

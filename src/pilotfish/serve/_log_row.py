@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pilotfish.model import Call, Decision, Reply
@@ -114,7 +115,7 @@ def values_of(served: Served, redactor: Redactor, longest: int) -> tuple[Any, ..
         "request": _cut(redactor.data({**served.request.to_json(), **_extra(served)}), longest),
         "reply": None if served.reply is None else _cut(redactor.data(_reply(served.reply)), longest),
     }
-    return tuple(_clean(values[name]) if isinstance(values[name], str) else values[name] for name in COLUMNS)
+    return tuple(None if (value := values[name]) is None else _AS[kind](value) for name, kind in COLUMNS.items())
 
 
 def row_of(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
@@ -172,8 +173,23 @@ def _dumps(data: Any) -> str:
     return _ENCODER.encode(data)
 
 
+def _integer(value: Any) -> int:
+    """Return a number that PostgreSQL's INTEGER holds: what an endpoint says it used may be beyond it."""
+    return max(-(2**31), min(2**31 - 1, int(value)))
+
+
+def _real(value: Any) -> float | None:
+    """Return a float, of numpy's numbers too; None for NaN, which SQLite does not hold."""
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
 def _clean(text: str) -> str:
     """Return a text that any database takes: without NUL and halves of characters."""
     if text.isascii() and "\x00" not in text:
         return text
     return text.replace("\x00", "�").encode("utf-8", "replace").decode()
+
+
+# One value that a database does not take would keep its whole batch from being written, time and again.
+_AS: dict[str, Callable[[Any], Any]] = {"TEXT": _clean, "INTEGER": _integer, "DOUBLE PRECISION": _real}

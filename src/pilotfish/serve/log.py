@@ -220,8 +220,14 @@ class DecisionLog:
             if len(self._batch) % (1 + len(self._queue) // _HURRY) == 0:
                 time.sleep(_PAUSE)
         if self._batch:
-            self._store.write(self._batch)
-            self.written += len(self._batch)
+            try:
+                self._store.write(self._batch)
+                self.written += len(self._batch)
+            except PilotfishError:
+                raise
+            except Exception:  # of no known kind: it would come again with every try
+                _LOG.exception("%d records could not be written", len(self._batch))
+                self.dropped += len(self._batch)
         with self._idle:
             self._batch = []
             self._taken = 0
