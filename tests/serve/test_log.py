@@ -23,6 +23,7 @@ import pytest
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.infer.routing import Outcomes
 from pilotfish.model import Call, Decision, Reply, Request, Trace
+from pilotfish.serve._log_postgres import PostgresStore
 from pilotfish.serve.log import DecisionLog
 
 from .served import NOW, served
@@ -368,6 +369,39 @@ def test_a_database_that_is_away_for_a_while(postgres: str, caplog: pytest.LogCa
         log.close()
     assert caplog.text.count("wait in memory") <= 1
     assert "postgres@" not in caplog.text
+
+
+def test_closing_does_not_wait_for_a_database_that_hangs(
+    where: str | Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pilotfish.serve.log._PATIENCE", 0.3)
+    log = filled(where, 1)
+    if isinstance(where, Path):
+        holder: Any = sqlite3.connect(where, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+    else:
+        import psycopg
+
+        holder = psycopg.connect(where)
+        holder.execute("LOCK TABLE pilotfish_served IN ACCESS EXCLUSIVE MODE")
+    log.put(served(1))
+    time.sleep(0.1)  # the log's thread waits for the lock by now
+    start = time.perf_counter()
+    log.close()
+    assert time.perf_counter() - start < 3
+    assert "does not answer: 1 records may be lost" in caplog.text
+    holder.rollback()
+    holder.close()
+    log._thread.join(10)
+    log._store.close()
+
+
+@pytest.mark.parametrize(("query", "expected"), [("", "15000"), ("?tcp_user_timeout=4000", "4000")])
+def test_a_connection_that_died_is_noticed(postgres: str, query: str, expected: str) -> None:
+    store = PostgresStore(f"{postgres}/postgres{query}")
+    told = store._connections["write"].info.get_parameters()
+    assert (told["tcp_user_timeout"], told["keepalives_idle"], told["connect_timeout"]) == (expected, "10", "10")
+    store.close()
 
 
 def _patiently(log: DecisionLog) -> list[dict[str, Any]]:

@@ -165,12 +165,16 @@ class DecisionLog:
         return self._store.forget(time.time() - older_than)
 
     def close(self) -> None:
-        """Write what waits, and close the database; what it does not take within seconds is counted as dropped."""
+        """Write what waits, and close the database; what it does not take within seconds is lost."""
         if self._closing:
             return
         self._closing = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(2 * _PATIENCE)
+        if self._thread.is_alive():  # it hangs in the database, and with it the connection that would be closed
+            waiting = self._taken + len(self._queue)
+            _LOG.warning("the log's database does not answer: %d records may be lost", waiting)
+            return
         self._store.close()
 
     def _pages(self, since: float | None, until: float | None, texts: bool) -> Iterator[dict[str, Any]]:
