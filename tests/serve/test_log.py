@@ -143,6 +143,17 @@ def test_rows_by_time_model_and_number(where: str | Path) -> None:
     log.close()
 
 
+def test_one_row_and_how_much_of_it(where: str | Path) -> None:
+    log = filled(where)
+    (row,) = log.rows(id="chatcmpl-3")
+    assert row["reply"]["text"] == "Armstrong"
+    (short,) = log.rows(id="chatcmpl-3", texts="prompt")
+    assert short == {name: value for name, value in row.items() if name not in ("request", "reply")}
+    assert "prompt" not in log.rows(id="chatcmpl-3", texts=False)[0]
+    assert log.rows(id="chatcmpl-99") == []
+    log.close()
+
+
 def test_odd_texts_come_back(where: str | Path) -> None:
     texts = ["", "naïve 🐟 ", 'quo"te\\', "nul\x00", "half \ud83d", "'; DROP TABLE served; --"]
     log = DecisionLog(where, redact="off")

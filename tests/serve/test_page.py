@@ -89,11 +89,35 @@ def test_the_figures(filled: tuple[Running, DecisionLog | None]) -> None:
     assert sum(drift["live_share"]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("query", ["summary?seconds=nan", "summary?seconds=x", "rows?after=x", "rows?limit=x"])
+@pytest.mark.parametrize(
+    "query", ["summary?seconds=nan", "summary?seconds=x", "rows?after=x", "rows?limit=x", f"rows?after={'9' * 5000}"]
+)
 def test_nonsense_is_a_clear_error(filled: tuple[Running, DecisionLog | None], query: str) -> None:
     answer = filled[0].client.get(f"/live/{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("after", ["9" * 30, "-" + "9" * 30, "²", "9" * 5000, "x"])
+def test_numbers_beyond_what_a_database_holds_break_nothing(
+    filled: tuple[Running, DecisionLog | None], after: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = filled[0].client
+    assert client.get("/live/rows", params={"after": after}).status_code in (200, 400)
+    assert client.get("/live/rows", params={"limit": "9" * 30}).status_code == 200
+    with client.stream("GET", "/live/events", params={"after": after}) as stream:
+        assert stream.status_code == 200
+        assert next(stream.iter_lines()) == "retry: 2000"
+    assert "Traceback" not in caplog.text
+
+
+def test_any_request_can_be_looked_up_not_only_the_latest(filled: tuple[Running, DecisionLog | None]) -> None:
+    client, log = filled[0].client, filled[1]
+    assert log is not None
+    first = log.rows(texts=False)[0]
+    found = client.get("/live/request", params={"id": first["id"]}).json()["request"]
+    assert (found["seq"], found["id"]) == (first["seq"], first["id"])
+    assert found["reply"] is not None
 
 
 def test_odd_names_are_no_one(filled: tuple[Running, DecisionLog | None]) -> None:

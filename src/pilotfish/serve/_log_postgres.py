@@ -82,9 +82,16 @@ class PostgresStore:
         after: int | None,
         limit: int | None,
         oldest: bool = False,
+        id: str | None = None,
     ) -> list[tuple[Any, ...]]:
         """Return rows that fit, oldest first."""
-        tests = [("time >= %s", since), ("time < %s", until), ("model = %s", model), ("seq > %s", after)]
+        tests = [
+            ("time >= %s", since),
+            ("time < %s", until),
+            ("model = %s", model),
+            ("seq > %s", after),
+            ("id = %s", id),
+        ]
         where = " AND ".join(test for test, value in tests if value is not None) or "true"
         values = [value for _, value in tests if value is not None]
         # The names are our own, never a caller's text.

@@ -68,6 +68,7 @@ class Store(Protocol):
         after: int | None,
         limit: int | None,
         oldest: bool = False,
+        id: str | None = None,
     ) -> list[tuple[Any, ...]]:
         """Return rows that fit, oldest first: `seq`, the columns, and the ratings as JSON.
 

@@ -58,9 +58,10 @@ class SqliteStore:
         after: int | None,
         limit: int | None,
         oldest: bool = False,
+        id: str | None = None,
     ) -> list[tuple[Any, ...]]:
         """Return rows that fit, oldest first."""
-        tests = [("time >= ?", since), ("time < ?", until), ("model = ?", model), ("seq > ?", after)]
+        tests = [("time >= ?", since), ("time < ?", until), ("model = ?", model), ("seq > ?", after), ("id = ?", id)]
         where = [test for test, value in tests if value is not None]
         values = [value for _, value in tests if value is not None]
         # The names are our own, never a caller's text.

@@ -52,12 +52,12 @@ class Shown:
 
     def latest(self, after: int | None, limit: int) -> list[dict[str, Any]]:
         """Return the latest rows, newest last, as the list of requests shows them."""
-        return [_short(row) for row in self._log.rows(after=after, limit=limit)]
+        return [_short(row) for row in self._log.rows(after=after, limit=limit, texts="prompt")]
 
     def request(self, id: str) -> dict[str, Any] | None:
-        """Return one whole row, among the latest."""
+        """Return one whole row."""
         self._log.flush(1.0)
-        return next((row for row in reversed(self._log.rows(limit=200)) if row["id"] == id), None)
+        return next(iter(self._log.rows(id=id, limit=1)), None)
 
     def what_if(self, seconds: float, model: str | None) -> dict[str, Any]:
         """Return what thresholds of a cascade, the busiest one where none is named, would have done."""

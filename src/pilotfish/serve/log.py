@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pilotfish.errors import ConfigError, PilotfishError
 from pilotfish.serve._log_row import BRIEF, COLUMNS, Store, row_of, values_of
@@ -116,7 +116,8 @@ class DecisionLog:
         limit: int | None = None,
         *,
         after: int | None = None,
-        texts: bool = True,
+        id: str | None = None,
+        texts: bool | Literal["prompt"] = True,
     ) -> list[dict[str, Any]]:
         """Return the last `limit` rows that fit, oldest first.
 
@@ -129,13 +130,14 @@ class DecisionLog:
             model: the model that was asked for.
             limit: how many at most.
             after: rows whose `seq` is above this.
-            texts: False leaves out `prompt`, `request` and `reply`.
+            id: the request's id.
+            texts: False leaves out `prompt`, `request` and `reply`; "prompt" the last two, which may be long.
 
         Raises:
             DataError: the database cannot be used.
         """
-        columns = tuple(COLUMNS) if texts else BRIEF
-        return _read(columns, self._store.rows(columns, since, until, model, after, limit))
+        columns = (*BRIEF, "prompt") if texts == "prompt" else tuple(COLUMNS) if texts else BRIEF
+        return _read(columns, self._store.rows(columns, since, until, model, after, limit, id=id))
 
     def export(self, path: str | Path, since: float | None = None, until: float | None = None) -> int:
         """Write the traffic as training rows (JSONL, CSV, TSV or Parquet, by the name) and return how many.

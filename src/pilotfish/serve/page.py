@@ -98,8 +98,11 @@ def routes(
         refusal = _refusal(who, request, shown)
         if refusal is not None or shown is None:
             return refusal or _error(404, "no_log", "no log")
-        after = request.query_params.get("after", "")
-        stream = _events(shown, int(after) if after.isdigit() else None, stopping, every)
+        try:
+            after = _after(request.query_params)
+        except ValueError:
+            after = None
+        stream = _events(shown, after, stopping, every)
         return StreamingResponse(
             stream, media_type="text/event-stream", headers={**_HEADERS, "cache-control": "no-store"}
         )
@@ -181,7 +184,8 @@ def _seconds(query: Mapping[str, str]) -> float:
 
 
 def _after(query: Mapping[str, str]) -> int | None:
-    return int(query["after"]) if query.get("after") else None
+    # No database counts further than this.
+    return min(2**62, max(0, int(query["after"]))) if query.get("after") else None
 
 
 def _limit(query: Mapping[str, str]) -> int:
