@@ -143,6 +143,24 @@ def test_rows_by_time_model_and_number(where: str | Path) -> None:
     log.close()
 
 
+def test_the_latest_of_a_time_are_found_without_a_look_at_all(tmp_path: Path) -> None:
+    log = filled(tmp_path / "log.sqlite", 3000)
+    reader = log._store._connections["read"]  # type: ignore[attr-defined]
+    looked = 0
+
+    def count() -> None:
+        nonlocal looked
+        looked += 1
+
+    reader.set_progress_handler(count, 100)
+    assert [row["id"] for row in log.rows(since=NOW + 2997, limit=500)] == [f"chatcmpl-{n}" for n in (2997, 2998, 2999)]
+    assert looked < 20  # hundreds of steps; a row that is looked at in vain takes several
+    log.put(served(5))  # written late, as by a replica that was cut off
+    assert log.flush()
+    assert [row["id"] for row in log.rows(since=NOW, limit=2)] == ["chatcmpl-2998", "chatcmpl-2999"]
+    log.close()
+
+
 def test_one_row_and_how_much_of_it(where: str | Path) -> None:
     log = filled(where)
     (row,) = log.rows(id="chatcmpl-3")

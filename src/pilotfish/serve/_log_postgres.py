@@ -94,10 +94,11 @@ class PostgresStore:
         ]
         where = " AND ".join(test for test, value in tests if value is not None) or "true"
         values = [value for _, value in tests if value is not None]
+        by = "seq" if oldest else "seq DESC" if since is None and until is None else "time DESC, seq DESC"
         # The names are our own, never a caller's text.
         statement = (
             f"SELECT seq, {', '.join(columns)}, {_RATINGS} FROM pilotfish_served AS s "  # noqa: S608
-            f"WHERE {where} ORDER BY seq {'ASC' if oldest else 'DESC'} LIMIT %s"
+            f"WHERE {where} ORDER BY {by} LIMIT %s"
         )
         found: list[tuple[Any, ...]] = self._using(
             "read", lambda connection: connection.execute(statement, (*values, limit)).fetchall()

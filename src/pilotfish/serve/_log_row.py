@@ -72,7 +72,8 @@ class Store(Protocol):
     ) -> list[tuple[Any, ...]]:
         """Return rows that fit, oldest first: `seq`, the columns, and the ratings as JSON.
 
-        They are the last `limit` ones, or with `oldest` the first.
+        They are the last `limit` ones, by time where one is asked for, else as written; with `oldest` the first ones
+        written.
         """
 
     def forget(self, before: float) -> int:

@@ -68,10 +68,11 @@ class SqliteStore:
         statement = f"SELECT seq, {', '.join(columns)}, {_RATINGS} FROM served"  # noqa: S608
         if where:
             statement += f" WHERE {' AND '.join(where)}"
-        order = "ASC" if oldest else "DESC"
+        # By time where a time is asked for: by `seq` a quiet hour would be looked for in all rows of a long log.
+        by = "seq" if oldest else "seq DESC" if since is None and until is None else "time DESC, seq DESC"
         with self._using("read") as connection:
             found = connection.execute(
-                f"{statement} ORDER BY seq {order} LIMIT ?", (*values, -1 if limit is None else limit)
+                f"{statement} ORDER BY {by} LIMIT ?", (*values, -1 if limit is None else limit)
             ).fetchall()
         return found if oldest else found[::-1]
 
