@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.serve._ledger import Ledger
+from pilotfish.serve._ledger import _PRESENT, Ledger
 from pilotfish.serve.limits import Bucket, Budget
 
 
@@ -128,6 +128,38 @@ def test_processes_share_a_budget(tmp_path: Path) -> None:
         while time.monotonic() < end and not (one.spent("ann", "ever") == other.spent("ann", "ever") == 5):
             time.sleep(0.01)
         assert (one.spent("ann", "ever"), other.spent("ann", "ever")) == (5, 5)
+    finally:
+        one.close()
+        other.close()
+
+
+def test_what_was_spent_long_ago_is_known_but_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "spent.sqlite"
+    Ledger(path).close()
+    with sqlite3.connect(path) as old:
+        days = [(f"key-{k}", f"2{y:03}-{m:02}-{d:02}", 1.0) for k in range(3) for y in range(9) for m in range(1, 13)
+                for d in range(1, 29)]  # fmt: skip
+        old.executemany(
+            "INSERT INTO spent VALUES (?, ?, ?)", [*days, ("key-0", "2008-12", 5.0), ("key-1", "ever", 7.0)]
+        )
+    old.close()
+    one, other = Ledger(path, every=0.02), Ledger(path, every=0.02)
+    try:
+        assert (one.spent("key-2", "2003-04-05"), one.spent("key-1", "ever")) == (1, 7)
+        assert len(one._read(_PRESENT)) == 3 * 28 + 2
+        other.add("key-0", "2008-12-28", 2)
+        other.add("key-1", "ever", 2)
+        end = time.monotonic() + 10
+        while time.monotonic() < end and one.spent("key-1", "ever") != 9:
+            time.sleep(0.01)
+        assert (one.spent("key-0", "2008-12-28"), one.spent("key-0", "2008-12"), one.spent("key-1", "ever")) == (
+            3,
+            5,
+            9,
+        )
+        one.add("key-2", "2003-04-05", 1)
+        time.sleep(0.1)
+        assert one.spent("key-2", "2003-04-05") == 2
     finally:
         one.close()
         other.close()

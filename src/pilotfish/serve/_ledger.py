@@ -20,6 +20,12 @@ _ADD = (
     "INSERT INTO spent (key, span, dollars) VALUES (?, ?, ?) "
     "ON CONFLICT (key, span) DO UPDATE SET dollars = dollars + excluded.dollars"
 )
+_ALL = "SELECT key, span, dollars FROM spent"
+# The newest month that the file tells of, its days, and "ever": the rows that may still change.
+_PRESENT = (
+    "SELECT key, span, dollars FROM spent WHERE span >= "
+    "(SELECT coalesce(substr(max(span), 1, 7), '') FROM spent WHERE span < 'a')"
+)
 _LOG = logging.getLogger("pilotfish.serve")
 
 
@@ -47,7 +53,8 @@ class Ledger:
         self._thread: threading.Thread | None = None
         if self.path is not None:
             self._file = _KIND.open(self.path)
-            self._known = self._read()
+            self._known = self._read(_ALL)
+            self._version = 0  # changes when another process writes
             self._thread = threading.Thread(target=self._run, name="pilotfish-ledger", daemon=True)
             self._thread.start()
 
@@ -92,24 +99,29 @@ class Ledger:
     def _write(self) -> None:
         with self._lock:
             batch = dict(self._new)
+        version = self._file.execute("PRAGMA data_version").fetchone()[0]
+        if not batch and version == self._version:
+            return
         if batch:
             self._file.execute("BEGIN IMMEDIATE")
         try:
             self._file.executemany(_ADD, [(key, span, dollars) for (key, span), dollars in batch.items()])
-            known = self._read()
+            known = self._read(_PRESENT)
             if batch:
                 self._file.execute("COMMIT")
         except BaseException:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
             raise
+        self._version = version
         with self._lock:
-            self._known = known
+            self._known |= known
             for at, dollars in batch.items():
+                if at not in known:
+                    self._known[at] = self._known.get(at, 0.0) + dollars
                 self._new[at] -= dollars
                 if abs(self._new[at]) < 1e-12:
                     del self._new[at]
 
-    def _read(self) -> dict[tuple[str, str], float]:
-        rows = self._file.execute("SELECT key, span, dollars FROM spent").fetchall()
-        return {(key, span): dollars for key, span, dollars in rows}
+    def _read(self, which: str) -> dict[tuple[str, str], float]:
+        return {(key, span): dollars for key, span, dollars in self._file.execute(which)}
