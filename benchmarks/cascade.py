@@ -2,8 +2,8 @@
 
 Live: HumanEval by Qwen2.5-Coder 0.5B and 1.5B in int8, greedy, each answer run against its unit tests in the sandbox;
 the deferral curve of every signal, its APGR beside random order, the prompt's length and the oracle. The learned head
-is scored by five-fold cross-validation; every further call that a signal takes (samples, self-verification) is the
-small model's own and is counted. Recorded: GSM8K's 6B and 175B solutions.
+is scored by five-fold cross-validation; self-verification asks the small model once more. Recorded: GSM8K's 6B and 175B
+solutions, where two samples' agreement is judged too (of programs hardly two are alike).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 from benchmarks._recorded import solutions
 from benchmarks._result import Cases
 from pilotfish.infer.accept import SCORES, Verdict, quantile_logprob
-from pilotfish.infer.consistency import Agreement
 from pilotfish.infer.deferral_head import DeferralHead
 from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.signals import signals
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 SMALL, LARGE, QUICK = "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct"
 TOKENS = 384
-SAMPLES = 4
 
 
 def main(quick: bool, data: Path | None) -> dict[str, Any]:
@@ -61,7 +59,7 @@ def live(data: Path, quick: bool) -> list[dict[str, Any]]:
     ]
     small = LocalModel(QUICK if quick else SMALL, quantize="int8", threads=2, max_rows=8)
     said = asyncio.run(_all(small, [one.with_(logprobs=True, top_logprobs=2) for one in requests]))
-    scores, calls = asyncio.run(_scores(small, requests, said))
+    scores = asyncio.run(_scores(small, requests, said))
     del small
     large = LocalModel(QUICK if quick else LARGE, quantize="int8", threads=2, max_rows=8)
     better = asyncio.run(_all(large, requests))
@@ -72,38 +70,23 @@ def live(data: Path, quick: bool) -> list[dict[str, Any]]:
     texts = [row["prompt"] for row in rows]
     if not quick:
         scores["learned head, 5-fold"] = _learned(texts, shown, grades[:, 0])
-    cases = sorted_by("HumanEval, 0.5B then 1.5B", scores, texts, grades, 200 if quick else 2000)
-    for name, count in calls.items():
-        cases.append(
-            {"case": f"further calls of the small model, {name}", "value": count, "unit": "a row", "n": len(rows)}
-        )
-    return cases
+    return sorted_by("HumanEval, 0.5B then 1.5B", scores, texts, grades, 200 if quick else 2000)
 
 
 async def _all(model: LocalModel, requests: Sequence[Request]) -> list[Reply]:
     return list(await asyncio.gather(*(model.reply(request) for request in requests)))
 
 
-async def _scores(
-    model: LocalModel, requests: Sequence[Request], said: Sequence[Reply]
-) -> tuple[dict[str, ArrayLike], dict[str, float]]:
-    """Return each signal's score of each reply, the more the surer, and the further calls a row that it took."""
+async def _scores(model: LocalModel, requests: Sequence[Request], said: Sequence[Reply]) -> dict[str, ArrayLike]:
+    """Return each signal's score of each reply, the more the surer."""
     tokens = [reply.logprobs or () for reply in said]
     scores: dict[str, ArrayLike] = {name: [score(row) for row in tokens] for name, score in SCORES.items()}
     for quantile in (0.1, 0.25):
         scores[f"quantile-logprob {quantile}"] = [quantile_logprob(row, quantile) for row in tokens]
-    ways: dict[str, Any] = {
-        "self-verification": SelfVerification(model, 0.5),
-        f"agreement of {SAMPLES}": Agreement(model, 0.5, SAMPLES, answer=r"(?s)```[^\n]*\n(.*?)```"),
-    }
-    calls = {}
-    for name, way in ways.items():
-        verdicts: list[Verdict] = await asyncio.gather(
-            *(way(request.with_(seed=i), reply) for i, (request, reply) in enumerate(zip(requests, said, strict=True)))
-        )
-        scores[name] = [verdict.score or 0.0 for verdict in verdicts]
-        calls[name] = sum(len(verdict.trace.calls) for verdict in verdicts) / len(verdicts)
-    return scores, calls
+    look = SelfVerification(model, 0.5)
+    verdicts: list[Verdict] = await asyncio.gather(*(look(*pair) for pair in zip(requests, said, strict=True)))
+    scores["self-verification"] = [verdict.score or 0.0 for verdict in verdicts]
+    return scores
 
 
 def passes(row: dict[str, Any], reply: Reply) -> float:
