@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from pilotfish import ask
-from pilotfish.errors import ConfigError, UpstreamError
+from pilotfish.errors import ConfigError, ModelError, UpstreamError
 from pilotfish.infer.resilient import Hedged
-from pilotfish.model import Price, Reply, Request
+from pilotfish.model import Delta, Price, Reply, Request
 from pilotfish.models.remote import RemoteModel
 from tests.asking import streamed
 from tests.fakes import Answer, ScriptedModel, ScriptedUpstream
@@ -124,6 +125,30 @@ def test_a_stream_that_breaks_off_is_an_error() -> None:
     with pytest.raises(UpstreamError):
         asyncio.run(run())
     assert seen == ["half "]
+
+
+@pytest.mark.parametrize("pieces", [(), ("half ",), ("one ", "two ", "three ")])
+def test_a_stream_that_is_cancelled_from_within_is_an_error(pieces: tuple[str, ...]) -> None:
+    """As by a library's own time limit that leaks out: nobody would ever send the next piece."""
+
+    class Dropped:
+        name = "dropped"
+
+        async def reply(self, request: Request) -> Reply:
+            raise asyncio.CancelledError
+
+        async def stream(self, request: Request) -> AsyncIterator[Delta]:
+            for piece in pieces:
+                yield Delta(piece)
+            raise asyncio.CancelledError
+
+    async def run() -> None:
+        async with asyncio.timeout(5):
+            async for _ in Hedged([Dropped()], after=2).stream(ASKED):
+                await asyncio.sleep(0.01)
+
+    with pytest.raises(ModelError, match="dropped: the call was cancelled"):
+        asyncio.run(run())
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])

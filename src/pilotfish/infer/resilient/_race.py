@@ -57,6 +57,10 @@ class Entry:
                 raise ModelError(f"{self.model.name}: the stream ended without an answer")
         except asyncio.CancelledError:
             self.error = ModelError(f"{self.model.name}: the call was cancelled")
+            # Whoever waits for the next piece must not wait for ever; this task may not wait any more.
+            while not self._pieces.empty():
+                self._pieces.get_nowait()
+            self._pieces.put_nowait(None)
             raise
         except Exception as error:
             self.error = error

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from pilotfish.errors import ConfigError
 from pilotfish.infer.resilient._race import Entry, Race
+from pilotfish.infer.resilient._streams import failed_call
 from pilotfish.model import Call, Decision, Delta, Model, Price, Reply, Request, Trace, Usage
 
 __all__ = ["Hedged"]
@@ -113,8 +114,7 @@ def _calls_of(entry: Entry, winner: Reply, same: bool) -> tuple[Call, ...]:
         return entry.delta.reply.trace.calls
     seconds = time.perf_counter() - entry.began
     if entry.error is not None:
-        line = " ".join(str(entry.error).split())[:200]
-        return (Call(entry.model.name, "failed", seconds=seconds, why=line),)
+        return (failed_call(entry.model, entry.error, seconds),)
     usage = winner.usage
     cost = winner.cost if same else _price_of(entry.model, usage)
     why = "cancelled since another call answered first; counted as answered in full"
