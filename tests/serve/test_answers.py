@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -51,6 +52,16 @@ class Bags:
             for word in text.lower().rstrip("?!.").split():
                 row[self.words.setdefault(word, len(self.words)) % 64] += 1
         return out
+
+
+class Same:
+    """One vector for every text."""
+
+    def encode(self, texts: list[str]) -> NDArray[np.float32]:
+        return np.ones((len(texts), 8), dtype=np.float32)
+
+
+TURN = [{"role": "user", "content": "hello there"}]
 
 
 async def asked(cache: ResponseCache, request: Request, model: str = "m", scope: str = "") -> Reply | None:
@@ -265,6 +276,38 @@ def test_the_index_finds_what_a_plain_search_finds(steps: list[tuple[bool, int]]
         else:
             assert found is not None
             assert math.isclose(found[1], float(vectors[best] @ query), abs_tol=1e-5)
+
+
+def test_vectors_count_for_the_size_and_leave_with_their_answers() -> None:
+    cache = ResponseCache(max_bytes=20_000, encoder=Bags())
+    for number in range(200):
+        run(cache.keep("m", Request.of([{"role": "system", "content": str(number)}, *TURN]), answer()))
+    held = sum(index.nbytes for index in cache._contexts.values())
+    assert held == 256 * len(cache._contexts) == 256 * len(cache)
+    assert len(cache) < 20_000 / 512
+    index = Similar()
+    for number in range(1000):
+        index.add(str(number), np.ones(64, np.float32))
+    for number in range(990):
+        index.remove(str(number))
+    assert index.nbytes <= 4 * 10 * 256
+    found = index.near(unit(np.ones(64, np.float32)), 0.9, lambda key: key == "995")
+    assert found is not None
+
+
+def test_a_crowd_of_near_texts_does_not_hold_up_a_search() -> None:
+    """Every text of it is as near as the other, and none asks the same; a search gives up after the nearest ones."""
+    clock = Clock()
+    cache = ResponseCache(clock=clock, encoder=Same(), ttl=60)
+    for number in range(4000):
+        run(cache.keep("m", Request.of(f"the price of item {number} " + "in some words " * 100), answer()))
+    start = time.perf_counter()
+    assert run(asked(cache, Request.of("the price of item 5000 " + "in some words " * 100))) is None
+    assert time.perf_counter() - start < 0.2
+    clock.now = 61
+    run(cache.keep("m", Request.of("the price of all"), answer()))
+    assert run(asked(cache, Request.of("the price of all of it"))) is not None, "what is too old does not count"
+    assert len(cache) == 1
 
 
 @pytest.mark.parametrize("settings", [{"ttl": 0}, {"max_entries": 0}, {"threshold": 0.0}, {"threshold": 1.5}])

@@ -43,9 +43,7 @@ class Similar:
             self._rows[self._at[key]] = vector
             return
         if len(self._keys) == len(self._rows):
-            grown = np.empty((max(4, 2 * len(self._rows)), len(vector)), dtype=np.float32)
-            grown[: len(self._keys)] = self._rows.reshape(len(self._rows), len(vector))
-            self._rows = grown
+            self._resize(max(1, 2 * len(self._rows)), len(vector))
         self._at[key] = len(self._keys)
         self._rows[len(self._keys)] = vector
         self._keys.append(key)
@@ -56,6 +54,13 @@ class Similar:
         if last != key:
             self._keys[at], self._at[last] = last, at
             self._rows[at] = self._rows[len(self._keys)]
+        if 4 * len(self._keys) < len(self._rows):
+            self._resize(2 * len(self._keys), self._rows.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the vectors take."""
+        return self._rows.nbytes
 
     def near(self, vector: Vector, threshold: float, fits: Callable[[str], bool]) -> tuple[str, float] | None:
         """Return the nearest key that fits, and its cosine; None where none reaches the threshold."""
@@ -67,3 +72,9 @@ class Similar:
             if fits(self._keys[at]):
                 return self._keys[at], float(cosines[at])
         return None
+
+    def _resize(self, rows: int, width: int) -> None:
+        resized = np.empty((rows, width), dtype=np.float32)
+        count = min(rows, len(self._keys))
+        resized[:count] = self._rows.reshape(len(self._rows), width)[:count]
+        self._rows = resized

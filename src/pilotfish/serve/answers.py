@@ -23,6 +23,7 @@ from pilotfish.serve._similar import Encodes, Similar, Vector, unit
 __all__ = ["ResponseCache"]
 
 _NAME = "response-cache"
+_TRIED = 32  # the nearest texts that are compared word by word; a crowd of near ones would hold up everyone
 _WAITING = 1024  # vectors kept between a search that found nothing and the answer that follows
 
 
@@ -50,7 +51,7 @@ class ResponseCache:
     Attributes:
         ttl: seconds that an answer is kept.
         max_entries: answers kept.
-        max_bytes: of text, roughly.
+        max_bytes: of text and vectors, roughly.
         encoder: makes vectors of texts; None finds equal requests only.
         threshold: the least cosine, in (0, 1].
         clock: seconds that never run backwards.
@@ -114,7 +115,7 @@ class ResponseCache:
             return
         key, context = _key(model, request, scope), self._context(model, request, scope)
         vector = None if context is None else await self._vector(key, request)
-        size = len(key) + len(request.prompt) + _size(reply)
+        size = len(key) + len(request.prompt) + _size(reply) + (0 if vector is None else vector.nbytes)
         if size > self.max_bytes:
             return
         with self._lock:
@@ -166,13 +167,21 @@ class ResponseCache:
         index = self._contexts.get(context)
         if index is None:
             return None
-        now = self.clock()
+        now, tried = self.clock(), 0
+        old: list[str] = []
 
         def fits(key: str) -> bool:
+            nonlocal tried
             kept = self._kept[key]
-            return kept.until > now and may_be_same(asked, kept.asked)
+            if kept.until <= now:
+                old.append(key)
+                return False
+            tried += 1
+            return tried <= _TRIED and may_be_same(asked, kept.asked)
 
         found = index.near(vector, self.threshold, fits)
+        for key in old:
+            self._drop(key)
         if found is None:
             return None
         self._kept.move_to_end(found[0])
