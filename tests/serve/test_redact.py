@@ -193,6 +193,23 @@ def test_all_keeps_no_text_but_tells_equal_ones() -> None:
     assert redactor.text("") == ""
 
 
+def test_all_keeps_no_names_that_a_client_made_up() -> None:
+    redactor = Redactor("all", b"salt")
+    schema = {"name": "cancer", "schema": {"properties": {"cancer_stage": {"type": "string"}}}}
+    data = {
+        "metadata": {"cancer": 1, "Zoe Cancer": 2},
+        "response_format": {"type": "json_schema", "json_schema": schema},
+        "Of cancer": True,
+        "max_tokens": 7,
+    }
+    kept = redactor.data(data)
+    assert "cancer" not in repr(kept).lower()
+    assert kept["max_tokens"] == 7
+    assert kept["response_format"]["type"] == "json_schema"
+    assert kept == redactor.data(dict(reversed(data.items())))
+    assert kept["metadata"] != redactor.data({"metadata": {"cancer": 2}})["metadata"]
+
+
 def test_pictures_are_left_out() -> None:
     part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100}}
     assert Redactor("pii").data(part) == {"type": "image_url", "image_url": {"url": "[data]"}}

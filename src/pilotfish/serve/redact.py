@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -21,6 +22,8 @@ __all__ = ["Redact", "Redactor", "redacted"]
 Redact = Literal["off", "pii", "all"]
 # What a request says besides its text, and what stays readable where no text is kept: numbers and these words.
 _WORDS = frozenset({"role", "type", "finish_reason"})
+# Below these every name is the client's.
+_MADE_UP = frozenset({"metadata", "json_schema", "logit_bias"})
 _LONG = 20_000  # characters; what is longer is not remembered
 _MARGIN = 20_000  # characters; no pattern sees further
 _WORD = re.compile(r"[a-z_]{1,32}")
@@ -90,8 +93,13 @@ class Redactor:
                 return {"name": data.get("name")} if "name" in data else {}
             if "data" in data and "format" in data:  # a sound in a message
                 return {**{name: self.data(value, name) for name, value in data.items()}, "data": "[data]"}
+            if self.how == "all" and key in _MADE_UP:
+                return self.text(json.dumps(data, sort_keys=True, default=str))
             # Names of fields are the API's own words, but for those that a client makes up, such as in metadata.
-            return {redacted(name): self.data(value, name) for name, value in data.items()}
+            return {self._name(name): self.data(value, name) for name, value in data.items()}
         if isinstance(data, list | tuple):
             return [self.data(item, key) for item in data]
         return data
+
+    def _name(self, name: str) -> str:
+        return self.text(name) if self.how == "all" and not _WORD.fullmatch(name) else redacted(name)
