@@ -17,7 +17,7 @@ COUNT = 400
 def test_every_reply_is_right_or_a_clear_error() -> None:
     log = Kept()
     with ScriptedUpstream(faulty(0.1, seed=1)) as upstream:
-        model = model_at(upstream, timeout=0.25, retries=0, concurrency=64, price=Price(1, 10), name="small")
+        model = model_at(upstream, timeout=1.5, retries=0, concurrency=64, price=Price(1, 10), name="small")
         models: dict[str, Model] = {"small": model}
         with started(models, log=log) as gateway:
             storm = asyncio.run(ask_all(gateway.url, COUNT, clients=32))
@@ -49,7 +49,7 @@ def test_every_reply_is_right_or_a_clear_error() -> None:
 
 def test_with_retries_nearly_all_are_right() -> None:
     with ScriptedUpstream(faulty(0.1 / len(FAULTS), seed=2)) as upstream:
-        model = model_at(upstream, timeout=0.25, retries=4, longest_wait=0.01, concurrency=64)
+        model = model_at(upstream, timeout=1.5, retries=4, longest_wait=0.01, concurrency=64)
         models: dict[str, Model] = {"small": model}
         with started(models) as gateway:
             storm = asyncio.run(ask_all(gateway.url, 200, clients=32))
