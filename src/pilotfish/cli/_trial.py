@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,6 +61,7 @@ def _options(command: F, needed: bool) -> F:
     return command
 
 
+@dataclass(frozen=True)
 class Tried:
     """What a trial needs and found.
 
@@ -73,11 +75,13 @@ class Tried:
         folder: what relative paths of the file start from.
     """
 
-    def __init__(
-        self, name: str, model: Model | None, steps: Steps, trials: Trials, rows: list[Row], spec: Any, folder: Path
-    ) -> None:
-        self.name, self.model, self.steps, self.trials = name, model, steps, trials
-        self.rows, self.spec, self.folder = rows, spec, folder
+    name: str
+    model: Model | None
+    steps: Steps
+    trials: Trials
+    rows: list[Row]
+    spec: Any
+    folder: Path
 
     def groups(self, column: str | None) -> list[str] | None:
         """Return each row's group; None without a column.
