@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pilotfish.errors import ConfigError, ModelError
 from pilotfish.models.encoder import Encoder
 from tests.tiny import TEXTS, write_encoder, write_lm
 
+torch = pytest.importorskip("torch")
 library = pytest.importorskip("sentence_transformers")
 
 LONG = "the cat sat on the mat and " * 20
@@ -67,9 +69,26 @@ def test_an_encoder_knows_itself(tiny_encoder_folder: Path) -> None:
 
 
 def test_half_precision_is_near_and_comes_back_as_float32(tiny_encoder: Encoder, tiny_encoder_folder: Path) -> None:
-    half = Encoder(tiny_encoder_folder, dtype="bfloat16", device="cpu").encode(TEXTS)
+    encoder = Encoder(tiny_encoder_folder, dtype="bfloat16", device="cpu")
+    half, whole = encoder.encode(TEXTS), tiny_encoder.encode(TEXTS)
     assert half.dtype == np.float32
-    assert 1e-6 < np.abs(half - tiny_encoder.encode(TEXTS)).max() < 0.05
+    assert 1e-6 < np.abs(half - whole).max() < 0.05
+    # Only the products are in half precision: all of it, as `to(bfloat16)` gives, is further off.
+    lowered = copy.deepcopy(tiny_encoder.model).bfloat16()
+    all_of_it = lowered.encode(TEXTS, convert_to_tensor=True).float().cpu().numpy()
+    assert np.abs(half - whole).mean() < np.abs(all_of_it - whole).mean()
+
+
+def test_a_copy_is_trained_apart(tiny_encoder_folder: Path) -> None:
+    encoder = Encoder(tiny_encoder_folder, dtype="bfloat16", device="cpu")
+    before = encoder.encode(TEXTS)
+    other = encoder.copied()
+    assert {weight.dtype for weight in other.model.parameters()} == {torch.float32}
+    assert np.abs(other.encode(TEXTS) - before).max() < 0.05
+    with torch.no_grad():
+        for weight in other.model.parameters():
+            weight.mul_(0.5)
+    assert np.array_equal(encoder.encode(TEXTS), before)
 
 
 @pytest.mark.parametrize(

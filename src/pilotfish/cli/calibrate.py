@@ -95,7 +95,7 @@ def _learned(done: Tried, first: NDArray[Any], folder: str, encoder: str | None)
         from pilotfish.models.classify.features import EncoderFeatures
         from pilotfish.models.encoder import Encoder
 
-        features = EncoderFeatures(Encoder(encoder))
+        features = EncoderFeatures(Encoder(encoder, dtype="auto"))
     part = trials.take(first)
     head = DeferralHead(features).fit(part.texts, part.signals[:, 0], part.grades[:, 0])
     head.save(folder)

@@ -80,7 +80,7 @@ def _maker(kind: str, encoder: str | None) -> Callable[[], Router]:
         "factor": routing.FactorRouter,
         "tuned": routing.TunedRouter,
     }
-    features: Features | None = EncoderFeatures(Encoder(encoder)) if encoder is not None else None
+    features: Features | None = EncoderFeatures(Encoder(encoder, dtype="auto")) if encoder is not None else None
     if features is None and kind == "tuned":
         raise ConfigError("--kind tuned needs --encoder: the encoder that it tunes")
 

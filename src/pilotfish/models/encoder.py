@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,8 +29,10 @@ class Encoder:
     Args:
         weights: a catalog name, `hf:org/name`, or a sentence-transformers folder.
         name: the name in reports; the weights' own by default.
-        dtype: "float32" (the default: bfloat16 moves MiniLM's vectors by up to 0.004 a component, measured), "auto"
-            or another torch dtype's name.
+        dtype: of the linear layers' weights and products: "float32" (the default), "bfloat16", "float16", or "auto":
+            bfloat16 where the machine multiplies it natively, else float32. Embeddings, norms and pooling stay in
+            float32, so that half precision is 2.5 times as fast on such a CPU and turns MiniLM's vectors by a cosine
+            of 0.99998 at least (measured; 0.997 with all of it in bfloat16).
         device: "auto", "cpu", "cuda", "mps".
         threads: CPU threads for torch, for the whole process; None leaves torch's choice.
         batch_tokens: the most tokens, padding included, in one pass.
@@ -58,6 +61,7 @@ class Encoder:
         self._catalog = catalog
         self._lock = threading.RLock()
         self._model: Any = None
+        self._mixed: Any = None
 
     def __repr__(self) -> str:
         return f"Encoder({self.weights!r}, dtype={self.dtype!r})"
@@ -87,8 +91,26 @@ class Encoder:
             except Exception as error:  # each library on the way raises its own kinds
                 reason = _weights.first_line(error)
                 raise ModelError(f"{self.weights}: not an encoder that loads: {reason}") from error
-            self._model = model.to(_weights.pick_dtype(self.dtype, device)).eval()
+            self._model = self._lowered(model, _weights.pick_dtype(self.dtype, device)).eval()
             return self
+
+    def _lowered(self, model: Any, dtype: Any) -> Any:
+        torch = need("torch", "local")
+        self._mixed = None if dtype == torch.float32 else dtype
+        if self._mixed is None:
+            return model.float()
+        for part in model.float().modules():
+            if isinstance(part, torch.nn.Linear):
+                # Once here, so that autocast does not convert them at each call.
+                part.to(dtype)
+        return model
+
+    def copied(self) -> Encoder:
+        """Return a float32 copy of its own weights, to train while this encoder stays as it is."""
+        found = copy.copy(self)
+        found._model = copy.deepcopy(self.model).float()
+        found.dtype, found._mixed, found._lock = "float32", None, threading.RLock()
+        return found
 
     @property
     def model(self) -> Any:
@@ -135,7 +157,9 @@ class Encoder:
             return np.zeros((0, self.dimension), dtype=np.float32)
         sizes = [min(n, self.max_length) for n in self.lengths(texts)]
         out: NDArray[np.float32] = np.empty((len(texts), self.dimension), dtype=np.float32)
-        with self._lock:
+        torch = need("torch", "local")
+        mixed = torch.autocast(model.device.type, dtype=self._mixed or torch.bfloat16, enabled=self._mixed is not None)
+        with self._lock, mixed:
             for batch in buckets(sizes, self.batch_tokens):
                 vectors = model.encode(
                     [texts[i] for i in batch],

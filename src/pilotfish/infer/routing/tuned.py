@@ -6,7 +6,6 @@ labels; here one output a model, each the probability of its best quality, with 
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -83,9 +82,8 @@ class TunedRouter(Router):
         if not self.high_ > self.low_:
             raise DataError("all qualities are the same: there is nothing to learn")
         torch = need("torch", "train")
-        encoder = copy.copy(self.tuned_)
-        module = copy.deepcopy(encoder.model).train()
-        encoder._model = module
+        encoder = self.tuned_.copied()
+        module = encoder.model.train()
         target = (quality - self.low_) / (self.high_ - self.low_)
         there = ~np.isnan(target)
         plain = self._plain(self._texts)
@@ -138,4 +136,5 @@ class TunedRouter(Router):
         return self.low_ + (self.high_ - self.low_) / (1.0 + np.exp(-np.clip(found, -50, 50)))
 
     def _loaded(self, folder: Path) -> None:
-        self.tuned_ = Encoder(folder / FOLDER)
+        encoder = self.features.encoder if isinstance(self.features, EncoderFeatures) else None
+        self.tuned_ = Encoder(folder / FOLDER, dtype=encoder.dtype if isinstance(encoder, Encoder) else "float32")
