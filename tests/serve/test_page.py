@@ -160,6 +160,26 @@ def test_events_come_as_they_happen(filled: tuple[Running, DecisionLog | None]) 
     )  # fmt: skip
 
 
+def test_only_so_many_pages_are_followed_at_once(
+    filled: tuple[Running, DecisionLog | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pilotfish.serve.page._STREAMS", 1)
+    url, client = f"{filled[0].url}/live/events", filled[0].client
+    with httpx.stream("GET", url, timeout=10) as first:
+        lines = first.iter_lines()  # kept: the connection ends with it
+        assert next(lines) == "retry: 2000"
+        refused = client.get("/live/events")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "too_many_streams")
+        assert client.get("/live/rows").status_code == 200
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:  # it is noticed within a second that the first one left
+        with httpx.stream("GET", url, timeout=10) as second:
+            if second.status_code == 200:
+                return
+        time.sleep(0.1)
+    pytest.fail("a stream that ended still counts")
+
+
 def test_only_admins_see_the_traffic(tmp_path: Path) -> None:
     (admin, admin_hash), (user, user_hash) = new_key(), new_key()
     keys = Keys(

@@ -118,12 +118,12 @@ def _saved(rows: Sequence[Mapping[str, Any]], prices: Mapping[str, Price]) -> di
     after = [i for i, row in enumerate(priced) if owns[i] and row["calls"][0]["model"] != large and firsts[i]]
     ratio = sum(owns[i] for i in after) / sum(firsts[i] for i in after) if after else None
     saved = 0.0
-    for row, own, tokens in zip(priced, owns, firsts, strict=True):
+    for row, own, first in zip(priced, owns, firsts, strict=True):
         last = row["calls"][-1]
         if own:
             alone = own
         elif ratio is not None and row["calls"][0]["model"] != large:
-            alone = ratio * tokens
+            alone = ratio * first
         elif large in prices:
             alone = prices[large].cost(last["tokens_in"], last["tokens_out"])
         else:

@@ -42,6 +42,7 @@ _HEADERS = {
 _LONGEST = 30 * 86400.0  # seconds that figures may look back
 _OPEN = 600.0  # seconds after which a stream of events ends; the page opens it again
 _QUIET = 15.0  # seconds after which a stream with no news shows that it is alive
+_STREAMS = 64  # streams of events at once; each asks the database every second
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -64,6 +65,7 @@ def routes(
     """
     keys = keys or Keys()
     shown = None if log is None else Shown(log, models)
+    streams: set[object] = set()
 
     def who(request: Request) -> Key:
         return keys.who(request.headers.get("authorization"))
@@ -102,9 +104,12 @@ def routes(
             after = _after(request.query_params)
         except ValueError:
             after = None
-        stream = _events(shown, after, stopping, every)
+        if len(streams) >= _STREAMS:
+            return _error(503, "too_many_streams", f"{_STREAMS} pages are followed already; this one may ask instead")
         return StreamingResponse(
-            stream, media_type="text/event-stream", headers={**_HEADERS, "cache-control": "no-store"}
+            _counted(_events(shown, after, stopping, every), streams),
+            media_type="text/event-stream",
+            headers={**_HEADERS, "cache-control": "no-store"},
         )
 
     def one(shown: Shown, query: Mapping[str, str]) -> Any:
@@ -150,6 +155,16 @@ async def _events(shown: Shown, after: int | None, stopping: Callable[[], bool],
             yield b": still here\n\n"
             said = loop.time()
         await asyncio.sleep(every)
+
+
+async def _counted(stream: AsyncIterator[bytes], streams: set[object]) -> AsyncIterator[bytes]:
+    """Yield what a stream yields; it is among `streams` as long as someone reads it."""
+    streams.add(stream)
+    try:
+        async for event in stream:
+            yield event
+    finally:
+        streams.discard(stream)
 
 
 def _refusal(who: Callable[[Request], Key], request: Request, shown: Shown | None) -> Response | None:
