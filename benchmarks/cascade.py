@@ -3,7 +3,7 @@
 Live: HumanEval by Qwen2.5-Coder 0.5B and 1.5B in int8, greedy, each answer run against its unit tests in the sandbox;
 the deferral curve of every signal, its APGR beside random order, the prompt's length and the oracle. The learned head
 is scored by five-fold cross-validation; self-verification asks the small model once more. Recorded: GSM8K's 6B and 175B
-solutions, where two samples' agreement is judged too (of programs hardly two are alike).
+solutions, where two samples' agreement is judged too. Programs agree where they differ in names and layout alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks._recorded import solutions
 from benchmarks._result import Cases
 from pilotfish.infer.accept import SCORES, Verdict, quantile_logprob
+from pilotfish.infer.consistency import Agreement
 from pilotfish.infer.deferral_head import DeferralHead
 from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.signals import signals
@@ -86,6 +87,9 @@ async def _scores(model: LocalModel, requests: Sequence[Request], said: Sequence
     look = SelfVerification(model, 0.5)
     verdicts: list[Verdict] = await asyncio.gather(*(look(*pair) for pair in zip(requests, said, strict=True)))
     scores["self-verification"] = [verdict.score or 0.0 for verdict in verdicts]
+    vote = Agreement(model, 0.5, samples=5, answer="python")
+    verdicts = await asyncio.gather(*(vote(*pair) for pair in zip(requests, said, strict=True)))
+    scores["agreement of 5 samples"] = [verdict.score or 0.0 for verdict in verdicts]
     return scores
 
 

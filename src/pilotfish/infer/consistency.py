@@ -30,7 +30,8 @@ class Agreement:
         above: the least share of the samples, the first reply included, that must agree.
         samples: how many there are, the first reply included.
         temperature: of the further ones.
-        answer: what reads an answer out of a reply: "text", "last-line", "last-number", or a pattern with one group.
+        answer: what reads an answer out of a reply: "text", "last-line", "last-number", "python" (its code,
+            but for names and layout), or a pattern with one group.
     """
 
     model: Model

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable
 
 from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.measure._python_form import python_form
 
 __all__ = ["ANSWERS", "answer_by", "code_of"]
 
@@ -29,7 +30,17 @@ def _last_number(said: str) -> str:
     return f"{float(found[-1].replace(',', '')):.12g}" if found else ""
 
 
-ANSWERS: dict[str, Callable[[str], str]] = {"text": _text, "last-line": _last_line, "last-number": _last_number}
+def _python(said: str) -> str:
+    """The reply's code, but for layout, comments, docstrings and the names of variables."""
+    return python_form(code_of(said))
+
+
+ANSWERS: dict[str, Callable[[str], str]] = {
+    "text": _text,
+    "last-line": _last_line,
+    "last-number": _last_number,
+    "python": _python,
+}
 
 
 def answer_by(how: str) -> Callable[[str], str]:
