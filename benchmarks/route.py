@@ -116,10 +116,15 @@ def sets(data: Path, limit: int | None) -> Iterator[tuple[str, Outcomes, str, st
     yield "LLMRouter", outcomes, "mistral-7b-instruct-v0.3", "llama-3.3-nemotron-super-49b-v1", clusters
 
 
+def held_out(groups: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield five folds' rows to learn from and to judge by; fewer where there are fewer groups."""
+    yield from folds(groups, min(5, len(np.unique(groups))))
+
+
 def foretold(make: Callable[[], Router], outcomes: Outcomes, groups: NDArray[Any]) -> NDArray[np.float64]:
     """Return (rows, models) quality, each row's from a router that did not learn from its fold."""
     found = np.full(outcomes.quality.shape, np.nan)
-    for learn, held in folds(groups):
+    for learn, held in held_out(groups):
         found[held] = make().fit(outcomes.take(learn)).predict([outcomes.texts[i] for i in held]).quality
     return found
 
@@ -158,7 +163,7 @@ def choosing(
     """Return the mean quality of the model each router chooses among all, beside the best single one and the oracle."""
     rows = np.arange(len(outcomes))
     best = np.empty(len(outcomes))
-    for learn, held in folds(groups):  # the best single model by the training rows
+    for learn, held in held_out(groups):  # the best single model by the training rows
         best[held] = outcomes.quality[held][:, outcomes.quality[learn].mean(axis=0).argmax()]
     found = {"best single model": best, "oracle": outcomes.quality.max(axis=1)}
     for kind, make in routers.items():
