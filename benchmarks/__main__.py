@@ -15,13 +15,13 @@ HERE = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Return the benchmarks: the modules of this package whose names begin with a letter."""
-    return sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_"))
+    """Return the benchmarks: the modules of this package whose names begin with a letter, dashes for `_`."""
+    return sorted(path.stem.replace("_", "-") for path in HERE.glob("*.py") if not path.stem.startswith("_"))
 
 
 def one(name: str, *, quick: bool, data: Path | None) -> None:
     """Run a benchmark here, keep its result and print it."""
-    module = importlib.import_module(f"benchmarks.{name}")
+    module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
     result = completed(module.main(quick, data), name, quick=quick)
     path = keep(result)
     print(f"kept in {path.relative_to(HERE.parent)}", file=sys.stderr)

@@ -66,8 +66,9 @@ def test_a_peer_that_is_not_installed_is_said_to_be_so() -> None:
 def test_every_benchmark_follows_the_scheme() -> None:
     assert {"startup", "resume", "advise"} <= set(names())
     for name in names():
-        assert find_spec(f"benchmarks.{name}") is not None
-        text = (HERE / f"{name}.py").read_text(encoding="utf-8")
+        module = name.replace("-", "_")
+        assert find_spec(f"benchmarks.{module}") is not None
+        text = (HERE / f"{module}.py").read_text(encoding="utf-8")
         assert "\ndef main(quick: bool, data: Path | None) -> dict[str, Any]:" in text, name
 
 
