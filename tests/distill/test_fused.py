@@ -33,7 +33,10 @@ def test_loss_and_gradients_are_those_of_whole_logits(name: str, alpha: float, t
         leaves = [one.requires_grad_() for one in (drawn(TOKENS, STUDENT), drawn(v, STUDENT), drawn(v))]
         hidden_teacher, weight_teacher = drawn(TOKENS, TEACHER), drawn(v_teacher, TEACHER)
         labels, weights = torch.randint(0, min(v, v_teacher), (TOKENS,)), drawn(TOKENS).abs()
-        z, u = reference.logits(*leaves, scale, cap), reference.logits(hidden_teacher, weight_teacher)
+        z, u = (
+            reference.logits(leaves[0], leaves[1], leaves[2], scale, cap),
+            reference.logits(hidden_teacher, weight_teacher),
+        )
         value = 0.1 if name.startswith("skew") else 0.5
         each = reference.loss(name, z, u, labels, alpha, temperature, value)
         wanted = (each * weights).sum()

@@ -11,7 +11,7 @@ The loss of a token is α T² D(q ‖ p at temperature T) + (1 − α) (−log p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -139,7 +139,12 @@ def fused_loss(
         raise ConfigError(f"alpha is a share and the temperature above 0, not {alpha} and {temperature}")
     if (alpha > 0 and target is None) or (alpha < 1 and labels is None):
         raise ConfigError("the divergence needs a teacher, and the cross-entropy needs labels")
-    work = _Work(head, target if alpha else None, divergence, labels, alpha, temperature, weights, chunk_bytes)
+    kind = hidden.device.type
+    if torch.is_autocast_enabled(kind) and head.weight.dtype == torch.float32:
+        low = replace(head, weight=head.weight.detach().to(torch.get_autocast_dtype(kind)))  # once, not at each chunk
+    else:
+        low = head
+    work = _Work(low, target if alpha else None, divergence, labels, alpha, temperature, weights, chunk_bytes)
     total, apart, crossed = _Fused.apply(hidden, head.weight, head.bias, work)
     return Losses(total, apart, crossed)
 
@@ -161,11 +166,16 @@ class _Work:
         return min(len(self.head), (self.target.rows if self.target is not None else None) or len(self.head))
 
 
-class _Fused(torch.autograd.Function):
+class _Fused(torch.autograd.Function):  # type: ignore[misc]
     """The gradients are made in the forward pass; the backward pass only scales them."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, work: _Work) -> tuple[Any, Any, Any]:
+        with torch.autocast(hidden.device.type, enabled=False):
+            return _Fused._forward(ctx, hidden, weight, bias, work)
+
+    @staticmethod
+    def _forward(ctx: Any, hidden: Any, weight: Any, bias: Any, work: _Work) -> tuple[Any, Any, Any]:
         tokens, rows = len(hidden), len(work.head) if work.alpha < 1 else work.shared
         exact = torch.float64 if hidden.dtype == torch.float64 else torch.float32
         apart = torch.zeros(tokens, dtype=exact, device=hidden.device)
@@ -184,7 +194,7 @@ class _Fused(torch.autograd.Function):
             logits = work.head.raw(hidden[start:end], rows, room[: end - start])
             _chunk(work, logits, start, apart, crossed)
             if any(needs):
-                _back(logits, hidden[start:end], weight[:rows], into, slice(start, end))
+                _back(logits, hidden[start:end], work.head.weight[:rows], into, slice(start, end))
         loss = work.alpha * work.temperature**2 * apart + (1 - work.alpha) * crossed
         if work.weights is not None:
             loss.mul_(work.weights)
