@@ -86,7 +86,7 @@ def compared(shape: str, sizes: tuple[int, int, int, int], beta: float, rounds: 
 
 def _parity(folder: Path, first: dict[str, dict[str, Any]], which: str) -> float:
     """Return the largest relative difference of the loss and of both gradients (in norm)."""
-    apart = [abs(first["ours"]["loss"] / first[which]["loss"] - 1)]
+    apart = [abs(float(first["ours"]["loss"]) / float(first[which]["loss"]) - 1)]
     for name in ("hidden.npy", "weight.npy"):
         mine, theirs = np.load(folder / "ours" / name), np.load(folder / which / name)
         apart.append(float(np.linalg.norm(mine - theirs) / np.linalg.norm(theirs)))

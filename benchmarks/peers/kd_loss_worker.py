@@ -43,20 +43,20 @@ def main() -> None:
     print(json.dumps({"ready": True}), file=out, flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
-        leaves = [one.detach().requires_grad_() for one in (hidden, weight)]
+        own_hidden, own_weight = hidden.detach().requires_grad_(), weight.detach().requires_grad_()
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         before = _kilobytes("VmRSS")
         start = time.perf_counter()
-        loss = run(*leaves, hidden_teacher, weight_teacher, asked["beta"]) / n
+        loss = run(own_hidden, own_weight, hidden_teacher, weight_teacher, asked["beta"]) / n
         loss.backward()
         seconds = time.perf_counter() - start
         peak = _kilobytes("VmHWM") - before
         if asked.get("grads"):
             folder = Path(asked["grads"])
-            np.save(folder / "hidden.npy", leaves[0].grad.float().numpy())
-            np.save(folder / "weight.npy", leaves[1].grad.float().numpy())
+            np.save(folder / "hidden.npy", own_hidden.grad.float().numpy())
+            np.save(folder / "weight.npy", own_weight.grad.float().numpy())
         told = {"seconds": seconds, "bytes": 1024 * peak, "loss": float(loss)}
-        del loss, leaves
+        del loss, own_hidden, own_weight
         print(json.dumps(told), file=out, flush=True)
 
 
@@ -73,8 +73,8 @@ Pass = Callable[[Any, Any, Any, Any, float], Any]
 def ours() -> Pass:
     """Return Pilotfish's fused loss."""
     from pilotfish.distill.divergence import JSD
-    from pilotfish.distill.fused import FromHead, fused_loss
-    from pilotfish.distill.head import Head
+    from pilotfish.train.fused import FromHead, fused_loss
+    from pilotfish.train.head import Head
 
     def run(hidden: Any, weight: Any, hidden_teacher: Any, weight_teacher: Any, beta: float) -> Any:
         return fused_loss(hidden, Head(weight), FromHead(hidden_teacher, Head(weight_teacher)), JSD(beta)).total

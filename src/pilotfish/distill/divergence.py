@@ -13,32 +13,16 @@ for Large Language Models), section 4.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.train.divergence import Divergence
 
 __all__ = ["DIVERGENCES", "Divergence", "divergence"]
 
 _TINY = 1e-38  # below every float32 probability that a logarithm is taken of
 _HEAD = 512  # the likeliest classes among which the adaptive KL first looks for the head of a distribution
-
-
-class Divergence(Protocol):
-    """A divergence of rows of distributions."""
-
-    name: ClassVar[str]
-
-    def __call__(self, p: Any, q: Any, log_p: Any, log_q: Any, grad: Any) -> Any:
-        """Return (rows,) nats, and write the gradient with respect to the student's logits into `grad`.
-
-        Args:
-            p: the student's probabilities, (rows, classes).
-            q: the teacher's, likewise.
-            log_p: their logarithms.
-            log_q: likewise; finite.
-            grad: (rows, classes), overwritten; none of the others.
-        """
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from pilotfish.distill.backbone import checked, seen
-from pilotfish.distill.batch import Rows, rows_of
-from pilotfish.distill.divergence import Divergence
-from pilotfish.distill.fused import FromHead, Target, fused_loss
+from pilotfish.train.backbone import check, head_in, seen
+from pilotfish.train.batch import Rows
+from pilotfish.train.causal import Causal
+from pilotfish.train.divergence import Divergence
 from pilotfish.train.examples import Example
+from pilotfish.train.fused import FromHead, Losses, Target, fused_loss
 from pilotfish.train.plan import batches
 
 __all__ = ["Weighing", "WhiteBox"]
@@ -27,7 +28,7 @@ class Weighing:
 
     Attributes:
         divergence: D.
-        alpha: its share.
+        alpha: its share, above 0.
         temperature: T, of the loss; the one at which answers are sampled is another.
     """
 
@@ -36,12 +37,12 @@ class Weighing:
     temperature: float = 1.0
 
 
-class WhiteBox(torch.nn.Module):  # type: ignore[misc]
+class WhiteBox(Causal):
     """A `Task`: the student is trained, the teacher looked at.
 
     Args:
         student: a transformers causal LM, adapters or not.
-        teacher: another one of the same vocabulary but for rows of padding; None where `alpha` is 0.
+        teacher: another one of the same vocabulary but for rows of padding.
         weighing: the loss.
         batch_tokens: the most tokens, padding included, in one pass over held-out examples.
         name: the student's, for errors.
@@ -50,72 +51,52 @@ class WhiteBox(torch.nn.Module):  # type: ignore[misc]
     def __init__(
         self, student: Any, teacher: Any, weighing: Weighing, *, batch_tokens: int = 2048, name: str = "the student"
     ) -> None:
-        super().__init__()
-        self.student = student
+        super().__init__(student, batch_tokens=batch_tokens, name=name)
         # In a list: a module that is an attribute would be trained, counted and saved with this one.
-        self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
+        self._teacher = [teacher.eval().requires_grad_(False)]
         self.weighing = weighing
-        self._batch_tokens = batch_tokens
-        self.head = checked(student, name)
-        self.teacher_head = checked(teacher, "the teacher") if teacher is not None else None
-
-    def prepare(self, examples: Sequence[Example], step: int) -> Rows:
-        """See `Task`."""
-        return rows_of(examples, self.head.weight.device)
+        check(teacher, "the teacher")
 
     def forward(self, rows: Rows) -> tuple[Any, dict[str, Any]]:
         """Return the loss's sum over a batch, and the sums of its parts."""
-        weighing = self.weighing
-        target = self.target(rows) if weighing.alpha else None
-        losses = fused_loss(
-            seen(self.student, rows).at(rows),
-            self.head,
-            target,
-            weighing.divergence,
-            rows.labels,
-            alpha=weighing.alpha,
-            temperature=weighing.temperature,
-            weights=rows.weights,
-        )
-        figures = {}
-        if weighing.alpha:
-            figures["divergence"] = (losses.divergence * rows.weights).sum()
-        if weighing.alpha < 1:
+        losses = self.losses(rows)
+        figures = {"divergence": (losses.divergence * rows.weights).sum()}
+        if self.weighing.alpha < 1:
             figures["cross_entropy"] = (losses.cross_entropy * rows.weights).sum()
         return losses.total, figures
 
+    def losses(self, rows: Rows, alpha: float | None = None) -> Losses:
+        """Return the losses of a batch's tokens; `alpha` stands in for the weighing's own."""
+        weighing = self.weighing
+        return fused_loss(
+            seen(self.student, rows).at(rows),
+            head_in(self.student),
+            self.target(rows),
+            weighing.divergence,
+            rows.labels,
+            alpha=weighing.alpha if alpha is None else alpha,
+            temperature=weighing.temperature,
+            weights=rows.weights,
+        )
+
     def target(self, rows: Rows) -> Target:
         """Return the teacher's distributions at the tokens in the loss."""
-        assert self.teacher_head is not None
+        (teacher,) = self._teacher
         with torch.no_grad():
-            return FromHead(seen(self._teacher[0], rows).at(rows), self.teacher_head)
+            return FromHead(seen(teacher, rows).at(rows), head_in(teacher))
 
     def looked(self, examples: Sequence[Example]) -> dict[str, float]:
         """See `Task`: the loss, its parts, and the perplexity of the data."""
-        sums = {"loss": 0.0, "divergence": 0.0, "cross_entropy": 0.0}
+        sums = {"divergence": 0.0, "cross_entropy": 0.0}
         count = 0.0
-        weighing = self.weighing
-        for batch in batches([len(one.ids) for one in examples], self._batch_tokens):
-            rows = self.prepare([examples[i] for i in batch], 0)
-            states = seen(self.student, rows).at(rows)
-            # The cross-entropy is always told; where only the divergence is learnt it costs one more softmax.
-            losses = fused_loss(
-                states,
-                self.head,
-                self.target(rows) if weighing.alpha else None,
-                weighing.divergence,
-                rows.labels,
-                alpha=0.5 if weighing.alpha else 0.0,
-                temperature=weighing.temperature,
-            )
-            parts = {"divergence": losses.divergence, "cross_entropy": losses.cross_entropy}
-            for name, part in parts.items():
-                sums[name] += float((part * rows.weights).sum())
-            count += rows.count
+        with torch.no_grad():
+            for batch in batches([len(one.ids) for one in examples], self.batch_tokens):
+                rows = self.prepare([examples[i] for i in batch], 0)
+                losses = self.losses(rows, alpha=0.5)  # both parts are told, whatever is learnt
+                sums["divergence"] += float((losses.divergence * rows.weights).sum())
+                sums["cross_entropy"] += float((losses.cross_entropy * rows.weights).sum())
+                count += rows.count
         means = {name: value / max(count, 1e-9) for name, value in sums.items()}
-        means["loss"] = (
-            weighing.alpha * weighing.temperature**2 * means["divergence"]
-            + (1 - weighing.alpha) * means["cross_entropy"]
-        )
-        means["perplexity"] = float(torch.tensor(means["cross_entropy"], dtype=torch.float64).exp())
-        return means
+        alpha, temperature = self.weighing.alpha, self.weighing.temperature
+        loss = alpha * temperature**2 * means["divergence"] + (1 - alpha) * means["cross_entropy"]
+        return {"loss": loss, **means, "perplexity": float(torch.tensor(means["cross_entropy"]).double().exp())}

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from pilotfish.distill.divergence import JSD, ForwardKL, divergence
-from pilotfish.distill.head import Head
 from pilotfish.errors import ConfigError
+from pilotfish.train.head import Head
 from tests.distill import reference
 
 torch = pytest.importorskip("torch")
 
-from pilotfish.distill.fused import FromHead, FromLogits, fused_loss  # noqa: E402 needs torch
+from pilotfish.train.fused import FromHead, FromLogits, fused_loss  # noqa: E402 needs torch
 
 TOKENS, STUDENT, TEACHER = 13, 7, 9
 

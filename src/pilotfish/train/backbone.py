@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilotfish._extras import need
-from pilotfish.distill.batch import Rows
-from pilotfish.distill.head import Head, head_of
 from pilotfish.errors import ModelError
+from pilotfish.train.batch import Rows
+from pilotfish.train.head import Head, head_of
 
-__all__ = ["Seen", "body_of", "checked", "seen"]
+__all__ = ["Seen", "body_of", "check", "head_in", "seen"]
 
 _SAMPLE = 7  # tokens by which a model's own logits are compared with its head's
 
@@ -36,7 +36,7 @@ class Seen:
 
 def body_of(model: Any) -> Any:
     """Return the model without its head; of one with adapters, the body that holds them."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = _plain(model)
     body = plain.get_decoder()
     if body is None or body is plain:
         body = getattr(plain, plain.base_model_prefix, None)
@@ -58,14 +58,19 @@ def seen(model: Any, rows: Rows, *, hidden: bool = False, attentions: bool = Fal
     )
 
 
-def checked(model: Any, name: str) -> Head:
-    """Return a model's head, once it is shown that body and head together are the model.
+def head_in(model: Any) -> Head:
+    """Return the LM head of a model with adapters or without, as it is now."""
+    return head_of(_plain(model))
+
+
+def check(model: Any, name: str) -> None:
+    """See that body and head together are the model.
 
     Raises:
         ModelError: they are not: something else stands between states and logits.
     """
     torch = need("torch", "train")
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = _plain(model)
     head = head_of(plain)
     was = plain.training
     plain.eval()
@@ -77,6 +82,9 @@ def checked(model: Any, name: str) -> Head:
         head.raw(states, len(head), found)
         head.shape_(found, 1.0)
     plain.train(was)
-    if not torch.allclose(found, wanted[:, : len(head)], atol=0.05 * float(wanted.std()) + 1e-4, rtol=0.02):
-        raise ModelError(f"{name}: its logits are more than its hidden states times its head; it can't be distilled")
-    return head
+    if not torch.allclose(found, wanted, atol=0.05 * float(wanted.std()) + 1e-4, rtol=0.02):
+        raise ModelError(f"{name}: its logits are more than its hidden states times its head; it can't be trained so")
+
+
+def _plain(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -3,7 +3,7 @@
 A chunk's logits of student and teacher are made, turned into the loss and its gradient by the logits, multiplied back
 into gradients of the hidden states and of the head, and overwritten by the next chunk's. What remains is the size of
 the head and of the hidden states. The idea is that of Liger's fused linear cross-entropy (Hsu et al. 2024); the
-gradients of the divergences are in `divergence`.
+gradients of the divergences are those of `pilotfish.distill.divergence`.
 
 The loss of a token is α T² D(q ‖ p at temperature T) + (1 − α) (−log p of the token that stands there, at temperature
 1). T² keeps the gradients' size as T grows (Hinton et al. 2015, section 2).
@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import torch
 
-from pilotfish.distill.divergence import Divergence
-from pilotfish.distill.head import Head
 from pilotfish.errors import ConfigError
+from pilotfish.train.divergence import Divergence
+from pilotfish.train.head import Head
 
 __all__ = ["FromHead", "FromLogits", "Losses", "Target", "fused_loss"]
 
@@ -111,7 +111,7 @@ def fused_loss(
     hidden: Any,
     head: Head,
     target: Target | None,
-    divergence: Divergence,
+    divergence: Divergence | None,
     labels: Any = None,
     *,
     alpha: float = 1.0,
@@ -125,7 +125,7 @@ def fused_loss(
         hidden: (tokens, dimension), the student's, at the positions that predict the tokens in the loss, and no other.
         head: the student's LM head.
         target: the teacher; None where α is 0.
-        divergence: of student and teacher.
+        divergence: of student and teacher; None where α is 0.
         labels: (tokens,) ids of the tokens that stand there; None where α is 1.
         alpha: the divergence's share.
         temperature: of both distributions in the divergence.
@@ -137,7 +137,7 @@ def fused_loss(
     """
     if not 0 <= alpha <= 1 or not temperature > 0:
         raise ConfigError(f"alpha is a share and the temperature above 0, not {alpha} and {temperature}")
-    if (alpha > 0 and target is None) or (alpha < 1 and labels is None):
+    if (alpha > 0 and (target is None or divergence is None)) or (alpha < 1 and labels is None):
         raise ConfigError("the divergence needs a teacher, and the cross-entropy needs labels")
     kind = hidden.device.type
     if torch.is_autocast_enabled(kind) and head.weight.dtype == torch.float32:
@@ -153,7 +153,7 @@ def fused_loss(
 class _Work:
     head: Head
     target: Target | None
-    divergence: Divergence
+    divergence: Divergence | None
     labels: Any
     alpha: float
     temperature: float
@@ -262,7 +262,7 @@ def _tile(work: _Work, logits: Any, within: slice, at: slice, apart: Any, crosse
 
 def _divergence(work: _Work, logits: Any, within: slice, at: slice, apart: Any) -> tuple[Any, Any, Any, Any]:
     """Return the gradient of α T² D by the raw logits, log p and p at the temperature, and the head's slope."""
-    assert work.target is not None
+    assert work.target is not None and work.divergence is not None
     slope = work.head.shape_(logits, work.temperature, slope=True)
     p = log_softmax_(logits)
     grad = torch.empty_like(p)
