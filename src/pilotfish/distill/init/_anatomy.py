@@ -95,6 +95,11 @@ class Anatomy:
         wanted = r"(.*\.)?(ln_[12f])" if self.gpt2 else r"(.*\.)?(input_layernorm|post_attention_layernorm|norm)"
         return {name: module for name, module in model.named_modules() if re.fullmatch(wanted, name)}
 
+    def gain(self, layer: int, *, neurons: bool) -> str:
+        """Return the name of the gain through which a layer's feed-forward network (or its attention) reads."""
+        names = ("ln_1", "ln_2") if self.gpt2 else ("input_layernorm", "post_attention_layernorm")
+        return f"{self.prefix}.{layer}.{names[neurons]}.weight"
+
     def axes(self, name: str, dims: int) -> tuple[int | None, tuple[Axis | None, ...]]:
         """Return the layer of a weight (None: of no layer) and what each of its dimensions stands for.
 

@@ -144,35 +144,35 @@ def by_weights(model: Any) -> Importance:
     """Score the parts of a model by the norms of its weights alone: what there is to go by without texts.
 
     A neuron's score is the product of the norms of its gate, its input and its output; a head's that of its values and
-    its output; a channel's is the norm of all weights that read or write it.
+    its output, each with the gain of the norm that it reads; a channel's is the norm of the embedding in it. A poor
+    stand-in: SmolLM2-135M without a quarter of its neurons, perplexity 43 -> 75 by 32 texts' activations, and past
+    10,000 by weights, as a few neurons that write little make the huge states that attention rests on.
 
     Raises:
         ModelError: a family that is not known here.
     """
-    torch = need("torch", "train")
     anatomy = Anatomy(model)
-    hidden = torch.zeros(anatomy.hidden)
+    weights = {name: weight.detach().float().cpu() for name, weight in model.named_parameters()}
     # The squared norm of each unit in each linear layer, its bias included.
     neurons: list[dict[str, Any]] = [{} for _ in range(anatomy.layers)]
     groups: list[dict[str, Any]] = [{} for _ in range(anatomy.layers)]
-    for name, weight in model.named_parameters():
+    for name, weight in weights.items():
         layer, axes = anatomy.axes(name, weight.ndim)
-        squares = weight.detach().float().cpu().square()
         linear = name.rpartition(".")[0].rpartition(".")[2]
-        for dim, axis in enumerate(axes):
-            own = squares.sum([d for d in range(weight.ndim) if d != dim]) if weight.ndim > 1 else squares
-            if axis == "hidden" and weight.ndim > 1:
-                hidden += own
-            elif axis == "neurons" and layer is not None:
-                neurons[layer][linear] = neurons[layer].get(linear, 0) + own
-            elif (
-                layer is not None and linear in ("v_proj", "o_proj", "c_attn", "c_proj") and axis in ("q", "kv", "qkv")
-            ):
-                values = own[-anatomy.hidden :] if axis == "qkv" else own  # GPT-2's last third are the values
-                sizes = values.unflatten(0, (anatomy.groups, -1)).sum(-1)
-                groups[layer][linear] = groups[layer].get(linear, 0) + sizes
+        if layer is None or not any(axis in ("neurons", "q", "kv", "qkv") for axis in axes):
+            continue
+        dim = next(i for i, axis in enumerate(axes) if axis not in (None, "hidden"))
+        units = weight.movedim(dim, 0).flatten(1) if weight.ndim > 1 else weight[:, None]
+        if weight.ndim > 1 and linear not in ("down_proj", "o_proj", "c_proj"):
+            units = units * weights[anatomy.gain(layer, neurons=axes[dim] == "neurons")]
+        own = units.square().sum(1)
+        if axes[dim] == "neurons":
+            neurons[layer][linear] = neurons[layer].get(linear, 0) + own
+        elif linear in ("v_proj", "o_proj", "c_attn", "c_proj"):
+            values = own[-anatomy.hidden :] if axes[dim] == "qkv" else own  # GPT-2's last third are the values
+            groups[layer][linear] = groups[layer].get(linear, 0) + values.unflatten(0, (anatomy.groups, -1)).sum(-1)
     return Importance(
-        hidden=hidden.sqrt(),
+        hidden=model.get_input_embeddings().weight.detach().float().cpu().norm(dim=0),
         neurons=[math.prod(own.values()).sqrt() for own in neurons],
         groups=[math.prod(own.values()).sqrt() for own in groups],
         shares={},
