@@ -38,7 +38,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     cases = Cases("kd-loss", quick=quick)
     for shape, sizes in (QUICK if quick else SHAPES).items():
         for beta in (0.0, 0.5) if quick else (0.0, 0.1, 0.5, 0.9, 1.0):
-            cases.add(compared(shape, sizes, beta, rounds=2 if quick else 5))
+            cases.add(compared(shape, sizes, beta, rounds=1 if quick else 3))
     return {"name": "kd-loss", "peer": "TRL, see benchmarks/peers/trl.txt", "bars": BARS, "cases": cases.found}
 
 

@@ -42,7 +42,7 @@ class WhiteBox(Causal):
 
     Args:
         student: a transformers causal LM, adapters or not.
-        teacher: another one of the same vocabulary but for rows of padding.
+        teacher: another one of the same vocabulary but for rows of padding; None where `target` is another class's.
         weighing: the loss.
         batch_tokens: the most tokens, padding included, in one pass over held-out examples.
         name: the student's, for errors.
@@ -53,9 +53,11 @@ class WhiteBox(Causal):
     ) -> None:
         super().__init__(student, batch_tokens=batch_tokens, name=name)
         # In a list: a module that is an attribute would be trained, counted and saved with this one.
-        self._teacher = [teacher.eval().requires_grad_(False)]
+        self._teacher = [] if teacher is None else [teacher.eval().requires_grad_(False)]
         self.weighing = weighing
-        check(teacher, "the teacher")
+        self.measured_at = 1.0  # the temperature at which student and teacher are compared in the end
+        if teacher is not None:
+            check(teacher, "the teacher")
 
     def forward(self, rows: Rows) -> tuple[Any, dict[str, Any]]:
         """Return the loss's sum over a batch, and the sums of its parts."""

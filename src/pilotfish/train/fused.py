@@ -45,6 +45,9 @@ class Target(Protocol):
             grad: (tokens, rows).
         """
 
+    def likeliest(self, within: slice) -> Any:
+        """Return the teacher's likeliest token of each that was just compared: (tokens,)."""
+
 
 class FromLogits:
     """A teacher whose logits are there.
@@ -67,6 +70,10 @@ class FromLogits:
         log_q = self._held[within]
         q = log_softmax_(log_q)
         return divergence(p, q, log_p, log_q, grad)
+
+    def likeliest(self, within: slice) -> Any:
+        """See `Target`."""
+        return self._held[within].argmax(-1)
 
 
 class FromHead(FromLogits):

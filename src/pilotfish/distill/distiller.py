@@ -1,0 +1,198 @@
+"""A student taught by a teacher whose weights are here.
+
+For example::
+
+    student = student_of("smollm2-135m-instruct", "half", layers=15)
+    taught = Distiller(student.folder, "smollm2-135m-instruct", "taught", divergence="jsd").fit(rows)
+    print(taught.report_)
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pilotfish.distill._card import card
+from pilotfish.distill.divergence import divergence as divergence_of
+from pilotfish.distill.report import Distilled
+from pilotfish.distill.rows import Parts, keyed, parted
+from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models.local import LocalModel
+from pilotfish.rows._atomic import atomic
+from pilotfish.train.folder import digest, finished, write_report
+from pilotfish.train.settings import Fit
+
+if TYPE_CHECKING:
+    from pilotfish.distill.whitebox import WhiteBox
+    from pilotfish.models.catalog import Catalog
+
+__all__ = ["Distiller"]
+
+REPORT = "pilotfish-distilled.json"
+RUN = "run"  # a folder in the result's own: the log stays, the checkpoints go when the run has ended
+CACHE = "teacher"  # where the cached teacher is, unless told otherwise
+
+
+class Distiller:
+    """White-box distillation of a causal language model.
+
+    The rows are split before anything learns, exact copies of a row count once, and the student is measured on the
+    held-out part before and after. A run that was killed goes on from its last checkpoint; a finished one is not
+    repeated.
+
+    Args:
+        student: weights: a catalog name, hub id, folder or GGUF file; `student_of` makes a smaller one of a teacher.
+        teacher: the same, of the same vocabulary but for rows of padding.
+        out: the folder to write, which `LocalModel(out)` loads.
+        divergence: the loss's: see `pilotfish.distill.divergence`.
+        alpha: its share; the rest is the cross-entropy of the data.
+        temperature: of the loss.
+        settings: of the divergence, such as {"beta": 0.5}.
+        fit: how to train.
+        length: the most tokens of an example: a text is cut into pieces, an answer loses its end.
+        held_out: the share of rows to measure on.
+        cached: how many of the teacher's likeliest tokens to store at each position, so that it is loaded once and
+            then never; None asks the teacher at each step.
+        cache: the folder of what is stored; one in `out` by default.
+        teacher_dtype: of the teacher's weights.
+        device: "auto", "cpu", "cuda", "mps".
+        catalog: where names are looked up.
+        progress: show bars.
+
+    Attributes:
+        report_: what came of it, after `fit`.
+    """
+
+    def __init__(
+        self,
+        student: str | Path,
+        teacher: str | Path,
+        out: str | Path,
+        *,
+        divergence: str = "forward-kl",
+        alpha: float = 1.0,
+        temperature: float = 1.0,
+        settings: Mapping[str, float] | None = None,
+        fit: Fit | None = None,
+        length: int = 512,
+        held_out: float = 0.1,
+        cached: int | None = None,
+        cache: str | Path | None = None,
+        teacher_dtype: str = "auto",
+        device: str = "auto",
+        catalog: Catalog | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.student, self.teacher, self.out = student, teacher, out
+        self.divergence, self.alpha, self.temperature, self.settings = divergence, alpha, temperature, settings
+        self.how = fit
+        self.length, self.held_out = length, held_out
+        self.cached, self.cache = cached, cache
+        self.teacher_dtype, self.device = teacher_dtype, device
+        self.catalog, self.progress = catalog, progress
+
+    def fit(self, rows: Sequence[str | Mapping[str, Any]]) -> Self:
+        """Teach the student on rows: texts, or prompts (or conversations) with answers (see `examples_of`).
+
+        Raises:
+            ConfigError: a setting is wrong.
+            DataError: too few rows can be read, or `out` holds something else.
+            ModelError: the models are no causal LMs, or their vocabularies differ.
+        """
+        out, how = Path(self.out), self.how or Fit()
+        if not 0 < self.alpha <= 1 or not self.temperature > 0:
+            raise ConfigError(
+                f"alpha is a share above 0 and the temperature above 0, not {self.alpha} and {self.temperature}"
+            )
+        kind = divergence_of(self.divergence, **(self.settings or {}))
+        told = {name: value for name, value in vars(self).items() if name not in ("catalog", "progress", "out", "how")}
+        identity = digest([{**told, "report_": None}, asdict(how)], keyed(rows))
+        done = finished(out, REPORT, identity, (RUN, CACHE))
+        if done is not None:
+            self.report_ = Distilled.from_json(done)
+            return self
+        from pilotfish.distill.compare import nearness
+        from pilotfish.distill.whitebox import Weighing
+        from pilotfish.train.loop import fit
+        from pilotfish.train.lora import adapted, merged
+
+        local = LocalModel(
+            self.student, dtype="auto" if how.rank else "float32", device=self.device, catalog=self.catalog
+        ).load()
+        length = min(self.length, local.max_length)
+        parts = parted(local.tokenizer, rows, length, share=self.held_out, seed=how.seed, name=local.name)
+        model = adapted(local.model, how)
+        task = self._task(model, local, parts, Weighing(kind, self.alpha, self.temperature), how)
+        before = nearness(task, parts.held_out)
+        fitted = fit(task, parts.train, parts.held_out, how, out / RUN, identity, progress=self.progress)
+        task.student = merged(model, how)
+        after = nearness(task, parts.held_out)
+        report = Distilled.of(self, parts, fitted, before, after, local)
+        task.student.save_pretrained(out, safe_serialization=True)
+        local.tokenizer.save_pretrained(out)
+        with atomic(out / "README.md") as file:
+            file.write(card(report, how).encode())
+        write_report(out, REPORT, identity, report.to_json())
+        shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
+        self.report_ = report
+        return self
+
+    def _task(self, model: Any, local: LocalModel, parts: Parts, weighing: Any, how: Fit) -> WhiteBox:
+        """Return what is learnt: from the teacher itself, or from what is stored of it."""
+        from pilotfish.distill.whitebox import WhiteBox
+
+        teacher = LocalModel(self.teacher, dtype=self.teacher_dtype, device=self.device, catalog=self.catalog)
+        if self.cached is None:
+            teacher.load()
+            _check_family(local, teacher)
+            return WhiteBox(model, teacher.model, weighing, batch_tokens=how.batch_tokens, name=local.name)
+        from pilotfish.distill.cache import TopKCache, capture, example_key
+        from pilotfish.distill.cached import CachedWhiteBox
+
+        folder = Path(self.cache) if self.cache is not None else Path(self.out) / CACHE
+        examples = [*parts.train, *parts.held_out]
+        keys = [example_key(one.ids, one.start) for one in examples]
+        try:
+            cache: TopKCache | None = TopKCache(folder)
+        except DataError:
+            cache = None
+        if cache is None or cache.missing(keys):
+            teacher.load()
+            _check_family(local, teacher)
+            capture(
+                teacher,
+                [(one.ids, one.start) for one in examples],
+                folder,
+                k=self.cached,
+                temperature=self.temperature,
+                vocabulary=min(len(head) for head in map(_head, (local.model, teacher.model))),
+                progress=self.progress,
+            )
+            cache = TopKCache(folder)
+        return CachedWhiteBox(model, cache, weighing, batch_tokens=how.batch_tokens, name=local.name)
+
+
+def _check_family(student: LocalModel, teacher: LocalModel) -> None:
+    """See that every token the two vocabularies share an id of is the same in both.
+
+    Raises:
+        ModelError: they are of different families.
+    """
+    mine, theirs = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
+    other = next((token for token, at in mine.items() if theirs.get(token, -1) != at), None)
+    if other is not None or len(mine) != len(theirs):
+        told = (
+            f"token {mine[other]} of the student's is {other!r}"
+            if other is not None
+            else "the teacher's has more tokens"
+        )
+        raise ModelError(f"{student.name} and {teacher.name} have different vocabularies ({told})")
+
+
+def _head(model: Any) -> Any:
+    from pilotfish.train.backbone import head_in
+
+    return head_in(model)

@@ -1,0 +1,127 @@
+"""What a distillation did, and how near the student came to its teacher."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pilotfish.measure.intervals import Interval
+
+if TYPE_CHECKING:
+    from pilotfish.distill.compare import Nearness
+    from pilotfish.distill.distiller import Distiller
+    from pilotfish.distill.rows import Parts
+    from pilotfish.models.local import LocalModel
+    from pilotfish.train.loop import Fitted
+
+__all__ = ["Distilled", "Figure"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the held-out rows before and after, a mean over tokens, and its gain (after - before).
+
+    The gain's interval is a paired bootstrap over examples.
+    """
+
+    before: float
+    after: float
+    gain: Interval
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What a distillation did.
+
+    Attributes:
+        student: the weights it began with.
+        teacher: the teacher's weights.
+        folder: the result's.
+        loss: the loss in words.
+        rows: rows trained on.
+        held_out: rows measured on.
+        refused: rows that gave no example.
+        tokens: tokens in the loss, over all steps.
+        steps: taken.
+        seconds: spent.
+        parameters: the student's weights.
+        licence: of the weights it began with.
+        figures: "cross_entropy" and "divergence" in nats a token, "agreement" (the share of tokens of which student
+            and teacher think the same likeliest).
+    """
+
+    student: str
+    teacher: str
+    folder: str
+    loss: str
+    rows: int
+    held_out: int
+    refused: int
+    tokens: int
+    steps: int
+    seconds: float
+    parameters: int
+    licence: str
+    figures: dict[str, Figure]
+
+    @classmethod
+    def of(
+        cls, how: Distiller, parts: Parts, fitted: Fitted, before: Nearness, after: Nearness, local: LocalModel
+    ) -> Distilled:
+        """Return the report of a run."""
+        from pilotfish.distill.compare import FIGURES
+
+        settings = "".join(f", {name} {value:g}" for name, value in (how.settings or {}).items())
+        crossed = f"{how.alpha:g} x {how.divergence}{settings}"
+        if how.alpha < 1:
+            crossed += f" + {1 - how.alpha:g} x cross-entropy"
+        crossed += f", temperature {how.temperature:g}"
+        if how.cached is not None:
+            crossed += f", teacher's {how.cached} likeliest tokens cached"
+        return cls(
+            student=str(how.student),
+            teacher=str(how.teacher),
+            folder=str(how.out),
+            loss=crossed,
+            rows=len({one.row for one in parts.train}),
+            held_out=len({one.row for one in parts.held_out}),
+            refused=len(parts.refused),
+            tokens=fitted.tokens,
+            steps=fitted.steps,
+            seconds=fitted.seconds,
+            parameters=local.parameters,
+            licence=local.licence,
+            figures={name: Figure(before.mean(name), after.mean(name), after.gain(name, before)) for name in FIGURES},
+        )
+
+    @property
+    def perplexity(self) -> tuple[float, float]:
+        """Of the held-out data, before and after."""
+        figure = self.figures["cross_entropy"]
+        return math.exp(figure.before), math.exp(figure.after)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Distilled:
+        """Return what `to_json` gave."""
+        figures = {
+            name: Figure(one["before"], one["after"], Interval(**one["gain"])) for name, one in told["figures"].items()
+        }
+        return cls(**{**told, "figures": figures})
+
+    def __str__(self) -> str:
+        agreement, apart = self.figures["agreement"], self.figures["divergence"]
+        return (
+            f"{self.folder}: {self.tokens:,} tokens of {self.rows} rows in {self.steps} steps, {self.seconds:.0f} s; "
+            f"on {self.held_out} held-out rows: agreement {agreement.before:.3f} -> {agreement.after:.3f} "
+            f"({_gain(agreement)}), KL to the teacher {apart.before:.3f} -> {apart.after:.3f} nats a token "
+            f"({_gain(apart)}), perplexity {self.perplexity[0]:.2f} -> {self.perplexity[1]:.2f}"
+        )
+
+
+def _gain(figure: Figure) -> str:
+    return f"{figure.gain.value:+.3f} [{figure.gain.low:.3f}, {figure.gain.high:.3f}]"
