@@ -70,22 +70,21 @@ def test_smaller_and_larger_k_keep_their_share_of_the_budget() -> None:
     assert Codec(10_000_000, 128).bits == 4  # over the budget rather than useless
 
 
-# Half a level, the rounding of two float16 and what scaling to the tail moves: as stated in the report of the part.
-@pytest.mark.parametrize(("vocabulary", "largest", "mean"), [(49_152, 0.04, 0.011), (151_936, 0.16, 0.045)])
+@pytest.mark.parametrize("vocabulary", [49_152, 151_936])
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
-def test_the_error_is_small_and_smallest_where_the_mass_is(
-    vocabulary: int, largest: float, mean: float, scale: float
-) -> None:
+def test_the_error_is_half_a_step_and_less_where_the_mass_is(vocabulary: int, scale: float) -> None:
     codec = Codec(vocabulary, 128)
     ids, logs = by_id(*top(vocabulary, 128, 8, scale, 1))
     found_ids, found = codec.decode(codec.encode(ids, logs))
     np.testing.assert_array_equal(found_ids, ids)
     assert (str(found_ids.dtype), str(found.dtype)) == ("int64", "float32")
     error = np.abs(found - logs)
-    assert error.max() < largest
-    assert (np.exp(logs) * error).sum(1).max() < mean
-    # The tail is as it was.
-    np.testing.assert_allclose(1 - np.exp(found.astype(float)).sum(1), 1 - np.exp(logs.astype(float)).sum(1), atol=3e-4)
+    step = 1.25 * (logs.max(1) - logs.min(1)) / (2**codec.bits - 1)
+    # Beside the half step: 2.5e-4 of the tail's mass, and what scaling moves all tokens by.
+    assert (error.max(1) < 0.6 * step + 5e-4).all()
+    assert ((np.exp(logs) * error).sum(1) / np.exp(logs).sum(1) < 0.25 * step + 5e-4).all()
+    tails = 1 - np.exp(found.astype(float)).sum(1), 1 - np.exp(logs.astype(float)).sum(1)
+    np.testing.assert_allclose(*tails, rtol=3e-4)
 
 
 @given(
@@ -174,7 +173,7 @@ def test_two_thousand_records_are_read_in_milliseconds() -> None:
         records = np.tile(codec.encode(ids, logs), (256, 1))
         assert len(records) == 2048
         best = min(_seconds(codec, records) for _ in range(7))
-        assert best < 0.05  # measured: 1.2 and 1.8 ms
+        assert best < 0.05  # measured: 1.3 and 1.8 ms
 
 
 def _seconds(codec: Codec, records: Any) -> float:

@@ -92,7 +92,11 @@ def test_the_key_is_of_tokens_and_positions() -> None:
         example_key([]),
     ]
     assert len({key, *others}) == 8
-    with pytest.raises(DataError, match="mask of 2"):
+    # The first token in the loss, where all after it are.
+    assert example_key([1, 2, 3], 1) == key and example_key([1, 2, 3], 2) == example_key([1, 2, 3], [False, True])
+    with pytest.raises(DataError, match="token 0"):
+        example_key([1, 2, 3], 0)
+    with pytest.raises(DataError, match="2 flags"):
         example_key([1, 2, 3], [True])
 
 
