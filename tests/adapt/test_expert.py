@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -11,12 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from pilotfish.adapt._train import Trainer, _schedule, _token_losses
-from pilotfish.adapt.expert import REPORT, TuneReport, Tuning, perplexity, tune
+from pilotfish.adapt.expert import REPORT, TuneReport, Tuning, tune
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.local import LocalModel
 
@@ -37,7 +34,7 @@ def test_an_expert_is_better_on_its_domain_and_loads(tiny_folder: Any, tmp_path:
         held.score([("the cat", " sat")])[0].total
         > LocalModel(tiny_folder("llama", "plain"), dtype="float32", device="cpu").score([("the cat", " sat")])[0].total
     )
-    assert not (tmp_path / "out" / ".tuning").exists()
+    assert not (tmp_path / "out" / "run" / "checkpoints").exists()
     assert "perplexity" in str(report)
 
 
@@ -52,7 +49,7 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(tiny_folder: Any,
     written = (tmp_path / "out" / REPORT).stat().st_mtime_ns
     assert tune(folder, TEXTS, tmp_path / "out", QUICK, device="cpu", progress=False) == first
     assert (tmp_path / "out" / REPORT).stat().st_mtime_ns == written
-    with pytest.raises(DataError, match="another tuning"):
+    with pytest.raises(DataError, match="another run"):
         tune(folder, TEXTS[:-1], tmp_path / "out", QUICK, device="cpu", progress=False)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
@@ -63,15 +60,15 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(tiny_folder: Any,
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from pilotfish.adapt import _train
 from pilotfish.adapt.expert import tune
+from pilotfish.train.checkpoint import Checkpoint
 from tests.adapt.test_expert import QUICK, TEXTS
-ended = _train.Trainer._checkpoint
-def slow(self, *args):
-    ended(self, *args)
-    print(self.steps, flush=True)
+ended = Checkpoint.write
+def slow(self, weights, optimizer, told):
+    ended(self, weights, optimizer, told)
+    print(told["step"], flush=True)
     time.sleep(0.3)
-_train.Trainer._checkpoint = slow
+Checkpoint.write = slow
 tune(sys.argv[1], TEXTS, Path(sys.argv[2]), QUICK, device="cpu", progress=False)
 """
 
@@ -92,33 +89,6 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tiny_folder: Any, t
     one = LocalModel(tmp_path / "whole", dtype="float32", device="cpu").model.state_dict()
     two = LocalModel(tmp_path / "killed", dtype="float32", device="cpu").model.state_dict()
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
-
-
-def test_losses_are_those_of_each_text_alone(tiny_folder: Any) -> None:
-    trainer = Trainer(str(tiny_folder("llama", "plain")), QUICK, dtype="float32", device="cpu", catalog=None)
-    texts = ["the cat sat", "the dog did not, it's 2024 and the bird sang a song of the sea " * 6]
-    losses, counts = trainer.losses(texts)
-    for text, loss, count in zip(texts, losses, counts, strict=True):
-        ids = [*trainer.tokenizer(text)["input_ids"], trainer.tokenizer.eos_token_id]
-        assert count == len(ids) - 1
-        if len(ids) <= QUICK.length:
-            whole = trainer.model(input_ids=torch.tensor([ids])).logits[0].detach().log_softmax(-1)
-            assert loss == pytest.approx(-float(whole[range(len(ids) - 1), ids[1:]].sum()), abs=1e-4)
-    assert perplexity(losses, counts) == pytest.approx(np.exp(losses.sum() / counts.sum()))
-
-
-def test_padding_does_not_change_a_loss(tiny_folder: Any) -> None:
-    model = LocalModel(tiny_folder("llama", "plain"), dtype="float32", device="cpu").model
-    rows = [[5, 6, 7], [9, 10, 11, 12, 13, 14, 15]]
-    both = _token_losses(model, rows)
-    for row, losses in zip(rows, both, strict=True):
-        assert torch.allclose(_token_losses(model, [row])[0], losses, atol=1e-5)
-
-
-def test_the_rate_rises_then_falls() -> None:
-    rates = [_schedule(step, 100, 0.1) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1) and max(rates) == 1.0 and rates[9] == 1.0
-    assert rates[-1] < 0.01 and all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
 def test_bad_settings_have_one_line(tiny_folder: Any, tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ the result is a plain folder of weights that any engine loads.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +17,12 @@ import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.intervals import Interval, bootstrap
-from pilotfish.rows._atomic import atomic
+from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
+from pilotfish.train.examples import Example, pieces
+from pilotfish.train.folder import digest, finished, write_report
+from pilotfish.train.plan import planned
+from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["TuneReport", "Tuning", "parted", "perplexity", "tune"]
 
 REPORT = "pilotfish-tuning.json"
-CHECKPOINTS = ".tuning"  # a folder in the result's own, until the run has ended
+RUN = "run"  # a folder in the result's own: the log stays, the checkpoints go when the run has ended
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,21 @@ class Tuning:
             raise ConfigError(f"rank must be 0 (all weights) or more, not {self.rank}")
         if not 0 < self.held_out < 1:
             raise ConfigError(f"held_out is a share between 0 and 1, not {self.held_out}")
+
+    def fit(self, examples: Sequence[Example]) -> Fit:
+        """Return the same for the training loop; where `max_tokens` ends it earlier, in steps."""
+        names = ("epochs", "batch_tokens", "rate", "warmup", "decay", "clip", "rank", "scale", "every", "seed")
+        # The weights stay in the dtype that they were loaded in, so nothing is to be lowered on the way.
+        how = Fit(dtype="float32", **{name: getattr(self, name) for name in names})
+        if self.max_tokens is None:
+            return how
+        seen = steps = 0
+        for step in planned(examples, how):
+            if seen >= self.max_tokens:
+                break
+            seen += sum(examples[i].count for rows in step for i in rows)
+            steps += 1
+        return replace(how, steps=steps)
 
 
 @dataclass(frozen=True)
@@ -156,62 +173,54 @@ def tune(
         DataError: fewer than two different texts, or `out` holds something else.
         ModelError: the weights are no causal language model.
     """
-    from pilotfish.adapt._train import Trainer
+    from pilotfish.train.causal import Causal
+    from pilotfish.train.loop import fit
+    from pilotfish.train.lora import adapted, merged
 
     tuning = tuning or Tuning()
     train, test = parted(texts, tuning)
     out = Path(out)
-    identity = _identity(str(weights), [*train, *test], tuning, dtype)
-    done = _finished(out, identity)
+    identity = digest([str(weights), asdict(tuning), dtype], [*train, *test])
+    done = finished(out, REPORT, identity, (RUN,))
     if done is not None:
-        return done
-    trainer = Trainer(str(weights), tuning, dtype=dtype, device=device, catalog=catalog)
-    before, counts = trainer.losses(test)
-    trainer.train(train, out / CHECKPOINTS, identity, progress=progress)
-    trainer.save(out)
-    after, _ = trainer.losses(test)  # of what was saved: merged, in its own dtype
+        return TuneReport(**{**done, "gain": Interval(**done["gain"])})
+    local = LocalModel(weights, dtype=dtype if tuning.rank else "float32", device=device, catalog=catalog).load()
+    saved_dtype = local.model.dtype
+    length = min(tuning.length, local.max_length)
+    learnt, held = (pieces(local.tokenizer, part, length) for part in (train, test))
+    how = tuning.fit(learnt)
+    task = Causal(adapted(local.model, how), batch_tokens=tuning.batch_tokens, name=local.name)
+    before, counts = _by_text(task, held, len(test))
+    fitted = fit(task, learnt, [], how, out / RUN, identity, progress=progress)
+    task.student = merged(task.student, how).to(saved_dtype).eval()
+    task.student.save_pretrained(out, safe_serialization=True)
+    local.tokenizer.save_pretrained(out)
+    after, _ = _by_text(task, held, len(test))  # of what was saved: merged, in its own dtype
     rows = np.stack([before - after, counts], axis=1)
     gain = bootstrap(rows, lambda drawn: float(drawn[:, 0].sum() / drawn[:, 1].sum()), resamples=2000, seed=tuning.seed)
     report = TuneReport(
         weights=str(weights),
         folder=str(out),
-        tokens=trainer.tokens,
-        steps=trainer.steps,
+        tokens=fitted.tokens,
+        steps=fitted.steps,
         texts=len(train),
         held_out=len(test),
         before=perplexity(before, counts),
         after=perplexity(after, counts),
         gain=gain,
-        seconds=trainer.seconds,
+        seconds=fitted.seconds,
     )
-    with atomic(out / REPORT) as file:
-        file.write(json.dumps({"identity": identity, **report.to_json()}, indent=2).encode())
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    write_report(out, REPORT, identity, report.to_json())
+    shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
     return report
 
 
-def _identity(weights: str, texts: Sequence[str], tuning: Tuning, dtype: str) -> str:
-    """Return a digest of everything that decides the result."""
-    digest = hashlib.sha256(json.dumps([weights, asdict(tuning), dtype]).encode())
-    for text in texts:
-        digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.hexdigest()
-
-
-def _finished(out: Path, identity: str) -> TuneReport | None:
-    """Return the report of an earlier, finished run of the same tuning, or None where there is none.
-
-    Raises:
-        DataError: the folder holds another tuning's result, or something else altogether.
-    """
-    path = out / REPORT
-    if not path.exists():
-        others = [entry.name for entry in out.iterdir() if entry.name != CHECKPOINTS] if out.is_dir() else []
-        # A run killed while it wrote its weights left them without a report; only a checkpoint of its own tells so.
-        if others and not (out / CHECKPOINTS).is_dir():
-            raise DataError(f"{out} holds {others[0]} already; give a new folder")
-        return None
-    told = json.loads(path.read_text())
-    if told.pop("identity", None) != identity:
-        raise DataError(f"{out} holds the result of another tuning; give a new folder, or remove it")
-    return TuneReport(**{**told, "gain": Interval(**told["gain"])})
+def _by_text(task: Any, held: Sequence[Example], texts: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each text's summed loss in nats, and how many tokens were predicted: two arrays (texts,)."""
+    losses, counts = np.zeros(texts), np.zeros(texts)
+    task.eval()
+    each, tokens = task.each(held)
+    where = [one.row for one in held]
+    np.add.at(losses, where, each)
+    np.add.at(counts, where, tokens)
+    return losses, counts

@@ -32,6 +32,7 @@ from pilotfish.assemble.specs import (
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
+    from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.model import Model
     from pilotfish.models.catalog import Catalog
@@ -130,6 +131,11 @@ class Collaboration:
     def serve(self) -> ServeSpec | None:
         """The `[serve]` table, if there is one."""
         return self._file.serve
+
+    @property
+    def distill(self) -> DistillSpec | None:
+        """The `[distill]` table, if there is one."""
+        return self._file.distill
 
     @property
     def catalog(self) -> Catalog:

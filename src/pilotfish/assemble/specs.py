@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
@@ -183,6 +184,7 @@ class FileSpec(Spec):
     advise: AdviseSpec | None = None
     map: MapSpec | None = None
     serve: ServeSpec | None = None
+    distill: DistillSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -26,6 +26,7 @@ from pilotfish.train.folder import digest, finished, write_report
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
+    from pilotfish.distill.sampling import Sampling
     from pilotfish.distill.whitebox import WhiteBox
     from pilotfish.models.catalog import Catalog
 
@@ -57,6 +58,7 @@ class Distiller:
         cached: how many of the teacher's likeliest tokens to store at each position, so that it is loaded once and
             then never; None asks the teacher at each step.
         cache: the folder of what is stored; one in `out` by default.
+        on_policy: the student answers some of the prompts itself (see `pilotfish.distill.onpolicy`).
         teacher_dtype: of the teacher's weights.
         device: "auto", "cpu", "cuda", "mps".
         catalog: where names are looked up.
@@ -81,6 +83,7 @@ class Distiller:
         held_out: float = 0.1,
         cached: int | None = None,
         cache: str | Path | None = None,
+        on_policy: Sampling | None = None,
         teacher_dtype: str = "auto",
         device: str = "auto",
         catalog: Catalog | None = None,
@@ -91,6 +94,7 @@ class Distiller:
         self.how = fit
         self.length, self.held_out = length, held_out
         self.cached, self.cache = cached, cache
+        self.on_policy = on_policy
         self.teacher_dtype, self.device = teacher_dtype, device
         self.catalog, self.progress = catalog, progress
 
@@ -103,12 +107,15 @@ class Distiller:
             ModelError: the models are no causal LMs, or their vocabularies differ.
         """
         out, how = Path(self.out), self.how or Fit()
+        if self.on_policy is not None and self.cached is not None:
+            raise ConfigError("a cache knows nothing of what the student will say: on_policy needs the teacher itself")
         if not 0 < self.alpha <= 1 or not self.temperature > 0:
             raise ConfigError(
                 f"alpha is a share above 0 and the temperature above 0, not {self.alpha} and {self.temperature}"
             )
         kind = divergence_of(self.divergence, **(self.settings or {}))
         told = {name: value for name, value in vars(self).items() if name not in ("catalog", "progress", "out", "how")}
+        told["on_policy"] = self.on_policy and asdict(self.on_policy)
         identity = digest([{**told, "report_": None}, asdict(how)], keyed(rows))
         done = finished(out, REPORT, identity, (RUN, CACHE))
         if done is not None:
@@ -148,7 +155,12 @@ class Distiller:
         if self.cached is None:
             teacher.load()
             _check_family(local, teacher)
-            return WhiteBox(model, teacher.model, weighing, batch_tokens=how.batch_tokens, name=local.name)
+            shown: dict[str, Any] = {"batch_tokens": how.batch_tokens, "name": local.name}
+            if self.on_policy is None:
+                return WhiteBox(model, teacher.model, weighing, **shown)
+            from pilotfish.distill.onpolicy import OnPolicy
+
+            return OnPolicy(model, teacher.model, weighing, self.on_policy, sorted(local.ends), **shown)
         from pilotfish.distill.cache import TopKCache, capture, example_key
         from pilotfish.distill.cached import CachedWhiteBox
 

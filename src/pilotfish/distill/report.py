@@ -77,6 +77,8 @@ class Distilled:
         if how.alpha < 1:
             crossed += f" + {1 - how.alpha:g} x cross-entropy"
         crossed += f", temperature {how.temperature:g}"
+        if how.on_policy is not None:
+            crossed += f", {how.on_policy.share:g} of the passes over the student's own answers ({how.on_policy.how})"
         if how.cached is not None:
             crossed += f", teacher's {how.cached} likeliest tokens cached"
         return cls(

@@ -25,6 +25,7 @@ class Rows:
         labels: (tokens,) the token itself.
         weights: (tokens,) float32.
         sampled: whether the student wrote the tokens, so that there is nothing of the data's to imitate.
+        advantages: (tokens,) of the student's own tokens, where they are learnt by a policy gradient.
     """
 
     examples: tuple[Example, ...]
@@ -35,6 +36,7 @@ class Rows:
     labels: Any
     weights: Any
     sampled: bool = False
+    advantages: Any = None
 
     @property
     def count(self) -> float:

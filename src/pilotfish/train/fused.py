@@ -124,6 +124,7 @@ def fused_loss(
     alpha: float = 1.0,
     temperature: float = 1.0,
     weights: Any = None,
+    advantages: Any = None,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Losses:
     """Return the loss of tokens whose hidden states are given; `total.backward()` reaches `hidden` and the head.
@@ -137,6 +138,8 @@ def fused_loss(
         alpha: the divergence's share.
         temperature: of both distributions in the divergence.
         weights: (tokens,) each token's weight; None for 1.
+        advantages: (tokens,) what each token's cross-entropy counts beside (1 − α), below 0 too: with them its gradient
+            is a policy gradient. None for 1.
         chunk_bytes: how much of the logits exists at a time.
 
     Raises:
@@ -151,7 +154,9 @@ def fused_loss(
         low = replace(head, weight=head.weight.detach().to(torch.get_autocast_dtype(kind)))  # once, not at each chunk
     else:
         low = head
-    work = _Work(low, target if alpha else None, divergence, labels, alpha, temperature, weights, chunk_bytes)
+    if not alpha:
+        target = None
+    work = _Work(low, target, divergence, labels, alpha, temperature, weights, advantages, chunk_bytes)
     total, apart, crossed = _Fused.apply(hidden, head.weight, head.bias, work)
     return Losses(total, apart, crossed)
 
@@ -165,6 +170,7 @@ class _Work:
     alpha: float
     temperature: float
     weights: Any
+    advantages: Any
     chunk_bytes: int
 
     @property
@@ -202,7 +208,8 @@ class _Fused(torch.autograd.Function):  # type: ignore[misc]
             _chunk(work, logits, start, apart, crossed)
             if any(needs):
                 _back(logits, hidden[start:end], work.head.weight[:rows], into, slice(start, end))
-        loss = work.alpha * work.temperature**2 * apart + (1 - work.alpha) * crossed
+        of_labels = crossed if work.advantages is None else crossed * work.advantages
+        loss = work.alpha * work.temperature**2 * apart + (1 - work.alpha) * of_labels
         if work.weights is not None:
             loss.mul_(work.weights)
         ctx.grads = [
@@ -260,6 +267,8 @@ def _tile(work: _Work, logits: Any, within: slice, at: slice, apart: Any, crosse
     crossed[at] = -log_p.gather(1, labels)[:, 0]
     p.scatter_add_(1, labels, torch.full_like(labels, -1, dtype=p.dtype))
     p.mul_((1 - alpha) * head.scale)
+    if work.advantages is not None:
+        p.mul_(work.advantages[at, None])
     if slope is not None:
         p.mul_(slope)
     if grad is not None:

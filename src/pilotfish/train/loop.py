@@ -104,8 +104,9 @@ class _Run:
         self.torch = need("torch", "train")
         accelerate = need("accelerate", "train")
         device = next(task.parameters()).device
-        # Everything is seeded per pass, so there is no random state to keep; the loop knows its own accumulation.
-        self.machine = accelerate.Accelerator(cpu=device.type == "cpu", mixed_precision=_precision(fit, device))
+        # Processes and devices only: its precision is one for the whole process, and ours one for each run.
+        self.machine = accelerate.Accelerator(cpu=device.type == "cpu")
+        self.lowered = _lowered(fit, self.machine.device)
         processes = self.machine.num_processes
         if fit.accumulate % processes:
             raise ConfigError(f"accumulate is {fit.accumulate}: {processes} processes need a multiple of {processes}")
@@ -163,13 +164,13 @@ class _Run:
         """Take one step; return its figures."""
         torch, machine, fit = self.torch, self.machine, self.fit
         passes = self.plan[step]
+        self.module.train()
         mine = list(enumerate(passes))[machine.process_index :: machine.num_processes]
         ready = []
         for number, rows in mine:
             torch.manual_seed(_seed(fit.seed, step, number, "prepare"))
             ready.append((number, self.task.prepare([self.examples[i] for i in rows], step)))
         count = self._sum(sum(batch.count for _, batch in ready))
-        self.module.train()
         sums: dict[str, Any] = {}
         if not ready:  # in the last step; without a pass of its own it takes part in the gradients' sum all the same
             idle = self.examples[passes[0][0]]
@@ -177,7 +178,7 @@ class _Run:
         for at, (number, batch) in enumerate(ready):
             torch.manual_seed(_seed(fit.seed, step, number, "pass"))
             last = at == len(ready) - 1
-            with machine.autocast(), _quiet(machine, self.module, last):
+            with self._products(), _quiet(machine, self.module, last):
                 loss, figures = self.module(batch)
                 # The processes' gradients are averaged: times their number it is their sum.
                 machine.backward(loss * (machine.num_processes / max(count, 1e-9)))
@@ -196,7 +197,7 @@ class _Run:
         if not self.held:
             return {}
         self.module.eval()
-        with self.torch.no_grad(), self.machine.autocast():
+        with self.torch.no_grad(), self._products():
             found = self.task.looked(self.held)
         looks = self.state.looks
         best = all(found["loss"] < other["loss"] for other in looks.values())
@@ -219,6 +220,11 @@ class _Run:
             self.checkpoint.write(self.weights, self.optimizer, told)
         self.machine.wait_for_everyone()
 
+    def _products(self) -> Any:
+        """Return the context in which products are made in bfloat16, where they are."""
+        kind = self.machine.device.type
+        return self.torch.autocast(kind, dtype=self.lowered or self.torch.bfloat16, enabled=self.lowered is not None)
+
     def _sum(self, value: float) -> float:
         """Return the sum over all processes."""
         if self.machine.num_processes == 1:
@@ -234,11 +240,12 @@ def _groups(weights: Mapping[str, Any], fit: Fit) -> list[dict[str, Any]]:
     return [{"params": deep, "weight_decay": fit.decay}, {"params": flat, "weight_decay": 0.0}]
 
 
-def _precision(fit: Fit, device: Any) -> str:
+def _lowered(fit: Fit, device: Any) -> Any:
+    """Return the dtype of products; None for that of the weights. Gradients in float16 would need scaling: not that."""
     from pilotfish.models._weights import pick_dtype
 
-    wanted = str(pick_dtype(fit.dtype, device.type)).removeprefix("torch.")
-    return {"bfloat16": "bf16", "float16": "fp16"}.get(wanted, "no")
+    found = pick_dtype(fit.dtype, device.type)
+    return found if found == need("torch", "train").bfloat16 else None
 
 
 def _quiet(machine: Any, module: Any, last: bool) -> Any:

@@ -11,10 +11,17 @@ __all__ = ["adapted", "merged"]
 
 
 def adapted(model: Any, fit: Fit) -> Any:
-    """Return the model with adapters on every linear layer but the LM head, all else frozen; itself where rank is 0."""
+    """Return the model with adapters on every linear layer but the LM head, all else frozen; itself where rank is 0.
+
+    Where inner values are to be computed again on the way back, the model is told so.
+    """
+    if fit.recompute:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if fit.rank:  # the embeddings are frozen, and what has no gradient is not computed again
+            model.enable_input_require_grads()
     if not fit.rank:
         return model
-    peft = need("peft", "train")
+    peft, torch = need("peft", "train"), need("torch", "train")
     config = peft.LoraConfig(
         r=fit.rank,
         lora_alpha=fit.scale,
@@ -22,7 +29,9 @@ def adapted(model: Any, fit: Fit) -> Any:
         task_type="CAUSAL_LM",
         fan_in_fan_out=model.config.model_type == "gpt2",  # its linears are stored (in, out)
     )
-    return peft.get_peft_model(model, config)
+    with torch.random.fork_rng():
+        torch.manual_seed(fit.seed)
+        return peft.get_peft_model(model, config)
 
 
 def merged(model: Any, fit: Fit) -> Any:

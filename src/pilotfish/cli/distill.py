@@ -1,0 +1,183 @@
+"""`pilotfish distill`: a student that learns its teacher's distributions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pilotfish.cli._common import Stopped, format_options, read_rows, say, say_rejects
+
+if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.rows import Rejects
+
+__all__ = ["command"]
+
+
+@click.command("distill")
+@click.argument("file")
+@click.argument("rows", required=False)
+@click.option("--out", help="The folder for the student; what a stopped run needs is kept there.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="The highest learning rate.")
+@click.option("--device", help="auto, cpu, cuda or mps.")
+@click.option("--seed", type=int, help="Of the split, the order and the adapters.")
+@format_options
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: Any) -> None:
+    """Teach a student as the [distill] table of FILE says, and measure it on rows it did not see.
+
+    The result is a folder of weights with a model card: name it as `weights` of a local model in any collaboration.
+    ROWS and the flags win over the table. The same command goes on where a stopped run was; under `accelerate launch`
+    several processes share each step.
+    """
+    import json
+
+    from pilotfish.assemble import Collaboration
+    from pilotfish.distill.distiller import Distiller
+    from pilotfish.distill.sampling import Sampling
+    from pilotfish.rows import Rejects
+    from pilotfish.train.settings import Fit
+
+    models = Collaboration.load(file)
+    spec = _spec(models, file, rows, flags)
+    rejects = Rejects()
+    held = _rows(spec, rejects)
+    say_rejects(rejects)
+    teacher, dtype = _teacher(models, spec)
+    distiller = Distiller(
+        _student(models, spec, held, quiet=quiet),
+        teacher,
+        str(spec.out),
+        divergence=spec.loss.divergence,
+        alpha=spec.loss.alpha,
+        temperature=spec.loss.temperature,
+        settings=spec.loss.settings,
+        fit=Fit(**spec.fit_settings()),
+        length=spec.length,
+        held_out=spec.held_out,
+        cached=spec.cached,
+        cache=spec.cache,
+        on_policy=None if spec.on_policy is None else Sampling(**spec.on_policy.model_dump()),
+        teacher_dtype=dtype,
+        device=spec.device,
+        catalog=models.catalog,
+        progress=not quiet,
+    )
+    try:
+        report = distiller.fit(held).report_
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; the same command goes on from the last checkpoint in {spec.out}") from None
+    if report.refused:
+        say(f"{report.refused} rows gave nothing to learn: too long a prompt, or an empty answer")
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+    else:
+        say(str(report))
+
+
+def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, Any]) -> DistillSpec:
+    """Return the settings, flags over the file's table, paths from the file's."""
+    from pilotfish.assemble.check import checked
+    from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.errors import ConfigError
+
+    if models.distill is None:
+        raise ConfigError(f"{file}: no [distill] table: it says who learns what from whom")
+    table = models.distill.model_dump(exclude_unset=True)
+    for key in ("rows", "out", "cache"):
+        if key in table:
+            table[key] = str(models.folder / table[key])
+    for key in ("steps", "rate", "seed"):
+        if flags[key] is not None:
+            table["fit"] = {**table.get("fit", {}), key: flags[key]}
+    given = {"rows": rows, "out": flags["out"], "device": flags["device"], "format": flags["format_"]}
+    given |= {"encoding": flags["encoding"], "strict": flags["strict"] or None}
+    spec = checked(DistillSpec, table | {key: value for key, value in given.items() if value is not None}, file)
+    missing = [word for word, value in (("ROWS", spec.rows), ("--out", spec.out)) if not value]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} must be given, here or in the [distill] table of {file}")
+    return spec
+
+
+def _rows(spec: DistillSpec, rejects: Rejects) -> list[dict[str, Any]]:
+    """Return the rows as the distiller takes them; those that lack what they need are rejected.
+
+    Raises:
+        DataError: a column is not there, or no row is whole.
+    """
+    from pilotfish.errors import DataError
+    from pilotfish.rows import need_columns
+    from pilotfish.rows._json import shown
+    from pilotfish.rows.model_stage import Template
+
+    template = Template(spec.prompt) if spec.prompt is not None else None
+    wanted = [spec.text] if template is None else [*template.columns, spec.answer]
+    found: list[dict[str, Any]] = []
+    assert spec.rows is not None
+    options: dict[str, Any] = {"format_": spec.format, "encoding": spec.encoding, "strict": spec.strict}
+    for place, row in enumerate(read_rows(spec.rows, rejects, **options), 1):
+        if place == 1:
+            need_columns(row, *wanted, source=spec.rows)
+        told = spec.text if template is None else spec.answer
+        try:
+            if not isinstance(row.get(told), str):
+                raise DataError(f"no text in {told!r}")
+            weight = {"weight": row["weight"]} if row.get("weight") is not None else {}
+            if template is None:
+                found.append({"text": row[told], **weight})
+            else:
+                found.append({"prompt": template.fill(row), "answer": row[told], **weight})
+        except DataError as error:
+            rejects.add(spec.rows, None, f"{error}: row {place}", shown(row))
+    if not found:
+        raise DataError(f"{spec.rows}: no row has a text in {(spec.text if template is None else spec.answer)!r}")
+    return found
+
+
+def _teacher(models: Collaboration, spec: DistillSpec) -> tuple[str, str]:
+    """Return the teacher's weights and dtype: a local model of the file, or weights by their own name.
+
+    Raises:
+        ConfigError: it is a model of the file whose weights are not here.
+    """
+    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble.specs import LocalSpec
+    from pilotfish.errors import ConfigError
+
+    if spec.teacher not in models.names:
+        return weights_from(spec.teacher, models.folder), spec.dtype
+    named = models.spec(spec.teacher)
+    if not isinstance(named, LocalSpec):
+        raise ConfigError(f"[distill] teacher = {spec.teacher!r} has no weights here: its answers alone can be learnt")
+    return weights_from(named.weights, models.folder), named.dtype
+
+
+def _student(models: Collaboration, spec: DistillSpec, rows: list[dict[str, Any]], *, quiet: bool) -> str:
+    """Return the student's weights; one that is to be cut out of others is made first."""
+    from pilotfish.assemble.build import weights_from
+    from pilotfish.distill.init import Width, student_of
+
+    if isinstance(spec.student, str):
+        return weights_from(spec.student, models.folder)
+    asked = spec.student
+    sizes = {name: getattr(asked, name) for name in ("hidden", "intermediate", "heads")}
+    width = Width(**sizes) if any(value is not None for value in sizes.values()) else None
+    out = models.folder / asked.out
+    # Importance is measured on texts like those that will be learnt.
+    texts = [str(row.get("text") or f"{row['prompt']}\n{row['answer']}") for row in rows[:64]] if width else []
+    made = student_of(
+        weights_from(asked.of, models.folder),
+        out,
+        layers=asked.layers,
+        width=width,
+        calibration=texts,
+        seed=asked.seed,
+        catalog=models.catalog,
+    )
+    if not quiet:
+        say(str(made))
+    return str(out)

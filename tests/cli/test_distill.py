@@ -1,0 +1,77 @@
+"""`pilotfish distill`, run for real on tiny models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.help import error_of, pilotfish, write_rows
+
+FILE = """
+[models.large]
+use = "local"
+weights = "{teacher}"
+dtype = "float32"
+
+[models.cloud]
+use = "openai"
+model = "large"
+
+[distill]
+student = {{ of = "{teacher}", layers = 1, out = "half" }}
+teacher = "large"
+rows = "rows.jsonl"
+out = "taught"
+prompt = "what is {{n}}?"
+length = 64
+device = "cpu"
+
+[distill.loss]
+divergence = "jsd"
+beta = 0.5
+
+[distill.fit]
+steps = 20
+batch_tokens = 500
+rate = 0.01
+"""
+
+
+def _file(folder: Path, teacher: Path, old: str = "", new: str = "") -> Path:
+    text = FILE.format(teacher=teacher)
+    assert not old or old in text
+    (folder / "team.toml").write_text(text.replace(old, new) if old else text)
+    return write_rows(folder / "rows.jsonl", [{"n": n, "answer": f"it is {n}"} for n in range(30)])
+
+
+def test_a_student_is_made_taught_and_asked(tiny_folder: Any, tmp_path: Path) -> None:
+    rows = _file(tmp_path, tiny_folder("llama", "plain"))
+    with rows.open("a") as file:
+        file.write('{"n": 1, "answer": null}\n')
+    done = pilotfish("distill", "team.toml", "--json", "--quiet", cwd=tmp_path)
+    assert "1 row rejected" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["rows"] + told["held_out"] == 30
+    assert told["figures"]["divergence"]["after"] < told["figures"]["divergence"]["before"]
+    assert (tmp_path / "half" / "config.json").exists()
+    (tmp_path / "use.toml").write_text('[models.small]\nuse = "local"\nweights = "taught"\nmax_tokens = 4\n')
+    assert pilotfish("ask", "use.toml", "what is 3?", cwd=tmp_path).returncode == 0
+    # A second run repeats nothing and tells the same.
+    again = pilotfish("distill", "team.toml", cwd=tmp_path)
+    assert "agreement" in again.stderr and "steps:" not in again.stderr
+
+
+def test_mistakes_are_one_line(tiny_folder: Any, tmp_path: Path) -> None:
+    teacher = tiny_folder("llama", "plain")
+    for old, new, said in (
+        ('teacher = "large"', 'teacher = "cloud"', "has no weights here"),
+        ('divergence = "jsd"', 'divergence = "jds"', "no divergence is called 'jds'"),
+        ("beta = 0.5", "skew = 0.5", "jsd has no setting 'skew'"),
+        ("rate = 0.01", "rat = 0.01", "rate"),
+        ("{n}", "{m}", "'m'"),
+    ):
+        _file(tmp_path, teacher, old, new)
+        assert said in error_of(pilotfish("distill", "team.toml", cwd=tmp_path))
+    (tmp_path / "team.toml").write_text('[models.large]\nuse = "local"\nweights = "x"\n')
+    assert "no [distill] table" in error_of(pilotfish("distill", "team.toml", cwd=tmp_path))
