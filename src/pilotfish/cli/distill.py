@@ -81,8 +81,8 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
 
 def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, Any]) -> DistillSpec:
     """Return the settings, flags over the file's table, paths from the file's."""
-    from pilotfish.assemble.check import checked
     from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.assemble.check import checked
     from pilotfish.errors import ConfigError
 
     if models.distill is None:
