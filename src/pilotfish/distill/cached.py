@@ -76,7 +76,6 @@ class CachedWhiteBox(WhiteBox):
             )
         self._cache = cache
         self.measured_at = captured
-        self.measured_at = captured
 
     def target(self, rows: Rows) -> Target:
         """Return what the cache holds of the tokens in the loss."""

@@ -82,8 +82,10 @@ def check(model: Any, name: str) -> None:
         head.raw(states, len(head), found)
         head.shape_(found, 1.0)
     plain.train(was)
+    if not bool(torch.isfinite(wanted).all()):
+        raise ModelError(f"{name}: its logits are not finite; its weights are damaged")
     if not torch.allclose(found, wanted, atol=0.05 * float(wanted.std()) + 1e-4, rtol=0.02):
-        raise ModelError(f"{name}: its logits are more than its hidden states times its head; it can't be trained so")
+        raise ModelError(f"{name}: its logits are more than its hidden states times its head; it can't be distilled")
 
 
 def _plain(model: Any) -> Any:

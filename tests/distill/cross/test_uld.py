@@ -74,3 +74,17 @@ def test_it_is_at_most_2_and_learning_lowers_it() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[0] <= 2 and losses[-1] < 0.2 * losses[0]
+
+
+@given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99), st.booleans())
+def test_float32_is_sorted_like_float64(rows: int, ours: int, theirs: int, seed: int, ties: bool) -> None:
+    z, q = _made(rows, ours, theirs, seed)
+    if ties:
+        z, q = z.round(), (q * 8).round() / 8
+    dz, low = torch.empty_like(z), torch.empty_like(z).float()
+    assert torch.allclose(uld(z.float(), q.float(), low).double(), uld(z, q, dz), atol=1e-5)
+    if not ties:  # of equal ones any may be the one that is above
+        assert torch.allclose(low.double(), dz, atol=1e-5)
+    extreme = z.float() * 100  # probabilities of 0 too
+    assert uld(extreme, q.float(), low).isfinite().all() and low.isfinite().all()
+    assert torch.allclose(low.sum(-1), torch.zeros(rows), atol=1e-5)
