@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from pilotfish.distill.distiller import REPORT, Distiller
-from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.distill.matching import Matching
+from pilotfish.distill.sampling import Sampling
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.local import LocalModel
 from pilotfish.train.log import read_log
 from pilotfish.train.settings import Fit
@@ -137,10 +139,36 @@ def test_only_answers_are_learnt(models: tuple[Path, Path], tmp_path: Path) -> N
     assert report.tokens <= 2 * sum(lengths)
 
 
-def test_students_of_another_vocabulary_are_refused(models: tuple[Path, Path], tmp_path: Path) -> None:
-    other = write_lm(tmp_path / "other", "llama", "bare")
-    with pytest.raises(ModelError, match="different vocabularies"):
-        distiller((other, models[1]), tmp_path / "out").fit(ROWS)
+def test_a_teacher_with_another_tokenizer_is_aligned_by_bytes(models: tuple[Path, Path], tmp_path: Path) -> None:
+    other = write_lm(tmp_path / "other", "llama", "melting", seed=3)
+    report = distiller((models[0], other), tmp_path / "out").fit(ROWS).report_
+    figure = report.figures["divergence"]
+    assert figure.gain.high < 0 and figure.after < 0.9 * figure.before
+    assert LocalModel(tmp_path / "out", device="cpu").score([("the cat", " sat")])[0].total < 0
+    for settings in ({"cached": 10}, {"on_policy": Sampling()}, {"matching": Matching()}):
+        with pytest.raises(ConfigError, match="different vocabularies"):
+            distiller((models[0], other), tmp_path / "none", **settings).fit(ROWS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("what", ["hidden", "attention"])
+def test_what_goes_on_inside_is_matched(tmp_path: Path, models: tuple[Path, Path], what: str) -> None:
+    matching = Matching(weight=2.0, what=what)  # type: ignore[arg-type]
+    distiller(models, tmp_path / "out", matching=matching).fit(ROWS)
+    losses = [row["matching"] for row in read_log(tmp_path / "out" / "run") if "matching" in row]
+    assert losses[-1] < 0.8 * losses[0]
+    names = LocalModel(tmp_path / "out", device="cpu").model.state_dict()
+    assert not any("projection" in name or "match" in name for name in names)  # what was learnt to compare is left out
+
+
+def test_a_student_answers_itself(models: tuple[Path, Path], tmp_path: Path) -> None:
+    prompts = [row for row in ROWS if not isinstance(row, str)]
+    sampling = Sampling(share=1.0, max_tokens=8)
+    report = distiller(models, tmp_path / "out", {"steps": 30}, on_policy=sampling).fit(prompts).report_
+    assert report.figures["divergence"].gain.high < 0
+    assert "over the student's own answers (gkd)" in report.loss
+    for settings in ({"cached": 10, "on_policy": sampling}, {"matching": Matching(), "on_policy": sampling}):
+        with pytest.raises(ConfigError, match="on_policy"):
+            distiller(models, tmp_path / "none", **settings).fit(ROWS)  # type: ignore[arg-type]
 
 
 def test_rows_that_give_nothing_are_told(models: tuple[Path, Path], tmp_path: Path) -> None:

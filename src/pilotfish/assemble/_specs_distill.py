@@ -50,6 +50,16 @@ class SamplingSpec(Spec):
     how: Literal["gkd", "minillm"] = "gkd"
 
 
+class MatchingSpec(Spec):
+    """`[distill.matching]`: hidden states or attention are matched beside the distributions."""
+
+    weight: Above0 = 1.0
+    what: Literal["hidden", "attention"] = "hidden"
+    layers: Literal["uniform", "last"] = "uniform"
+    loss: Literal["mse", "cosine"] = "cosine"
+    normalise: bool = False
+
+
 class FitSpec(Spec):
     """`[distill.fit]`; see `pilotfish.train.settings.Fit`."""
 
@@ -95,6 +105,7 @@ class DistillSpec(Spec):
     device: str = "auto"
     loss: LossSpec = LossSpec()
     on_policy: SamplingSpec | None = None
+    matching: MatchingSpec | None = None
     fit: FitSpec = FitSpec()
     format: str | None = None
     encoding: str | None = None

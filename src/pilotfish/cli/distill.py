@@ -38,6 +38,7 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
 
     from pilotfish.assemble import Collaboration
     from pilotfish.distill.distiller import Distiller
+    from pilotfish.distill.matching import Matching
     from pilotfish.distill.sampling import Sampling
     from pilotfish.rows import Rejects
     from pilotfish.train.settings import Fit
@@ -62,6 +63,7 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
         cached=spec.cached,
         cache=spec.cache,
         on_policy=None if spec.on_policy is None else Sampling(**spec.on_policy.model_dump()),
+        matching=None if spec.matching is None else Matching(**spec.matching.model_dump()),
         teacher_dtype=dtype,
         device=spec.device,
         catalog=models.catalog,

@@ -77,7 +77,7 @@ class CachedWhiteBox(WhiteBox):
         self._cache = cache
         self.measured_at = captured
 
-    def target(self, rows: Rows) -> Target:
+    def target(self, rows: Rows, states: Any) -> Target:
         """Return what the cache holds of the tokens in the loss."""
         ids, logprobs = self._cache.batch([example_key(one.ids, one.start) for one in rows.examples])
         device = rows.ids.device

@@ -80,10 +80,11 @@ def nearness(task: WhiteBox, examples: Sequence[Example]) -> Nearness:
         for batch in batches([len(one.ids) for one in examples], task.batch_tokens):
             rows = task.prepare([examples[i] for i in batch], 0)
             agreed = torch.zeros(len(rows.labels), dtype=torch.float32, device=rows.ids.device)
+            states = seen(task.student, rows).at(rows)
             losses = fused_loss(
-                seen(task.student, rows).at(rows),
+                states,
                 head_in(task.student),
-                _Agreeing(task.target(rows), agreed),
+                _Agreeing(task.target(rows, states), agreed),
                 ForwardKL(),
                 rows.labels,
                 alpha=0.5,

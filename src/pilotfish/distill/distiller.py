@@ -19,13 +19,14 @@ from pilotfish.distill._card import card
 from pilotfish.distill.divergence import divergence as divergence_of
 from pilotfish.distill.report import Distilled
 from pilotfish.distill.rows import Parts, keyed, parted
-from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.errors import ConfigError
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.train.folder import digest, finished, write_report
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
+    from pilotfish.distill.matching import Matching
     from pilotfish.distill.sampling import Sampling
     from pilotfish.distill.whitebox import WhiteBox
     from pilotfish.models.catalog import Catalog
@@ -46,7 +47,7 @@ class Distiller:
 
     Args:
         student: weights: a catalog name, hub id, folder or GGUF file; `student_of` makes a smaller one of a teacher.
-        teacher: the same, of the same vocabulary but for rows of padding.
+        teacher: the same. Where its tokenizer is another one, tokens are aligned by their bytes.
         out: the folder to write, which `LocalModel(out)` loads.
         divergence: the loss's: see `pilotfish.distill.divergence`.
         alpha: its share; the rest is the cross-entropy of the data.
@@ -59,6 +60,7 @@ class Distiller:
             then never; None asks the teacher at each step.
         cache: the folder of what is stored; one in `out` by default.
         on_policy: the student answers some of the prompts itself (see `pilotfish.distill.onpolicy`).
+        matching: hidden states or attention are matched too (see `pilotfish.distill.hidden`).
         teacher_dtype: of the teacher's weights.
         device: "auto", "cpu", "cuda", "mps".
         catalog: where names are looked up.
@@ -84,6 +86,7 @@ class Distiller:
         cached: int | None = None,
         cache: str | Path | None = None,
         on_policy: Sampling | None = None,
+        matching: Matching | None = None,
         teacher_dtype: str = "auto",
         device: str = "auto",
         catalog: Catalog | None = None,
@@ -94,7 +97,7 @@ class Distiller:
         self.how = fit
         self.length, self.held_out = length, held_out
         self.cached, self.cache = cached, cache
-        self.on_policy = on_policy
+        self.on_policy, self.matching = on_policy, matching
         self.teacher_dtype, self.device = teacher_dtype, device
         self.catalog, self.progress = catalog, progress
 
@@ -104,11 +107,15 @@ class Distiller:
         Raises:
             ConfigError: a setting is wrong.
             DataError: too few rows can be read, or `out` holds something else.
-            ModelError: the models are no causal LMs, or their vocabularies differ.
+            ModelError: the models are no causal LMs.
         """
         out, how = Path(self.out), self.how or Fit()
-        if self.on_policy is not None and self.cached is not None:
-            raise ConfigError("a cache knows nothing of what the student will say: on_policy needs the teacher itself")
+        if self.cached is not None and (self.on_policy is not None or self.matching is not None):
+            raise ConfigError(
+                "a cache holds distributions over the data alone: on_policy and matching need the teacher"
+            )
+        if self.on_policy is not None and self.matching is not None:
+            raise ConfigError("give on_policy or matching, not both")
         if not 0 < self.alpha <= 1 or not self.temperature > 0:
             raise ConfigError(
                 f"alpha is a share above 0 and the temperature above 0, not {self.alpha} and {self.temperature}"
@@ -116,6 +123,7 @@ class Distiller:
         kind = divergence_of(self.divergence, **(self.settings or {}))
         told = {name: value for name, value in vars(self).items() if name not in ("catalog", "progress", "out", "how")}
         told["on_policy"] = self.on_policy and asdict(self.on_policy)
+        told["matching"] = self.matching and asdict(self.matching)
         identity = digest([{**told, "report_": None}, asdict(how)], keyed(rows))
         done = finished(out, REPORT, identity, (RUN, CACHE))
         if done is not None:
@@ -132,7 +140,7 @@ class Distiller:
         length = min(self.length, local.max_length)
         parts = parted(local.tokenizer, rows, length, share=self.held_out, seed=how.seed, name=local.name)
         model = adapted(local.model, how)
-        task = self._task(model, local, parts, Weighing(kind, self.alpha, self.temperature), how)
+        task = self._task(model, local, parts, rows, Weighing(kind, self.alpha, self.temperature), how)
         before = nearness(task, parts.held_out)
         fitted = fit(task, parts.train, parts.held_out, how, out / RUN, identity, progress=self.progress)
         task.student = merged(model, how)
@@ -147,64 +155,66 @@ class Distiller:
         self.report_ = report
         return self
 
-    def _task(self, model: Any, local: LocalModel, parts: Parts, weighing: Any, how: Fit) -> WhiteBox:
+    def _task(
+        self, model: Any, local: LocalModel, parts: Parts, rows: Sequence[Any], weighing: Any, how: Fit
+    ) -> WhiteBox:
         """Return what is learnt: from the teacher itself, or from what is stored of it."""
         from pilotfish.distill.whitebox import WhiteBox
 
+        shown: dict[str, Any] = {"batch_tokens": how.batch_tokens, "name": local.name}
         teacher = LocalModel(self.teacher, dtype=self.teacher_dtype, device=self.device, catalog=self.catalog)
-        if self.cached is None:
-            teacher.load()
-            _check_family(local, teacher)
-            shown: dict[str, Any] = {"batch_tokens": how.batch_tokens, "name": local.name}
-            if self.on_policy is None:
-                return WhiteBox(model, teacher.model, weighing, **shown)
+        if self.cached is not None:
+            return self._cached_task(model, local, teacher, parts, weighing, shown)
+        if self._shared(local, teacher) is None:
+            if self.on_policy is not None or self.matching is not None:
+                raise ConfigError(
+                    f"{local.name} and {teacher.name} have different vocabularies: on_policy and matching need one"
+                )
+            from pilotfish.distill.crossed import CrossWhiteBox, Reread
+
+            both = (local.tokenizer, teacher.tokenizer)
+            return CrossWhiteBox(model, teacher.model, weighing, Reread(rows, local, teacher), both, **shown)
+        if self.on_policy is not None:
             from pilotfish.distill.onpolicy import OnPolicy
 
             return OnPolicy(model, teacher.model, weighing, self.on_policy, sorted(local.ends), **shown)
+        if self.matching is not None:
+            from pilotfish.distill.hidden import MatchedWhiteBox
+
+            return MatchedWhiteBox(model, teacher.model, weighing, self.matching, **shown)
+        return WhiteBox(model, teacher.model, weighing, **shown)
+
+    def _cached_task(
+        self, model: Any, local: LocalModel, teacher: LocalModel, parts: Parts, weighing: Any, shown: dict[str, Any]
+    ) -> WhiteBox:
+        """Return what is learnt from the cache, which is filled first where it lacks examples."""
         from pilotfish.distill.cache import TopKCache, capture, example_key
+        from pilotfish.distill.cache._manifest import NAME
         from pilotfish.distill.cached import CachedWhiteBox
 
+        assert self.cached is not None
         folder = Path(self.cache) if self.cache is not None else Path(self.out) / CACHE
         examples = [*parts.train, *parts.held_out]
         keys = [example_key(one.ids, one.start) for one in examples]
-        try:
-            cache: TopKCache | None = TopKCache(folder)
-        except DataError:
-            cache = None
-        if cache is None or cache.missing(keys):
-            teacher.load()
-            _check_family(local, teacher)
+        if not (folder / NAME).exists() or TopKCache(folder).missing(keys):
+            vocabulary = self._shared(local, teacher)
+            if vocabulary is None:
+                raise ConfigError(f"{local.name} and {teacher.name} have different vocabularies: a cache needs one")
             capture(
                 teacher,
                 [(one.ids, one.start) for one in examples],
                 folder,
                 k=self.cached,
                 temperature=self.temperature,
-                vocabulary=min(len(head) for head in map(_head, (local.model, teacher.model))),
+                vocabulary=vocabulary,
                 progress=self.progress,
             )
-            cache = TopKCache(folder)
-        return CachedWhiteBox(model, cache, weighing, batch_tokens=how.batch_tokens, name=local.name)
+        return CachedWhiteBox(model, TopKCache(folder), weighing, **shown)
 
+    def _shared(self, local: LocalModel, teacher: LocalModel) -> int | None:
+        """Return how many rows both vocabularies share, padding included; None where their tokens differ."""
+        from pilotfish.distill.cross import shared_rows
+        from pilotfish.train.backbone import head_in
 
-def _check_family(student: LocalModel, teacher: LocalModel) -> None:
-    """See that every token the two vocabularies share an id of is the same in both.
-
-    Raises:
-        ModelError: they are of different families.
-    """
-    mine, theirs = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
-    other = next((token for token, at in mine.items() if theirs.get(token, -1) != at), None)
-    if other is not None or len(mine) != len(theirs):
-        told = (
-            f"token {mine[other]} of the student's is {other!r}"
-            if other is not None
-            else "the teacher's has more tokens"
-        )
-        raise ModelError(f"{student.name} and {teacher.name} have different vocabularies ({told})")
-
-
-def _head(model: Any) -> Any:
-    from pilotfish.train.backbone import head_in
-
-    return head_in(model)
+        sizes = (len(head_in(local.model)), len(head_in(teacher.model)))
+        return shared_rows(*sizes, local.tokenizer, teacher.tokenizer)

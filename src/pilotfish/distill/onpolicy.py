@@ -112,7 +112,7 @@ class OnPolicy(WhiteBox):
             return fused_loss(
                 states,
                 head,
-                self.target(rows),
+                self.target(rows, states),
                 weighing.divergence,
                 temperature=weighing.temperature,
                 weights=rows.weights,
@@ -121,7 +121,7 @@ class OnPolicy(WhiteBox):
         return fused_loss(
             states,
             head,
-            self.target(rows),
+            self.target(rows, states),
             ReverseKL(),
             rows.labels,
             alpha=0.5,

@@ -79,6 +79,8 @@ class Distilled:
         crossed += f", temperature {how.temperature:g}"
         if how.on_policy is not None:
             crossed += f", {how.on_policy.share:g} of the passes over the student's own answers ({how.on_policy.how})"
+        if how.matching is not None:
+            crossed += f", {how.matching.weight:g} x matching of {how.matching.what}"
         if how.cached is not None:
             crossed += f", teacher's {how.cached} likeliest tokens cached"
         return cls(

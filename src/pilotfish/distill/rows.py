@@ -12,7 +12,7 @@ from pilotfish.model import Request
 from pilotfish.rows.split import split
 from pilotfish.train.examples import Example, answered, pieces
 
-__all__ = ["Parts", "examples_of", "keyed", "parted"]
+__all__ = ["Parts", "examples_of", "keyed", "parted", "request_of"]
 
 
 @dataclass
@@ -71,13 +71,20 @@ def _examples(tokenizer: Any, row: Mapping[str, Any], length: int, name: str) ->
     answer = row.get("answer")
     if not isinstance(answer, str):
         raise DataError("a row needs `text`, or `prompt` or `messages` with an `answer`")
+    return [answered(tokenizer, request_of(row), answer, length, name=name, weight=float(counts))]
+
+
+def request_of(row: Mapping[str, Any]) -> Request:
+    """Return what a row's answer answers.
+
+    Raises:
+        DataError: it has neither `messages` nor `prompt`.
+    """
     if "messages" in row:
-        request = Request.from_json({"messages": row["messages"]})
-    elif isinstance(row.get("prompt"), str):
-        request = Request.of(row["prompt"])
-    else:
-        raise DataError("a row with an `answer` needs `prompt`, a text, or `messages`")
-    return [answered(tokenizer, request, answer, length, name=name, weight=float(counts))]
+        return Request.from_json({"messages": row["messages"]})
+    if isinstance(row.get("prompt"), str):
+        return Request.of(row["prompt"])
+    raise DataError("a row with an `answer` needs `prompt`, a text, or `messages`")
 
 
 def parted(

@@ -70,10 +70,11 @@ class WhiteBox(Causal):
     def losses(self, rows: Rows, alpha: float | None = None) -> Losses:
         """Return the losses of a batch's tokens; `alpha` stands in for the weighing's own."""
         weighing = self.weighing
+        states = seen(self.student, rows).at(rows)
         return fused_loss(
-            seen(self.student, rows).at(rows),
+            states,
             head_in(self.student),
-            self.target(rows),
+            self.target(rows, states),
             weighing.divergence,
             rows.labels,
             alpha=weighing.alpha if alpha is None else alpha,
@@ -81,8 +82,8 @@ class WhiteBox(Causal):
             weights=rows.weights,
         )
 
-    def target(self, rows: Rows) -> Target:
-        """Return the teacher's distributions at the tokens in the loss."""
+    def target(self, rows: Rows, states: Any) -> Target:
+        """Return the teacher's distributions at the tokens in the loss; `states` are the student's there."""
         (teacher,) = self._teacher
         with torch.no_grad():
             return FromHead(seen(teacher, rows).at(rows), head_in(teacher))
