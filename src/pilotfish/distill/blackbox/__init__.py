@@ -2,6 +2,8 @@
 
     taught = answers(rows, teacher, "taught", prompt="Solve it: {question}", samples=8, temperature=0.7, seed=0,
                      keep=[Agreeing(0.5, "last-number"), Best("mean-logprob")])
+    taught = rationales(rows, teacher, "taught", question="{text}", labels=["spam", "ham"])
+    taught = preferences(rows, student, JudgePairs(teacher), "taught", prompt="{question}", temperature=1.0)
 
 What the teacher says is stored as it comes (`asking`), so that a kill loses no paid answer and other filters ask for
 none again. Every maker of rows gives one format, which all trainers take: `messages`, `answer` and `weight`; the row it
@@ -12,8 +14,11 @@ from __future__ import annotations
 
 from pilotfish.distill.blackbox.answers import Gathered, Taught, answers
 from pilotfish.distill.blackbox.asking import Bill, Said
+from pilotfish.distill.blackbox.dpo import dpo_loss
 from pilotfish.distill.blackbox.filters import Agreeing, Best, Filter, Graded, Group, Verified
 from pilotfish.distill.blackbox.judge import BestByJudge, JudgeGrades
+from pilotfish.distill.blackbox.preferences import JudgePairs, preferences
+from pilotfish.distill.blackbox.rationales import LabelPrefixed, rationales
 
 __all__ = [
     "Agreeing",
@@ -25,8 +30,13 @@ __all__ = [
     "Graded",
     "Group",
     "JudgeGrades",
+    "JudgePairs",
+    "LabelPrefixed",
     "Said",
     "Taught",
     "Verified",
     "answers",
+    "dpo_loss",
+    "preferences",
+    "rationales",
 ]
