@@ -182,8 +182,15 @@ def test_rows_that_give_nothing_are_told(models: tuple[Path, Path], tmp_path: Pa
     assert distiller(models, tmp_path / "out", {"steps": 1}).fit(rows).report_.refused == 4
     with pytest.raises(DataError, match=r"two different rows at least.*text is empty"):
         distiller(models, tmp_path / "none").fit(["", "the cat sat", "the cat sat"])
-    with pytest.raises(ConfigError, match="alpha is a share above 0"):
-        distiller(models, tmp_path / "none", alpha=0.0).fit(ROWS)
+    with pytest.raises(ConfigError, match="alpha is a share"):
+        distiller(models, tmp_path / "none", alpha=1.5).fit(ROWS)
+
+
+def test_without_the_teacher_s_share_only_the_data_are_learnt(models: tuple[Path, Path], tmp_path: Path) -> None:
+    report = distiller(models, tmp_path / "out", alpha=0.0).fit(ROWS).report_
+    assert report.figures["cross_entropy"].gain.high < -1
+    assert report.figures["divergence"].gain.low > 0  # the random teacher knows nothing of the data
+    assert "divergence" not in read_log(tmp_path / "out" / "run")[0]
 
 
 def test_the_log_has_what_was_looked_at(models: tuple[Path, Path], tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class Distiller:
         teacher: the same. Where its tokenizer is another one, tokens are aligned by their bytes.
         out: the folder to write, which `LocalModel(out)` loads.
         divergence: the loss's: see `pilotfish.distill.divergence`.
-        alpha: its share; the rest is the cross-entropy of the data.
+        alpha: its share; the rest is the cross-entropy of the data. With 0 the teacher only measures: what distillation
+            is to be compared with.
         temperature: of the loss.
         settings: of the divergence, such as {"beta": 0.5}.
         fit: how to train.
@@ -116,10 +117,8 @@ class Distiller:
             )
         if self.on_policy is not None and self.matching is not None:
             raise ConfigError("give on_policy or matching, not both")
-        if not 0 < self.alpha <= 1 or not self.temperature > 0:
-            raise ConfigError(
-                f"alpha is a share above 0 and the temperature above 0, not {self.alpha} and {self.temperature}"
-            )
+        if not 0 <= self.alpha <= 1 or not self.temperature > 0:
+            raise ConfigError(f"alpha is a share and the temperature above 0, not {self.alpha} and {self.temperature}")
         kind = divergence_of(self.divergence, **(self.settings or {}))
         told = {name: value for name, value in vars(self).items() if name not in ("catalog", "progress", "out", "how")}
         told["on_policy"] = self.on_policy and asdict(self.on_policy)

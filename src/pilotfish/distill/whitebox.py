@@ -28,7 +28,7 @@ class Weighing:
 
     Attributes:
         divergence: D.
-        alpha: its share, above 0.
+        alpha: its share.
         temperature: T, of the loss; the one at which answers are sampled is another.
     """
 
@@ -62,7 +62,9 @@ class WhiteBox(Causal):
     def forward(self, rows: Rows) -> tuple[Any, dict[str, Any]]:
         """Return the loss's sum over a batch, and the sums of its parts."""
         losses = self.losses(rows)
-        figures = {"divergence": (losses.divergence * rows.weights).sum()}
+        figures = {}
+        if self.weighing.alpha > 0:
+            figures["divergence"] = (losses.divergence * rows.weights).sum()
         if self.weighing.alpha < 1:
             figures["cross_entropy"] = (losses.cross_entropy * rows.weights).sum()
         return losses.total, figures
@@ -70,14 +72,15 @@ class WhiteBox(Causal):
     def losses(self, rows: Rows, alpha: float | None = None) -> Losses:
         """Return the losses of a batch's tokens; `alpha` stands in for the weighing's own."""
         weighing = self.weighing
+        alpha = weighing.alpha if alpha is None else alpha
         states = seen(self.student, rows).at(rows)
         return fused_loss(
             states,
             head_in(self.student),
-            self.target(rows, states),
+            self.target(rows, states) if alpha > 0 else None,
             weighing.divergence,
             rows.labels,
-            alpha=weighing.alpha if alpha is None else alpha,
+            alpha=alpha,
             temperature=weighing.temperature,
             weights=rows.weights,
         )
