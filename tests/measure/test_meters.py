@@ -137,7 +137,7 @@ def test_meter_reads_everything_at_once(tmp_path: Path) -> None:
         burn(0.1)
     reading = meter.reading
     assert 0.1 <= reading.seconds < 5
-    assert 0.09 <= reading.cpu_seconds < 5
+    assert 0.085 <= reading.cpu_seconds < 5  # the clock ticks every 10 ms
     assert reading.grown_memory > 40 * MIB and len(block)
     assert reading.energy.kind == "estimated"
     assert "estimated" in str(reading)
