@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,21 @@ class Bill:
 
 @dataclass(frozen=True)
 class Said:
-    """What a model said: its text, stripped, why it ended, and its mean log-probability a token where it gave any."""
+    """What a model said.
+
+    Attributes:
+        text: without space around it.
+        finish_reason: why it ended.
+        logprob: its mean log-probability a token, in nats, where the model gave any.
+        top: of an answer of one token, as a classifier's is: the log-probability of each that it might have been.
+        bill: what it took.
+    """
 
     text: str
     finish_reason: str = "stop"
     logprob: float | None = None
-    bill: Bill = Bill()
+    top: dict[str, float] = field(default_factory=dict)
+    bill: Bill = field(default_factory=Bill)
 
     @property
     def fault(self) -> str | None:
@@ -163,8 +172,10 @@ def _rejected(folder: Path) -> Iterator[tuple[int, str]]:
 def _said(reply: Reply) -> Said:
     usage = reply.usage
     bill = Bill(usage.calls, usage.tokens_in, usage.tokens_out, round(reply.trace.seconds, 6), reply.cost)
-    return Said(reply.text.strip(), reply.finish_reason, reply.mean_logprob, bill)
+    tokens = reply.logprobs or ()
+    top = dict(tokens[0].top) if len(tokens) == 1 else {}
+    return Said(reply.text.strip(), reply.finish_reason, reply.mean_logprob, top, bill)
 
 
 def _read(told: dict[str, Any]) -> Said:
-    return Said(told["text"], told["finish_reason"], told["logprob"], Bill(**told["bill"]))
+    return Said(**{**told, "bill": Bill(**told["bill"])})

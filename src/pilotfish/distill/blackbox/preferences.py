@@ -111,8 +111,9 @@ def preferences(
 ) -> Taught:
     """Let the student answer every row several times and the teacher judge; return the pairs.
 
-    A pair is {messages, chosen, rejected, weight, source}. A tie, a pair whose verdict turns with the order, and one without a verdict is dropped and counted (in pairs). All
-    calls are stored as in `answers`: the same call again goes on where a killed one stopped.
+    A pair is {messages, chosen, rejected, weight, source}. A tie, a pair whose verdict turns with the order, and one
+    without a verdict is dropped and counted (in pairs). All calls are stored as in `answers`: the same call again goes
+    on where a killed one stopped.
 
     Args:
         rows: as in `answers`.

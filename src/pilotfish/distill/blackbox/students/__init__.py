@@ -1,0 +1,15 @@
+"""Students that are no language models: they learn a teacher's labels, or its vectors.
+
+said = labelled(texts, Labeller(large, labels), labels, "taught")
+student = LinearStudent(EncoderFeatures(encoder)).fit(texts, gold, said)      # gold: None where nobody labelled
+student.save("student")                                                       # a TextClassifier's folder
+"""
+
+from __future__ import annotations
+
+from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
+from pilotfish.distill.blackbox.students.labels import TeacherLabels, labelled
+from pilotfish.distill.blackbox.students.linear import LinearStudent
+from pilotfish.distill.blackbox.students.trees import TreeStudent
+
+__all__ = ["LabelStudent", "Learnt", "LinearStudent", "TeacherLabels", "TreeStudent", "labelled"]
