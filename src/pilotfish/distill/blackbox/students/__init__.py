@@ -8,8 +8,19 @@ student.save("student")                                                       # 
 from __future__ import annotations
 
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
+from pilotfish.distill.blackbox.students.embedding import EmbeddingStudent
 from pilotfish.distill.blackbox.students.labels import TeacherLabels, labelled
 from pilotfish.distill.blackbox.students.linear import LinearStudent
 from pilotfish.distill.blackbox.students.trees import TreeStudent
+from pilotfish.distill.blackbox.students.tuned import EncoderStudent
 
-__all__ = ["LabelStudent", "Learnt", "LinearStudent", "TeacherLabels", "TreeStudent", "labelled"]
+__all__ = [
+    "EmbeddingStudent",
+    "EncoderStudent",
+    "LabelStudent",
+    "Learnt",
+    "LinearStudent",
+    "TeacherLabels",
+    "TreeStudent",
+    "labelled",
+]
