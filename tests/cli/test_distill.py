@@ -62,6 +62,17 @@ def test_a_student_is_made_taught_and_asked(tiny_folder: Any, tmp_path: Path) ->
     assert "agreement" in again.stderr and "steps:" not in again.stderr
 
 
+def test_a_draft_is_taught_on_its_target_s_answers(tiny_folder: Any, tmp_path: Path) -> None:
+    _file(tmp_path, tiny_folder("llama", "plain"), 'out = "taught"', 'out = "drafts"\nheld_out = 0.2')
+    with (tmp_path / "team.toml").open("a") as file:
+        file.write("\n[distill.draft]\nmax_tokens = 8\nlength = 2\n")
+    done = pilotfish("distill", "team.toml", "--for", "draft", "--json", "--quiet", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert told["length"] == 2 and told["held_out"] == 6
+    assert told["after"]["value"] >= 1
+    assert (tmp_path / "drafts" / "draft" / "model.safetensors").exists()
+
+
 def test_mistakes_are_one_line(tiny_folder: Any, tmp_path: Path) -> None:
     teacher = tiny_folder("llama", "plain")
     for old, new, said in (

@@ -147,7 +147,7 @@ def test_a_teacher_with_another_tokenizer_is_aligned_by_bytes(models: tuple[Path
     assert LocalModel(tmp_path / "out", device="cpu").score([("the cat", " sat")])[0].total < 0
     for settings in ({"cached": 10}, {"on_policy": Sampling()}, {"matching": Matching()}):
         with pytest.raises(ConfigError, match="different vocabularies"):
-            distiller((models[0], other), tmp_path / "none", **settings).fit(ROWS)  # type: ignore[arg-type]
+            distiller((models[0], other), tmp_path / "none", **settings).fit(ROWS)
 
 
 @pytest.mark.parametrize("what", ["hidden", "attention"])

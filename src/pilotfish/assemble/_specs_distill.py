@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -50,6 +50,14 @@ class SamplingSpec(Spec):
     how: Literal["gkd", "minillm"] = "gkd"
 
 
+class DraftSpec(Spec):
+    """`[distill.draft]`: the student is to draft for its teacher, over the teacher's own answers to the prompts."""
+
+    length: Count = 4
+    max_tokens: Count = 128
+    temperature: From0 = 0.0
+
+
 class MatchingSpec(Spec):
     """`[distill.matching]`: hidden states or attention are matched beside the distributions."""
 
@@ -87,7 +95,7 @@ class DistillSpec(Spec):
     """The `[distill]` table. `teacher` is a local model of the file by its name, or weights.
 
     A row is a text in the column `text`; with `prompt`, a template over the columns, it is that prompt and the answer
-    in the column `answer`.
+    in the column `answer`. For a draft the prompt alone, or the text as the prompt.
     """
 
     student: Text | StudentSpec
@@ -106,11 +114,8 @@ class DistillSpec(Spec):
     loss: LossSpec = LossSpec()
     on_policy: SamplingSpec | None = None
     matching: MatchingSpec | None = None
+    draft: DraftSpec | None = None
     fit: FitSpec = FitSpec()
     format: str | None = None
     encoding: str | None = None
     strict: bool = False
-
-    def fit_settings(self) -> dict[str, Any]:
-        """Return the arguments of `Fit`."""
-        return self.fit.model_dump()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,7 @@ __all__ = ["command"]
 @click.command("distill")
 @click.argument("file")
 @click.argument("rows", required=False)
+@click.option("--for", "purpose", type=click.Choice(["draft"]), help="The student is to draft for its teacher.")
 @click.option("--out", help="The folder for the student; what a stopped run needs is kept there.")
 @click.option("--steps", type=click.IntRange(1), help="Stop after so many steps.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="The highest learning rate.")
@@ -31,6 +33,9 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
     """Teach a student as the [distill] table of FILE says, and measure it on rows it did not see.
 
     The result is a folder of weights with a model card: name it as `weights` of a local model in any collaboration.
+    With --for draft, or a [distill.draft] table, the teacher answers the prompts itself, and what it accepts of the
+    student's proposals is measured before and after.
+
     ROWS and the flags win over the table. The same command goes on where a stopped run was; under `accelerate launch`
     several processes share each step.
     """
@@ -49,32 +54,48 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
     held = _rows(spec, rejects)
     say_rejects(rejects)
     teacher, dtype = _teacher(models, spec)
-    distiller = Distiller(
-        _student(models, spec, held, quiet=quiet),
-        teacher,
-        str(spec.out),
-        divergence=spec.loss.divergence,
-        alpha=spec.loss.alpha,
-        temperature=spec.loss.temperature,
-        settings=spec.loss.settings,
-        fit=Fit(**spec.fit_settings()),
-        length=spec.length,
-        held_out=spec.held_out,
-        cached=spec.cached,
-        cache=spec.cache,
-        on_policy=None if spec.on_policy is None else Sampling(**spec.on_policy.model_dump()),
-        matching=None if spec.matching is None else Matching(**spec.matching.model_dump()),
-        teacher_dtype=dtype,
-        device=spec.device,
-        catalog=models.catalog,
-        progress=not quiet,
-    )
+    student = _student(models, spec, held, quiet=quiet)
+    shared: dict[str, Any] = {
+        "divergence": spec.loss.divergence,
+        "settings": spec.loss.settings,
+        "fit": Fit(**spec.fit.model_dump()),
+        "held_out": spec.held_out,
+        "cached": spec.cached,
+        "device": spec.device,
+        "catalog": models.catalog,
+        "progress": not quiet,
+    }
+    report: Any
     try:
-        report = distiller.fit(held).report_
+        if spec.draft is not None:
+            from pilotfish.distill.draft import teach_draft
+
+            own = {**spec.draft.model_dump(), "context": spec.length, "target_dtype": dtype}
+            report = teach_draft(teacher, student, held, str(spec.out), **own, **shared)
+            refused = report.distilled.refused
+        else:
+            report = (
+                Distiller(
+                    student,
+                    teacher,
+                    str(spec.out),
+                    alpha=spec.loss.alpha,
+                    temperature=spec.loss.temperature,
+                    length=spec.length,
+                    cache=spec.cache,
+                    on_policy=None if spec.on_policy is None else Sampling(**spec.on_policy.model_dump()),
+                    matching=None if spec.matching is None else Matching(**spec.matching.model_dump()),
+                    teacher_dtype=dtype,
+                    **shared,
+                )
+                .fit(held)
+                .report_
+            )
+            refused = report.refused
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command goes on from the last checkpoint in {spec.out}") from None
-    if report.refused:
-        say(f"{report.refused} rows gave nothing to learn: too long a prompt, or an empty answer")
+    if refused:
+        say(f"{refused} rows gave nothing to learn: too long a prompt, or an empty answer")
     if as_json:
         click.echo(json.dumps(report.to_json()))
     else:
@@ -96,6 +117,8 @@ def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, A
     for key in ("steps", "rate", "seed"):
         if flags[key] is not None:
             table["fit"] = {**table.get("fit", {}), key: flags[key]}
+    if flags["purpose"] == "draft":
+        table.setdefault("draft", {})
     given = {"rows": rows, "out": flags["out"], "device": flags["device"], "format": flags["format_"]}
     given |= {"encoding": flags["encoding"], "strict": flags["strict"] or None}
     spec = checked(DistillSpec, table | {key: value for key, value in given.items() if value is not None}, file)
@@ -117,27 +140,39 @@ def _rows(spec: DistillSpec, rejects: Rejects) -> list[dict[str, Any]]:
     from pilotfish.rows.model_stage import Template
 
     template = Template(spec.prompt) if spec.prompt is not None else None
-    wanted = [spec.text] if template is None else [*template.columns, spec.answer]
+    answers = template is not None and spec.draft is None
+    wanted = [spec.text] if template is None else [*template.columns, *([spec.answer] if answers else [])]
     found: list[dict[str, Any]] = []
     assert spec.rows is not None
     options: dict[str, Any] = {"format_": spec.format, "encoding": spec.encoding, "strict": spec.strict}
     for place, row in enumerate(read_rows(spec.rows, rejects, **options), 1):
         if place == 1:
             need_columns(row, *wanted, source=spec.rows)
-        told = spec.text if template is None else spec.answer
         try:
-            if not isinstance(row.get(told), str):
-                raise DataError(f"no text in {told!r}")
             weight = {"weight": row["weight"]} if row.get("weight") is not None else {}
             if template is None:
-                found.append({"text": row[told], **weight})
+                found.append({"text" if spec.draft is None else "prompt": _text(row, spec.text), **weight})
+            elif answers:
+                found.append({"prompt": template.fill(row), "answer": _text(row, spec.answer), **weight})
             else:
-                found.append({"prompt": template.fill(row), "answer": row[told], **weight})
+                found.append({"prompt": template.fill(row), **weight})
         except DataError as error:
             rejects.add(spec.rows, None, f"{error}: row {place}", shown(row))
     if not found:
-        raise DataError(f"{spec.rows}: no row has a text in {(spec.text if template is None else spec.answer)!r}")
+        raise DataError(f"{spec.rows}: no row has what is needed: {', '.join(wanted)}")
     return found
+
+
+def _joined(row: Mapping[str, Any]) -> str:
+    return "\n".join(str(row[name]) for name in ("text", "prompt", "answer") if name in row)
+
+
+def _text(row: Mapping[str, Any], column: str) -> str:
+    from pilotfish.errors import DataError
+
+    if not isinstance(row.get(column), str):
+        raise DataError(f"no text in {column!r}")
+    return str(row[column])
 
 
 def _teacher(models: Collaboration, spec: DistillSpec) -> tuple[str, str]:
@@ -170,7 +205,11 @@ def _student(models: Collaboration, spec: DistillSpec, rows: list[dict[str, Any]
     width = Width(**sizes) if any(value is not None for value in sizes.values()) else None
     out = models.folder / asked.out
     # Importance is measured on texts like those that will be learnt.
-    texts = [str(row.get("text") or f"{row['prompt']}\n{row['answer']}") for row in rows[:64]] if width else []
+    texts = (
+        ["\n".join(str(row[name]) for name in ("text", "prompt", "answer") if name in row) for row in rows[:64]]
+        if width
+        else []
+    )
     made = student_of(
         weights_from(asked.of, models.folder),
         out,

@@ -41,7 +41,7 @@ def examples_of(
     """Return the rows' examples, and which rows gave none, and why.
 
     A row is a text, or has `text`; or has `messages` (a conversation) or `prompt`, and `answer`, which alone is learnt;
-    `weight` counts its tokens.
+    `weight` counts its tokens; with `cut` the answer was longer than is told.
     """
     found: list[Example] = []
     refused: list[tuple[int, str]] = []
@@ -71,7 +71,8 @@ def _examples(tokenizer: Any, row: Mapping[str, Any], length: int, name: str) ->
     answer = row.get("answer")
     if not isinstance(answer, str):
         raise DataError("a row needs `text`, or `prompt` or `messages` with an `answer`")
-    return [answered(tokenizer, request_of(row), answer, length, name=name, weight=float(counts))]
+    ended = not row.get("cut")
+    return [answered(tokenizer, request_of(row), answer, length, ended=ended, name=name, weight=float(counts))]
 
 
 def request_of(row: Mapping[str, Any]) -> Request:

@@ -57,12 +57,20 @@ def pieces(tokenizer: Any, texts: Sequence[str], length: int) -> list[Example]:
 
 
 def answered(
-    tokenizer: Any, request: Request, answer: str, length: int, *, name: str = "", row: int = 0, weight: float = 1.0
+    tokenizer: Any,
+    request: Request,
+    answer: str,
+    length: int,
+    *,
+    ended: bool = True,
+    name: str = "",
+    row: int = 0,
+    weight: float = 1.0,
 ) -> Example:
     """Return a request in the model's own template, and the answer, which alone is in the loss, with its end token.
 
     What is too long loses the end of its answer, never its prompt: without it the answer is to no question. An answer
-    that is cut has no end token, or the model would learn to stop there.
+    that is cut here, or was before (`ended` is False), has no end token, or the model would learn to stop there.
 
     Raises:
         DataError: the prompt alone leaves no room for an answer, or the answer is empty.
@@ -73,6 +81,6 @@ def answered(
         raise DataError("the answer is empty")
     if len(prompt) + 1 > length:
         raise DataError(f"the prompt has {len(prompt)} tokens, and {length} is all there is room for")
-    if tokenizer.eos_token_id is not None:
+    if ended and tokenizer.eos_token_id is not None:
         said.append(tokenizer.eos_token_id)
     return Example(tuple([*prompt, *said][:length]), len(prompt), weight, row)
