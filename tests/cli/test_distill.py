@@ -73,6 +73,20 @@ def test_a_draft_is_taught_on_its_target_s_answers(tiny_folder: Any, tmp_path: P
     assert (tmp_path / "drafts" / "draft" / "model.safetensors").exists()
 
 
+def test_the_file_s_settings_and_defaults_are_python_s() -> None:
+    from dataclasses import asdict
+
+    from pilotfish.assemble._specs_distill import FitSpec, MatchingSpec, SamplingSpec
+    from pilotfish.distill.matching import Matching
+    from pilotfish.distill.sampling import Sampling
+    from pilotfish.train.settings import Fit
+
+    for spec, own in ((FitSpec(), Fit()), (SamplingSpec(), Sampling()), (MatchingSpec(), Matching())):
+        wanted = asdict(own)
+        wanted.pop("betas", None)  # in Python only
+        assert spec.model_dump() == wanted
+
+
 def test_mistakes_are_one_line(tiny_folder: Any, tmp_path: Path) -> None:
     teacher = tiny_folder("llama", "plain")
     for old, new, said in (
