@@ -11,6 +11,7 @@ import pytest
 from pilotfish.distill.blackbox import Agreeing, Best, BestByJudge, Graded, JudgeGrades, Verified, answers
 from pilotfish.distill.rows import examples_of
 from pilotfish.errors import ConfigError, DataError, UpstreamError
+from pilotfish.infer.cascade import Cascade
 from pilotfish.infer.checks import FitsSchema, Matches
 from pilotfish.model import Price, Reply, Request
 from pilotfish.models.local import LocalModel
@@ -108,6 +109,23 @@ def test_an_async_check_and_a_row_without_gold(tmp_path: Path) -> None:
     graded = answers(rows, by_seed(SAMPLES), tmp_path, keep=[Graded("text", "gold")], **ask)
     assert [row["answer"] for row in graded.rows] == ["7"]
     assert graded.report.dropped == {"no right answer": 1}
+
+
+def test_a_collaboration_teaches_and_all_its_calls_are_paid(tmp_path: Path) -> None:
+    small = ScriptedModel({"2 + 2": "4", "3 + 4": "I think 8"}, name="small", price=Price(1e6, 0))
+    large = ScriptedModel({"3 + 4": "7"}, name="large", price=Price(10e6, 0))
+    taught = answers(ROWS[:2], Cascade(small, large, Matches("^[0-9]+$")), tmp_path, prompt="{text}", progress=False)
+    assert [row["answer"] for row in taught.rows] == ["4", "7"]
+    assert (taught.report.bill.calls, taught.report.bill.cost) == (3, 3 + 3 + 30)
+
+
+def test_equal_answers_are_one_row_that_weighs_as_much(tmp_path: Path) -> None:
+    teacher = by_seed({"2 + 2": ["4", "5", "4", "4"]})
+    ask: dict[str, Any] = {"prompt": "{text}", "samples": 4, "temperature": 1.0, "seed": 0, "progress": False}
+    rows = answers(ROWS[:1], teacher, tmp_path, **ask).rows
+    assert [(row["answer"], row["weight"]) for row in rows] == [("4", 3.0), ("5", 1.0)]
+    rows = answers(ROWS[:1], teacher, tmp_path, balanced=True, **ask).rows
+    assert [(row["answer"], row["weight"]) for row in rows] == [("4", 0.75), ("5", 0.25)]
 
 
 def test_best_of_n(tmp_path: Path) -> None:

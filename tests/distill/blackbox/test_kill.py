@@ -17,7 +17,7 @@ from pilotfish.models.remote import RemoteModel
 teacher = RemoteModel("teacher", base_url=sys.argv[1], concurrency=2)
 rows = [{"text": f"question {i}"} for i in range(20)]
 taught = answers(rows, teacher, sys.argv[2], prompt="{text}", samples=2, temperature=1.0, seed=0, progress=False)
-print(len(taught.rows), taught.report.bill.calls)
+print(int(sum(row['weight'] for row in taught.rows)), taught.report.bill.calls)
 """
 
 

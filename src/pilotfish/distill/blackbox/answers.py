@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pilotfish.distill.blackbox.asking import Asked, Bill, asked
+from pilotfish.distill.blackbox.asking import Asked, asked
 from pilotfish.distill.blackbox.filters import Filter, Group
+from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Message, Model, Request
 from pilotfish.rows._atomic import atomic
@@ -29,70 +29,7 @@ from pilotfish.rows.model_stage import Template
 from pilotfish.rows.read import read
 from pilotfish.rows.rejects import Rejects
 
-__all__ = ["Gathered", "Taught", "answers", "gather", "requests_of", "written"]
-
-
-@dataclass
-class Gathered:
-    """How a teacher's answers came together.
-
-    Attributes:
-        rows: source rows.
-        refused: kind of reason -> rows that gave no question.
-        questions: questions, several a row where samples were asked for.
-        unanswered: kind of reason -> questions without an answer.
-        again: how many of those another run would ask again, because the endpoint failed.
-        answers: answers that came.
-        dropped: reason -> answers that were dropped.
-        kept: answers that were kept.
-        kept_rows: source rows with at least one of them.
-        made: training rows.
-        bill: what all calls took, the judge's too, over all sessions.
-    """
-
-    rows: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    questions: int = 0
-    unanswered: Counter[str] = field(default_factory=Counter)
-    again: int = 0
-    answers: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    kept: int = 0
-    kept_rows: int = 0
-    made: int = 0
-    bill: Bill = field(default_factory=Bill)
-
-    @property
-    def kept_ratio(self) -> float | None:
-        """The share of the answers that was kept; None without any."""
-        return self.kept / self.answers if self.answers else None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        told = {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
-        return {**told, "bill": asdict(self.bill), "kept_ratio": self.kept_ratio}
-
-    def __str__(self) -> str:
-        cost = "cost unknown" if self.bill.cost is None else f"${self.bill.cost:,.4f}"
-        text = f"{self.rows:,} rows, {self.questions:,} questions, {self.answers:,} answers, {self.kept:,} kept "
-        text += f"({cost}, {self.bill.calls:,} calls)."
-        for what, counts in (("not asked", self.refused), ("no answer", self.unanswered), ("dropped", self.dropped)):
-            if counts:
-                text += f" {what}: " + ", ".join(f"{n:,} {reason}" for reason, n in counts.most_common()) + "."
-        return text + (f" Run again to ask the {self.again:,} that the endpoint failed on." if self.again else "")
-
-
-@dataclass
-class Taught:
-    """Training rows and how they came.
-
-    Attributes:
-        rows: each has `messages`, what is learnt of them, `weight`, and the row it comes from as `source`.
-        report: the counts.
-    """
-
-    rows: list[Row]
-    report: Gathered
+__all__ = ["answers", "gather", "requests_of", "weight_of", "written"]
 
 
 def answers(
@@ -112,8 +49,8 @@ def answers(
     """Ask the teacher about every row, and return its answers as training rows: {messages, answer, weight, source}.
 
     The same call again goes on where a killed one stopped; a finished one asks nothing. Other filters over the same
-    answers ask nothing either. An answer that is empty, or was cut at `max_tokens`, is dropped. `out` also gets
-    rows.jsonl and report.json.
+    answers ask nothing either. An answer that is empty, or was cut at `max_tokens`, is dropped; equal answers to a row
+    are one training row, which weighs as much as they do together. `out` also gets rows.jsonl and report.json.
 
     Args:
         rows: rows, or a file of them.
@@ -148,14 +85,21 @@ def answers(
             group.said = [said for said, reason in zip(group.said, why, strict=True) if reason is None]
     report.kept = sum(len(group.said) for group in groups)
     report.kept_rows = sum(bool(group.said) for group in groups)
-    made: list[Row] = []
-    for group in groups:
-        messages = [message.to_json() for message in group.request.messages]
-        weight = weight_of(group.row) / (max(1, len(group.said)) if balanced else 1)
-        made += [
-            {"messages": messages, "answer": said.text, "weight": weight, "source": group.row} for said in group.said
-        ]
-    return written(out, made, report)
+    return written(out, [row for group in groups for row in _learnt(group, balanced)], report)
+
+
+def _learnt(group: Group, balanced: bool) -> list[Row]:
+    """Return a row's answers as training rows; equal ones are one row that weighs as much as they do together.
+
+    Whoever drops copies, as those who split rows must, then still learns how often the teacher said what.
+    """
+    counts = Counter(said.text for said in group.said)
+    each = weight_of(group.row) / (max(1, len(group.said)) if balanced else 1)
+    messages = [message.to_json() for message in group.request.messages]
+    return [
+        {"messages": messages, "answer": answer, "weight": each * count, "source": group.row}
+        for answer, count in counts.items()
+    ]
 
 
 def requests_of(

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pilotfish.distill.blackbox.answers import Gathered, Taught, gather, requests_of, weight_of, written
+from pilotfish.distill.blackbox.answers import gather, requests_of, weight_of, written
 from pilotfish.distill.blackbox.asking import Said
+from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Delta, Message, Model, Reply, Request
 from pilotfish.models.classify._parse import parse_label

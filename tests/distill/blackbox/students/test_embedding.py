@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from pilotfish.distill.blackbox.students import encoder_of_lm
 from pilotfish.distill.blackbox.students.embedding import EmbeddingStudent, vector_loss
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models.classify import EncoderFeatures
 from pilotfish.models.encoder import Encoder
+from pilotfish.models.local import LocalModel
 from pilotfish.train.settings import Fit
 from tests.tiny import CORPUS, write_encoder
 
@@ -68,8 +72,25 @@ def test_it_comes_nearer_and_loads_as_an_encoder(tiny_encoder: Encoder, tmp_path
     np.testing.assert_allclose(np.linalg.norm(again.encode(fresh), axis=1), 1, atol=1e-5)
 
 
+def test_language_models_may_be_student_and_teacher(tiny_lm: LocalModel, tiny_folder: Any, tmp_path: Path) -> None:
+    some = texts(40)
+    student = encoder_of_lm(tiny_folder("gpt2", "plain"), tmp_path / "lm", max_length=64)
+    own = LocalModel(tiny_folder("gpt2", "plain"), dtype="float32", device="cpu")
+    expected = EncoderFeatures(own).transform(some)
+    np.testing.assert_allclose(student.encode(some), expected, atol=1e-4)
+    taught = EmbeddingStudent(student, tiny_lm, fit=Fit(epochs=10, batch_tokens=512, rate=1e-3, dtype="float32"))
+    told = taught.fit(some).report_
+    assert told.cosine_before is not None
+    assert told.cosine_after is not None
+    assert told.cosine_after > told.cosine_before + 0.1
+    taught.save(tmp_path / "taught")
+    np.testing.assert_allclose(Encoder(tmp_path / "taught").encode(some), taught.encode(some), atol=1e-5)
+    with pytest.raises(DataError, match="new folder"):
+        encoder_of_lm(tiny_folder("gpt2", "plain"), tmp_path / "lm")
+
+
 def test_what_is_wrong_is_said(tiny_encoder: Encoder, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="losses"):
+    with pytest.raises(ConfigError, match="each loss"):
         EmbeddingStudent(tiny_encoder, tiny_encoder, cosine=0, similarity=0).fit(texts(9))
     with pytest.raises(DataError, match="four different"):
         EmbeddingStudent(tiny_encoder, tiny_encoder).fit(["a"] * 9)

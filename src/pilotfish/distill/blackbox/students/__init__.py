@@ -11,6 +11,7 @@ from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.embedding import EmbeddingStudent
 from pilotfish.distill.blackbox.students.labels import TeacherLabels, labelled
 from pilotfish.distill.blackbox.students.linear import LinearStudent
+from pilotfish.distill.blackbox.students.lm_encoder import encoder_of_lm
 from pilotfish.distill.blackbox.students.trees import TreeStudent
 from pilotfish.distill.blackbox.students.tuned import EncoderStudent
 
@@ -22,5 +23,6 @@ __all__ = [
     "LinearStudent",
     "TeacherLabels",
     "TreeStudent",
+    "encoder_of_lm",
     "labelled",
 ]

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models.classify import EncoderFeatures
 from pilotfish.models.encoder import Encoder
+from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.folder import digest
 from pilotfish.train.settings import Fit
@@ -57,8 +59,8 @@ class EmbeddingStudent:
     the student. The encoder that is given stays as it is.
 
     Args:
-        encoder: what to start from.
-        teacher: whose vectors to learn.
+        encoder: what to start from; `encoder_of_lm` makes one of a language model.
+        teacher: whose vectors to learn: an encoder's, or a language model's mean hidden states, of length one.
         cosine: what 1 - cos(student, teacher) counts in a text's loss.
         mse: what the mean squared difference of the entries counts, times the vectors' length, so that it is of the
             cosine's size for vectors of length one.
@@ -71,7 +73,7 @@ class EmbeddingStudent:
     def __init__(
         self,
         encoder: Encoder,
-        teacher: Encoder,
+        teacher: Encoder | LocalModel,
         *,
         cosine: float = 1.0,
         mse: float = 0.0,
@@ -93,7 +95,9 @@ class EmbeddingStudent:
         """
         losses = (self.cosine, self.mse, self.similarity)
         if min(losses) < 0 or not max(losses) > 0 or not 0 < self.held_out < 1:
-            raise ConfigError(f"the losses' weights are 0 or more, one above 0, and held_out a share; got {losses}, {self.held_out}")  # fmt: skip  # noqa: E501
+            raise ConfigError(
+                f"each loss counts 0 or more, one of them more, and held_out is a share: {losses}, {self.held_out}"
+            )
         unique = list(dict.fromkeys(texts))
         if len(unique) < 4:
             raise DataError(f"an embedding student needs four different texts or more; there are {len(unique)}")
@@ -104,10 +108,11 @@ class EmbeddingStudent:
         torch = need("torch", "train")
         from pilotfish.distill.blackbox.students._task import train
 
-        wanted, held_wanted = self.teacher.encode(learn), self.teacher.encode(held)
+        told = EncoderFeatures(self.teacher)
+        wanted, held_wanted = (np.asarray(told.transform(some), np.float32) for some in (learn, held))
         before = self.encoder.load().encode(held)
         student = self.encoder.copied()
-        if student.dimension != self.teacher.dimension:
+        if student.dimension != wanted.shape[1]:
             self._project(student, wanted)
         goal = torch.tensor(wanted, device=student.model.device)
 
@@ -135,7 +140,11 @@ class EmbeddingStudent:
         return self.student_.encode(texts)
 
     def save(self, folder: str | Path) -> None:
-        """Write a sentence-transformers folder, whole or not at all, and in it pilotfish-student.json."""
+        """Write a sentence-transformers folder, whole or not at all, and in it pilotfish-student.json.
+
+        Raises:
+            DataError: the folder holds something else.
+        """
         folder = Path(folder)
         if folder.exists() and any(folder.iterdir()) and not (folder / "modules.json").exists():
             raise DataError(f"{folder} holds something else already; give a new folder")
@@ -166,7 +175,7 @@ class EmbeddingStudent:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.how.seed)
             dense = library.models.Dense(
-                student.dimension, self.teacher.dimension, bias=False, activation_function=torch.nn.Identity()
+                student.dimension, wanted.shape[1], bias=False, activation_function=torch.nn.Identity()
             )
             # A random rotation, as nearly as there is one: the similarities it starts from are then the student's own.
             torch.nn.init.orthogonal_(dense.linear.weight)

@@ -81,6 +81,8 @@ class TeacherLabels:
 class _Labelling(Stage):
     """Labels batches of texts by the probabilities of a model whose weights are here."""
 
+    batch_size = 128  # what all its prompts begin with is computed once a batch
+
     def __init__(self, labeller: Labeller) -> None:
         self.labeller = labeller
 
