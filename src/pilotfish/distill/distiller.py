@@ -19,7 +19,8 @@ from pilotfish.distill._card import card
 from pilotfish.distill.divergence import divergence as divergence_of
 from pilotfish.distill.report import Distilled
 from pilotfish.distill.rows import Parts, keyed, parted
-from pilotfish.errors import ConfigError
+from pilotfish.errors import ConfigError, ModelError
+from pilotfish.model import Message, Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.train.folder import digest, finished, write_report
@@ -163,12 +164,11 @@ class Distiller:
         shown: dict[str, Any] = {"batch_tokens": how.batch_tokens, "name": local.name}
         teacher = LocalModel(self.teacher, dtype=self.teacher_dtype, device=self.device, catalog=self.catalog)
         if self.cached is not None:
-            return self._cached_task(model, local, teacher, parts, weighing, shown)
-        if self._shared(local, teacher) is None:
+            return self._cached_task(model, local, teacher, parts, rows, weighing, shown)
+        differ = self._differ(local, teacher, rows)
+        if differ is not None:
             if self.on_policy is not None or self.matching is not None:
-                raise ConfigError(
-                    f"{local.name} and {teacher.name} have different vocabularies: on_policy and matching need one"
-                )
+                raise ConfigError(f"{differ}: on_policy and matching need the same")
             from pilotfish.distill.crossed import CrossWhiteBox, Reread
 
             both = (local.tokenizer, teacher.tokenizer)
@@ -184,7 +184,14 @@ class Distiller:
         return WhiteBox(model, teacher.model, weighing, **shown)
 
     def _cached_task(
-        self, model: Any, local: LocalModel, teacher: LocalModel, parts: Parts, weighing: Any, shown: dict[str, Any]
+        self,
+        model: Any,
+        local: LocalModel,
+        teacher: LocalModel,
+        parts: Parts,
+        rows: Sequence[Any],
+        weighing: Any,
+        shown: dict[str, Any],
     ) -> WhiteBox:
         """Return what is learnt from the cache, which is filled first where it lacks examples."""
         from pilotfish.distill.cache import TopKCache, capture, example_key
@@ -196,9 +203,10 @@ class Distiller:
         examples = [*parts.train, *parts.held_out]
         keys = [example_key(one.ids, one.start) for one in examples]
         if not (folder / NAME).exists() or TopKCache(folder).missing(keys):
+            differ = self._differ(local, teacher, rows)
+            if differ is not None:
+                raise ConfigError(f"{differ}: a cache needs the same")
             vocabulary = self._shared(local, teacher)
-            if vocabulary is None:
-                raise ConfigError(f"{local.name} and {teacher.name} have different vocabularies: a cache needs one")
             capture(
                 teacher,
                 [(one.ids, one.start) for one in examples],
@@ -210,6 +218,18 @@ class Distiller:
             )
         return CachedWhiteBox(model, TopKCache(folder), weighing, **shown)
 
+    def _differ(self, local: LocalModel, teacher: LocalModel, rows: Sequence[Any]) -> str | None:
+        """Return in what student and teacher read the rows otherwise; None where they read the same tokens."""
+        if self._shared(local, teacher) is None:
+            return f"{local.name} and {teacher.name} have different vocabularies"
+        probe = Request((Message("system", "a"), Message("user", "b"), Message("assistant", "c"), Message("user", "d")))
+        if any(not isinstance(row, str) and "text" not in row for row in rows) and (
+            _rendered(local, probe) != _rendered(teacher, probe)
+        ):
+            # Read in the student's template, the teacher would be asked in a way that it was never taught.
+            return f"{local.name} and {teacher.name} have different chat templates"
+        return None
+
     def _shared(self, local: LocalModel, teacher: LocalModel) -> int | None:
         """Return how many rows both vocabularies share, padding included; None where their tokens differ."""
         from pilotfish.distill.cross import shared_rows
@@ -217,3 +237,11 @@ class Distiller:
 
         sizes = (len(head_in(local.model)), len(head_in(teacher.model)))
         return shared_rows(*sizes, local.tokenizer, teacher.tokenizer)
+
+
+def _rendered(model: LocalModel, request: Request) -> str | None:
+    """Return a conversation in a model's template; None where the template does not take it."""
+    try:
+        return model.render(request)
+    except ModelError:
+        return None
