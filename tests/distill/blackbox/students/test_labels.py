@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pilotfish.distill.blackbox.students import TeacherLabels, labelled
+from pilotfish.errors import ConfigError
 from pilotfish.model import Price, Reply, Request, TokenLogprob
 from pilotfish.models.classify import Labeller
 from pilotfish.models.local import LocalModel
@@ -48,4 +50,8 @@ def test_a_white_box_labels_by_batches(tmp_path: Path, tiny_lm: LocalModel) -> N
     direct = TeacherLabels.of(labeller.predict(TEXTS), labeller.labels)
     np.testing.assert_allclose(found.probabilities[:, ::-1], direct.probabilities, atol=1e-6)
     assert found.known.all()
+    # Another correction is another run: nothing of the first is taken for it.
+    labeller.prior_ = np.log([0.9, 0.1])
+    with pytest.raises(ConfigError):
+        labelled(TEXTS, labeller, LABELS[::-1], tmp_path, progress=False)
     assert found.bill.calls == 4

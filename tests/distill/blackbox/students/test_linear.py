@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pilotfish.distill.blackbox.students import LinearStudent, TeacherLabels
+from pilotfish.distill.blackbox.students.base import chosen
 from pilotfish.distill.blackbox.students.linear import fit_soft
 from pilotfish.distill.blackbox.students.targets import Targets, parts_of, targets_of
 from pilotfish.errors import ConfigError, DataError, ModelError
@@ -103,6 +104,17 @@ def test_a_good_teacher_helps_and_a_bad_one_is_not_listened_to() -> None:
     assert accuracy(bad) > accuracy(alone) - 0.05
     assert good.report_.alpha < bad.report_.alpha == 1.0
     assert set(good.report_.tried) == {0.5, 0.9, 0.98, 1.0}
+
+
+def test_of_alphas_that_are_about_as_good_the_one_that_trusts_people_most() -> None:
+    random = np.random.default_rng(0)
+    base = random.random(50)
+    noise = random.normal(0, 1, 50)
+    clear, unclear = base + 0.5 + 0.1 * noise, base + 0.01 + noise - noise.mean()
+    assert chosen({0.5: base, 1.0: clear}) == 0.5
+    assert chosen({0.5: base, 0.9: unclear, 1.0: clear}) == 0.9
+    assert chosen({0.5: base, 0.9: base, 0.7: base}) == 0.9
+    assert chosen({1.0: base, 0.5: unclear}) == 1.0
 
 
 def test_it_is_calibrated_on_rows_that_taught_nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.folds import folds
 from pilotfish.models.classify.head import fit_temperature, softmax
 
-__all__ = ["LabelStudent", "Learnt"]
+__all__ = ["LabelStudent", "Learnt", "chosen"]
 
 
 @dataclass
@@ -44,15 +44,15 @@ class Learnt:
         return {**asdict(self), "tried": {str(alpha): loss for alpha, loss in self.tried.items()}}
 
 
-FOLDS = 3
+FOLDS = 5
 
 
 class LabelStudent(ABC):
     """A student that learns labels: scikit-learn's contract.
 
     Args:
-        alpha: the share of people's labels in the loss, the teacher's have the rest; or several, of which three
-            folds over people's labels choose one (1 for not to listen to the teacher).
+        alpha: the share of people's labels in the loss, the teacher's have the rest; or several, of which folds
+            over people's labels choose one (see `chosen`; 1 for not to listen to the teacher).
         held_out: the share of people's labels that is kept back to calibrate on.
         seed: of the split and of what is random in fitting.
 
@@ -109,9 +109,9 @@ class LabelStudent(ABC):
         seen, own = self._taken(x, parts.learn), targets.at(parts.learn)
         keys = [self._key(inputs[i]) for i in parts.learn]
         enough = len(alphas) > 1 and len({key for key, mark in zip(keys, own.gold, strict=True) if mark >= 0}) >= FOLDS
-        tried = {alpha: self._fold_loss(seen, own, keys, alpha) for alpha in alphas} if enough else {}
-        # Of equal ones the one that trusts people more.
-        alpha = min(tried, key=lambda one: (tried[one], -one)) if tried else alphas[0]
+        losses = {alpha: self._fold_losses(seen, own, keys, alpha) for alpha in alphas} if enough else {}
+        tried = {alpha: float(each.mean()) for alpha, each in losses.items()}
+        alpha = chosen(losses) if losses else alphas[0]
         self._checked_learn(seen, own, alpha)
         self.report_ = Learnt(int((own.gold >= 0).sum()), int(own.taught.sum()), len(parts.calibrate), alpha, tried)
         if len(parts.calibrate):
@@ -136,8 +136,8 @@ class LabelStudent(ABC):
             raise DataError(f"nothing to learn from at alpha = {alpha}: the labels there are have no share in the loss")
         self._learn(x, targets, alpha)
 
-    def _fold_loss(self, x: Any, targets: Targets, keys: list[Hashable], alpha: float) -> float:
-        """Return the log-loss of people's labels by students that did not see them, calibrated over all folds."""
+    def _fold_losses(self, x: Any, targets: Targets, keys: list[Hashable], alpha: float) -> NDArray[np.float64]:
+        """Return (rows,) log-losses of people's labels by students that did not see them, calibrated over all folds."""
         rows = np.flatnonzero(targets.gold >= 0)
         logits = np.zeros((len(rows), len(targets.classes)))
         codes: dict[Hashable, int] = {}
@@ -151,4 +151,22 @@ class LabelStudent(ABC):
         scaled = logits / fit_temperature(logits, truth)
         top = scaled.max(axis=1)
         best = scaled[np.arange(len(truth)), truth]
-        return float(np.mean(top + np.log(np.exp(scaled - top[:, None]).sum(axis=1)) - best))
+        return np.asarray(top + np.log(np.exp(scaled - top[:, None]).sum(axis=1)) - best)
+
+
+def chosen(losses: Mapping[float, NDArray[np.float64]]) -> float:
+    """Return the alpha to take, of each one's losses (rows,) on the same rows: the one-standard-error rule.
+
+    It is the largest, which trusts people most, whose mean is within one standard error (of the paired differences) of
+    the least mean. A student of folds has fewer of people's labels than the last one will have, so that the folds alone
+    would speak for the teacher too often.
+
+    Source: Hastie, Tibshirani and Friedman 2009 (The Elements of Statistical Learning), section 7.10.
+    """
+    best = min(losses, key=lambda alpha: float(losses[alpha].mean()))
+    near = [best]
+    for alpha, each in losses.items():
+        apart = each - losses[best]
+        if apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart)):
+            near.append(alpha)
+    return max(near)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,11 @@ class _Labelling(Stage):
 
     def __init__(self, labeller: Labeller) -> None:
         self.labeller = labeller
+
+    def config(self) -> dict[str, Any]:
+        """Return what decides the labels, the numbers of the labeller's correction too."""
+        prior = self.labeller.prior_
+        return {**super().config(), "prior": None if prior is None else prior.tolist()}
 
     def process(self, rows: Rows) -> list[Outcome]:
         """Return each text's probabilities."""

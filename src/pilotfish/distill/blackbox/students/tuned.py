@@ -39,7 +39,7 @@ class EncoderStudent(LabelStudent):
 
     Args:
         encoder: what to start from.
-        alpha: as in `LabelStudent`; each further one to choose from costs three more fits.
+        alpha: as in `LabelStudent`; to choose from n costs 5 n fits.
         temperature: of the teacher's loss.
         fit: how to train; its seed is also that of the head's first values.
         head_rate: how many times the encoder's learning rate the head's is.
