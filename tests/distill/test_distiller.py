@@ -11,6 +11,7 @@ import pytest
 
 from pilotfish.distill.distiller import REPORT, Distiller
 from pilotfish.distill.matching import Matching
+from pilotfish.distill.rows import parted
 from pilotfish.distill.sampling import Sampling
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.local import LocalModel
@@ -132,7 +133,7 @@ def test_a_cache_of_nearly_all_tokens_teaches_what_the_teacher_does(models: tupl
 
 
 def test_only_answers_are_learnt(models: tuple[Path, Path], tmp_path: Path) -> None:
-    rows = [{"prompt": "the cat sat on the mat " * 3, "answer": f"yes {n}"} for n in range(10)]
+    rows = [{"prompt": "the cat sat on the mat " * 3 + str(n), "answer": f"yes {n}"} for n in range(10)]
     report = distiller(models, tmp_path / "out", {"steps": 2, "batch_tokens": 10_000}).fit(rows).report_
     tokenizer = LocalModel(models[0], device="cpu").tokenizer
     lengths = [len(tokenizer(str(row["answer"]))["input_ids"]) + 1 for row in rows]
@@ -191,6 +192,34 @@ def test_without_the_teacher_s_share_only_the_data_are_learnt(models: tuple[Path
     assert report.figures["cross_entropy"].gain.high < -1
     assert report.figures["divergence"].gain.low > 0  # the random teacher knows nothing of the data
     assert "divergence" not in read_log(tmp_path / "out" / "run")[0]
+
+
+def test_answers_alone_are_learnt_without_a_teacher(models: tuple[Path, Path], tmp_path: Path) -> None:
+    rows = [row for row in ROWS if not isinstance(row, str)]
+    one = distiller(models, tmp_path / "out", alpha=0.0)
+    one.teacher = None
+    report = one.fit(rows).report_
+    assert set(report.figures) == {"cross_entropy"} and report.teacher is None
+    assert report.figures["cross_entropy"].gain.high < -1
+    assert "perplexity" in str(report) and "agreement" not in str(report)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Student of answers" in card and "Loss: cross-entropy." in card
+    other = distiller(models, tmp_path / "none")
+    other.teacher = None
+    with pytest.raises(ConfigError, match="without a teacher"):
+        other.fit(rows)
+
+
+def test_all_answers_to_a_question_stay_in_one_part(models: tuple[Path, Path]) -> None:
+    tokenizer = LocalModel(models[0], device="cpu").tokenizer
+    rows: list[Any] = [
+        {"prompt": f"what is {n}?", "answer": f"it is {n}, no. {k}"} for n in range(20) for k in range(3)
+    ]
+    made = [{"prompt": f"[{task}] {n}", "answer": str(n), "source": {"n": n}} for n in range(20) for task in ("a", "b")]
+    for data, key in ((rows, "prompt"), (made, "source")):
+        parts = parted(tokenizer, data, 64, share=0.3, seed=0, name="x")
+        held, train = ({str(data[one.row][key]) for one in part} for part in (parts.held_out, parts.train))
+        assert len(held) == 6 and len(train) == 14 and not held & train
 
 
 def test_the_log_has_what_was_looked_at(models: tuple[Path, Path], tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def card(report: Distilled, fit: Fit) -> str:
             "",
             "# A distilled student",
             "",
-            f"Student of {_name(report.teacher)}, begun from {_name(report.student)}, "
-            f"{report.parameters:,} weights; made by Pilotfish.",
+            f"Student of {'answers' if report.teacher is None else _name(report.teacher)}, begun from "
+            f"{_name(report.student)}, {report.parameters:,} weights; made by Pilotfish.",
             "",
             f"- Loss: {report.loss}.",
             f"- Data: {report.rows:,} rows, {report.tokens:,} tokens in the loss; {report.held_out:,} rows were held "

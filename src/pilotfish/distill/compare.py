@@ -14,6 +14,7 @@ from pilotfish.distill.divergence import ForwardKL
 from pilotfish.distill.whitebox import WhiteBox
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.train.backbone import head_in, seen
+from pilotfish.train.causal import Causal
 from pilotfish.train.divergence import Divergence
 from pilotfish.train.examples import Example
 from pilotfish.train.fused import Target, fused_loss
@@ -30,15 +31,21 @@ class Nearness:
 
     Attributes:
         cross_entropy: of the data's tokens, nats.
-        divergence: KL(teacher ‖ student) at temperature 1, or at the one the cache was captured at, nats.
-        agreement: where the student's likeliest token is the teacher's.
         counts: tokens.
+        divergence: KL(teacher ‖ student) at temperature 1, or at the one the cache was captured at, nats; None without
+            a teacher.
+        agreement: where the student's likeliest token is the teacher's; None without one.
     """
 
     cross_entropy: NDArray[np.float64]
-    divergence: NDArray[np.float64]
-    agreement: NDArray[np.float64]
     counts: NDArray[np.float64]
+    divergence: NDArray[np.float64] | None = None
+    agreement: NDArray[np.float64] | None = None
+
+    @property
+    def figures(self) -> list[str]:
+        """The names of the figures that there are."""
+        return [name for name in FIGURES if getattr(self, name) is not None]
 
     def mean(self, name: str) -> float:
         """Return a figure's mean over tokens."""
@@ -72,8 +79,11 @@ class _Agreeing:
         return self._inner.likeliest(within)
 
 
-def nearness(task: WhiteBox, examples: Sequence[Example]) -> Nearness:
-    """Return how near the task's student is to its teacher on examples."""
+def nearness(task: Causal, examples: Sequence[Example]) -> Nearness:
+    """Return how near the task's student is to the data on examples, and to its teacher where it has one."""
+    if not isinstance(task, WhiteBox):
+        task.eval()
+        return Nearness(*task.each(examples))
     sums = {name: np.zeros(len(examples)) for name in FIGURES}
     task.eval()
     with torch.no_grad():

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pilotfish.distill.sampling import Sampling
     from pilotfish.distill.whitebox import WhiteBox
     from pilotfish.models.catalog import Catalog
+    from pilotfish.train.causal import Causal
 
 __all__ = ["Distiller"]
 
@@ -48,7 +49,8 @@ class Distiller:
 
     Args:
         student: weights: a catalog name, hub id, folder or GGUF file; `student_of` makes a smaller one of a teacher.
-        teacher: the same. Where its tokenizer is another one, tokens are aligned by their bytes.
+        teacher: the same. Where its tokenizer is another one, tokens are aligned by their bytes. None learns from the
+            rows alone, such as a black-box teacher's answers (see `pilotfish.distill.blackbox`), with `alpha` 0.
         out: the folder to write, which `LocalModel(out)` loads.
         divergence: the loss's: see `pilotfish.distill.divergence`.
         alpha: its share; the rest is the cross-entropy of the data. With 0 the teacher only measures: what distillation
@@ -75,7 +77,7 @@ class Distiller:
     def __init__(
         self,
         student: str | Path,
-        teacher: str | Path,
+        teacher: str | Path | None,
         out: str | Path,
         *,
         divergence: str = "forward-kl",
@@ -112,6 +114,8 @@ class Distiller:
             ModelError: the models are no causal LMs.
         """
         out, how = Path(self.out), self.how or Fit()
+        if self.teacher is None and (self.alpha or self.cached or self.on_policy or self.matching):
+            raise ConfigError("without a teacher there are the rows' answers alone: alpha = 0, and nothing else of it")
         if self.cached is not None and (self.on_policy is not None or self.matching is not None):
             raise ConfigError(
                 "a cache holds distributions over the data alone: on_policy and matching need the teacher"
@@ -157,11 +161,14 @@ class Distiller:
 
     def _task(
         self, model: Any, local: LocalModel, parts: Parts, rows: Sequence[Any], weighing: Any, how: Fit
-    ) -> WhiteBox:
+    ) -> Causal:
         """Return what is learnt: from the teacher itself, or from what is stored of it."""
         from pilotfish.distill.whitebox import WhiteBox
+        from pilotfish.train.causal import Causal
 
         shown: dict[str, Any] = {"batch_tokens": how.batch_tokens, "name": local.name}
+        if self.teacher is None:
+            return Causal(model, **shown)
         teacher = LocalModel(self.teacher, dtype=self.teacher_dtype, device=self.device, catalog=self.catalog)
         if self.cached is not None:
             return self._cached_task(model, local, teacher, parts, rows, weighing, shown)

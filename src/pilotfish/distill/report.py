@@ -36,7 +36,7 @@ class Distilled:
 
     Attributes:
         student: the weights it began with.
-        teacher: the teacher's weights.
+        teacher: the teacher's weights; None where only its answers were there.
         folder: the result's.
         loss: the loss in words.
         rows: rows trained on.
@@ -52,7 +52,7 @@ class Distilled:
     """
 
     student: str
-    teacher: str
+    teacher: str | None
     folder: str
     loss: str
     rows: int
@@ -70,13 +70,14 @@ class Distilled:
         cls, how: Distiller, parts: Parts, fitted: Fitted, before: Nearness, after: Nearness, local: LocalModel
     ) -> Distilled:
         """Return the report of a run."""
-        from pilotfish.distill.compare import FIGURES
-
         settings = "".join(f", {name} {value:g}" for name, value in (how.settings or {}).items())
-        crossed = f"{how.alpha:g} x {how.divergence}{settings}"
-        if how.alpha < 1:
-            crossed += f" + {1 - how.alpha:g} x cross-entropy"
-        crossed += f", temperature {how.temperature:g}"
+        if how.alpha > 0:
+            crossed = f"{how.alpha:g} x {how.divergence}{settings}"
+            if how.alpha < 1:
+                crossed += f" + {1 - how.alpha:g} x cross-entropy"
+            crossed += f", temperature {how.temperature:g}"
+        else:
+            crossed = "cross-entropy"
         if how.on_policy is not None:
             crossed += f", {how.on_policy.share:g} of the passes over the student's own answers ({how.on_policy.how})"
         if how.matching is not None:
@@ -85,7 +86,7 @@ class Distilled:
             crossed += f", teacher's {how.cached} likeliest tokens cached"
         return cls(
             student=str(how.student),
-            teacher=str(how.teacher),
+            teacher=None if how.teacher is None else str(how.teacher),
             folder=str(how.out),
             loss=crossed,
             rows=len({one.row for one in parts.train}),
@@ -96,7 +97,9 @@ class Distilled:
             seconds=fitted.seconds,
             parameters=local.parameters,
             licence=local.licence,
-            figures={name: Figure(before.mean(name), after.mean(name), after.gain(name, before)) for name in FIGURES},
+            figures={
+                name: Figure(before.mean(name), after.mean(name), after.gain(name, before)) for name in before.figures
+            },
         )
 
     @property
@@ -118,12 +121,19 @@ class Distilled:
         return cls(**{**told, "figures": figures})
 
     def __str__(self) -> str:
-        agreement, apart = self.figures["agreement"], self.figures["divergence"]
-        return (
+        told = (
             f"{self.folder}: {self.tokens:,} tokens of {self.rows} rows in {self.steps} steps, {self.seconds:.0f} s; "
-            f"on {self.held_out} held-out rows: agreement {agreement.before:.3f} -> {agreement.after:.3f} "
-            f"({_gain(agreement)}), KL to the teacher {apart.before:.3f} -> {apart.after:.3f} nats a token "
-            f"({_gain(apart)}), perplexity {self.perplexity[0]:.2f} -> {self.perplexity[1]:.2f}"
+            f"on {self.held_out} held-out rows: "
+        )
+        if self.teacher is not None:
+            agreement, apart = self.figures["agreement"], self.figures["divergence"]
+            told += (
+                f"agreement {agreement.before:.3f} -> {agreement.after:.3f} ({_gain(agreement)}), KL to the teacher "
+                f"{apart.before:.3f} -> {apart.after:.3f} nats a token ({_gain(apart)}), "
+            )
+        crossed = self.figures["cross_entropy"]
+        return told + (
+            f"perplexity {self.perplexity[0]:.2f} -> {self.perplexity[1]:.2f} ({_gain(crossed)} nats a token)"
         )
 
 

@@ -91,7 +91,9 @@ def request_of(row: Mapping[str, Any]) -> Request:
 def parted(
     tokenizer: Any, rows: Sequence[str | Mapping[str, Any]], length: int, *, share: float, seed: int, name: str
 ) -> Parts:
-    """Return the rows as training and held-out examples; a row's copies count once, and a row stays in one part.
+    """Return the rows as training and held-out examples; a row's copies count once.
+
+    All answers to one question stay in one part, and so does all that was made of one `source`.
 
     Raises:
         DataError: fewer than two different rows give examples, or the share leaves one part empty.
@@ -107,12 +109,22 @@ def parted(
         raise DataError(
             f"distillation needs two different rows at least, one of them held out; {len(usable)} can be read{reason}"
         )
-    parts = split(len(usable), {"train": 1 - share, "held_out": share}, seed)
+    groups = list(dict.fromkeys(_origin(rows[i]) for i in usable))
+    parts = split(len(groups), {"train": 1 - share, "held_out": share}, seed)
     if not len(parts["train"]) or not len(parts["held_out"]):
-        raise DataError(f"{len(usable)} rows leave none to hold out (or to train on) at held_out = {share}")
-    held = {usable[int(i)] for i in parts["held_out"]}
+        raise DataError(f"{len(groups)} questions leave none to hold out (or to train on) at held_out = {share}")
+    apart = {groups[int(i)] for i in parts["held_out"]}
+    held = {i for i in usable if _origin(rows[i]) in apart}
     return Parts(
         [one for one in made if one.row not in held],
         [one for one in made if one.row in held],
         [(unique[number], reason) for number, reason in refused],
     )
+
+
+def _origin(row: str | Mapping[str, Any]) -> str:
+    """Return what tells the rows apart that may be split."""
+    if isinstance(row, str) or "text" in row:
+        return keyed([row])[0]
+    known = next(name for name in ("source", "messages", "prompt") if name in row)
+    return keyed([{known: row[known]}])[0]
