@@ -12,7 +12,7 @@ from pilotfish.model import Request
 from pilotfish.rows.split import split
 from pilotfish.train.examples import Example, answered, pieces
 
-__all__ = ["Parts", "examples_of", "keyed", "parted", "request_of"]
+__all__ = ["Parts", "examples_of", "keyed", "origin", "parted", "request_of"]
 
 
 @dataclass
@@ -109,12 +109,12 @@ def parted(
         raise DataError(
             f"distillation needs two different rows at least, one of them held out; {len(usable)} can be read{reason}"
         )
-    groups = list(dict.fromkeys(_origin(rows[i]) for i in usable))
+    groups = list(dict.fromkeys(origin(rows[i]) for i in usable))
     parts = split(len(groups), {"train": 1 - share, "held_out": share}, seed)
     if not len(parts["train"]) or not len(parts["held_out"]):
         raise DataError(f"{len(groups)} questions leave none to hold out (or to train on) at held_out = {share}")
     apart = {groups[int(i)] for i in parts["held_out"]}
-    held = {i for i in usable if _origin(rows[i]) in apart}
+    held = {i for i in usable if origin(rows[i]) in apart}
     return Parts(
         [one for one in made if one.row not in held],
         [one for one in made if one.row in held],
@@ -122,7 +122,7 @@ def parted(
     )
 
 
-def _origin(row: str | Mapping[str, Any]) -> str:
+def origin(row: str | Mapping[str, Any]) -> str:
     """Return what tells the rows apart that may be split."""
     if isinstance(row, str) or "text" in row:
         return keyed([row])[0]

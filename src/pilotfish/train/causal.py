@@ -57,7 +57,7 @@ class Causal(torch.nn.Module):  # type: ignore[misc]
         losses = np.zeros(len(examples))
         with torch.no_grad():
             for batch in batches([len(one.ids) for one in examples], self.batch_tokens):
-                rows = self.prepare([examples[i] for i in batch], 0)
+                rows = Causal.prepare(self, [examples[i] for i in batch], 0)
                 found = (Causal.losses(self, rows).cross_entropy * rows.weights).double().cpu().numpy()
                 np.add.at(losses, np.asarray(batch)[rows.row.cpu().numpy()], found)
         return losses, np.array([one.weight * one.count for one in examples])

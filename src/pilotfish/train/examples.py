@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from pilotfish.errors import DataError
 from pilotfish.model import Request
 from pilotfish.models._chat import render_chat
 from pilotfish.models._tokens import encode
 
-__all__ = ["Example", "answered", "pieces"]
+__all__ = ["Example", "Learnable", "answered", "pieces"]
+
+
+class Learnable(Protocol):
+    """What a plan and a loop ask of what is learnt: an example, or a pair of them."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Its tokens, by which passes are filled."""
+
+    @property
+    def count(self) -> int:
+        """How much of it is in the loss; 0 is left out."""
+
+    def emptied(self) -> Any:
+        """Return the same with nothing in the loss."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,10 @@ class Example:
     def count(self) -> int:
         """How many tokens are in the loss."""
         return len(self.ids) - self.start
+
+    def emptied(self) -> Example:
+        """Return the same with nothing in the loss."""
+        return replace(self, start=len(self.ids))
 
 
 def pieces(tokenizer: Any, texts: Sequence[str], length: int) -> list[Example]:

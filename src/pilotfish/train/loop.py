@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from pilotfish._extras import need
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.rows._progress import Progress
 from pilotfish.train.checkpoint import Checkpoint
-from pilotfish.train.examples import Example
+from pilotfish.train.examples import Learnable
 from pilotfish.train.log import Log
 from pilotfish.train.plan import planned, rate_at
 from pilotfish.train.settings import Fit
@@ -40,10 +40,10 @@ class Task(Protocol):
     Its trainable parameters are what the loop trains and checkpoints.
     """
 
-    def prepare(self, examples: Sequence[Example], step: int) -> Any:
+    def prepare(self, examples: Sequence[Any], step: int) -> Any:
         """Return examples as a `Batch`; without gradients. A task that samples does it here."""
 
-    def looked(self, examples: Sequence[Example]) -> dict[str, float]:
+    def looked(self, examples: Sequence[Any]) -> dict[str, float]:
         """Return figures of held-out examples; "loss", the less the better, decides which weights are best."""
 
 
@@ -70,8 +70,8 @@ class Fitted:
 
 def fit(
     task: Any,
-    examples: Sequence[Example],
-    held_out: Sequence[Example],
+    examples: Sequence[Learnable],
+    held_out: Sequence[Learnable],
     settings: Fit,
     folder: Path,
     identity: str,
@@ -99,7 +99,7 @@ def fit(
 
 class _Run:
     def __init__(
-        self, task: Any, examples: Sequence[Example], held: Sequence[Example], fit: Fit, folder: Path, identity: str
+        self, task: Any, examples: Sequence[Learnable], held: Sequence[Learnable], fit: Fit, folder: Path, identity: str
     ) -> None:
         self.torch = need("torch", "train")
         accelerate = need("accelerate", "train")
@@ -174,7 +174,7 @@ class _Run:
         sums: dict[str, Any] = {}
         if not ready:  # in the last step; without a pass of its own it takes part in the gradients' sum all the same
             idle = self.examples[passes[0][0]]
-            ready.append((0, self.task.prepare([replace(idle, start=len(idle.ids))], step)))
+            ready.append((0, self.task.prepare([idle.emptied()], step)))
         for at, (number, batch) in enumerate(ready):
             torch.manual_seed(_seed(fit.seed, step, number, "pass"))
             last = at == len(ready) - 1

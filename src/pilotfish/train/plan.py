@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pilotfish.errors import DataError
-from pilotfish.train.examples import Example
+from pilotfish.train.examples import Learnable
 from pilotfish.train.settings import Fit
 
 __all__ = ["batches", "planned", "rate_at"]
@@ -16,7 +16,7 @@ __all__ = ["batches", "planned", "rate_at"]
 _BUCKET = 16  # passes whose examples are sorted by length together
 
 
-def planned(examples: Sequence[Example], fit: Fit) -> list[list[list[int]]]:
+def planned(examples: Sequence[Learnable], fit: Fit) -> list[list[list[int]]]:
     """Return the steps; each has its passes, and each pass the numbers of its examples.
 
     An epoch's examples are shuffled; within stretches of some passes they are sorted by length, so that little of a
