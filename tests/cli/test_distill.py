@@ -73,6 +73,43 @@ def test_a_draft_is_taught_on_its_target_s_answers(tiny_folder: Any, tmp_path: P
     assert (tmp_path / "drafts" / "draft" / "model.safetensors").exists()
 
 
+def test_a_black_box_s_answers_are_learnt(tiny_folder: Any, tmp_path: Path) -> None:
+    """The teacher is a cascade: a collaboration is a model, and any model teaches."""
+    text = FILE.format(teacher=tiny_folder("llama", "plain")).partition("[distill]")[0]
+    text += """
+[models.nested]
+use = "cascade"
+small = "large"
+large = "large"
+accept = { score = "mean-logprob", above = -1.0 }
+
+[distill]
+student = "STUDENT"
+teacher = "nested"
+rows = "rows.jsonl"
+out = "taught"
+prompt = "what is {n}?"
+length = 64
+device = "cpu"
+
+[distill.answers]
+samples = 2
+temperature = 0.7
+max_tokens = 400
+
+[distill.fit]
+steps = 5
+""".replace("STUDENT", str(tiny_folder("llama", "plain")))
+    (tmp_path / "team.toml").write_text(text)
+    write_rows(tmp_path / "rows.jsonl", [{"n": n} for n in range(12)])
+    done = pilotfish("distill", "team.toml", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["teacher"] is None and set(told["figures"]) == {"cross_entropy"}
+    assert "12 rows, 24 questions" in done.stderr
+    assert (tmp_path / "taught-answers" / "rows.jsonl").exists()
+
+
 def test_the_file_s_settings_and_defaults_are_python_s() -> None:
     from dataclasses import asdict
 
@@ -90,7 +127,7 @@ def test_the_file_s_settings_and_defaults_are_python_s() -> None:
 def test_mistakes_are_one_line(tiny_folder: Any, tmp_path: Path) -> None:
     teacher = tiny_folder("llama", "plain")
     for old, new, said in (
-        ('teacher = "large"', 'teacher = "cloud"', "has no weights here"),
+        ('teacher = "large"', 'teacher = "cloud"', "'cloud' has no weights here"),
         ('divergence = "jsd"', 'divergence = "jds"', "no divergence is called 'jds'"),
         ("beta = 0.5", "skew = 0.5", "jsd has no setting 'skew'"),
         ("rate = 0.01", "rat = 0.01", "rate"),

@@ -58,6 +58,21 @@ class DraftSpec(Spec):
     temperature: From0 = 0.0
 
 
+class AnswersSpec(Spec):
+    """`[distill.answers]`: how a teacher without weights here is asked, and which of its answers are learnt.
+
+    With `agree`, of several samples those are kept whose answer, read by `read`, at least so large a share gives.
+    """
+
+    samples: Count = 1
+    temperature: From0 = 0.0
+    max_tokens: Count = 512
+    agree: Share | None = None
+    read: Text = "text"
+    seed: int = 0
+    concurrency: Count | None = None
+
+
 class MatchingSpec(Spec):
     """`[distill.matching]`: hidden states or attention are matched beside the distributions."""
 
@@ -92,7 +107,9 @@ class FitSpec(Spec):
 
 
 class DistillSpec(Spec):
-    """The `[distill]` table. `teacher` is a local model of the file by its name, or weights.
+    """The `[distill]` table. `teacher` is a model of the file by its name, or weights.
+
+    Of a teacher whose weights are not here, or that is several models, the answers to `prompt` are learnt.
 
     A row is a text in the column `text`; with `prompt`, a template over the columns, it is that prompt and the answer
     in the column `answer`. For a draft the prompt alone, or the text as the prompt.
@@ -115,6 +132,7 @@ class DistillSpec(Spec):
     on_policy: SamplingSpec | None = None
     matching: MatchingSpec | None = None
     draft: DraftSpec | None = None
+    answers: AnswersSpec = AnswersSpec()
     fit: FitSpec = FitSpec()
     format: str | None = None
     encoding: str | None = None

@@ -33,6 +33,7 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
     """Teach a student as the [distill] table of FILE says, and measure it on rows it did not see.
 
     The result is a folder of weights with a model card: name it as `weights` of a local model in any collaboration.
+    Of a teacher whose weights are not here, or that is a collaboration, the answers are learnt; each is asked for once.
     With --for draft, or a [distill.draft] table, the teacher answers the prompts itself, and what it accepts of the
     student's proposals is measured before and after.
 
@@ -51,10 +52,12 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
     models = Collaboration.load(file)
     spec = _spec(models, file, rows, flags)
     rejects = Rejects()
-    held = _rows(spec, rejects)
+    held = _rows(spec, rejects, answers=_white(models, spec) and spec.draft is None)
     say_rejects(rejects)
     teacher, dtype = _teacher(models, spec)
     student = _student(models, spec, held, quiet=quiet)
+    if teacher is None:
+        held = _answered(models, spec, held, quiet=quiet)
     shared: dict[str, Any] = {
         "divergence": spec.loss.divergence,
         "settings": spec.loss.settings,
@@ -70,6 +73,8 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
         if spec.draft is not None:
             from pilotfish.distill.draft import teach_draft
 
+            assert teacher is not None
+
             own = {**spec.draft.model_dump(), "context": spec.length, "target_dtype": dtype}
             report = teach_draft(teacher, student, held, str(spec.out), **own, **shared)
             refused = report.distilled.refused
@@ -79,7 +84,7 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
                     student,
                     teacher,
                     str(spec.out),
-                    alpha=spec.loss.alpha,
+                    alpha=spec.loss.alpha if teacher is not None else 0.0,
                     temperature=spec.loss.temperature,
                     length=spec.length,
                     cache=spec.cache,
@@ -128,8 +133,8 @@ def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, A
     return spec
 
 
-def _rows(spec: DistillSpec, rejects: Rejects) -> list[dict[str, Any]]:
-    """Return the rows as the distiller takes them; those that lack what they need are rejected.
+def _rows(spec: DistillSpec, rejects: Rejects, *, answers: bool) -> list[dict[str, Any]]:
+    """Return the rows as the distiller takes them, with their answers or without; bad ones are rejected.
 
     Raises:
         DataError: a column is not there, or no row is whole.
@@ -140,7 +145,6 @@ def _rows(spec: DistillSpec, rejects: Rejects) -> list[dict[str, Any]]:
     from pilotfish.rows.model_stage import Template
 
     template = Template(spec.prompt) if spec.prompt is not None else None
-    answers = template is not None and spec.draft is None
     wanted = [spec.text] if template is None else [*template.columns, *([spec.answer] if answers else [])]
     found: list[dict[str, Any]] = []
     assert spec.rows is not None
@@ -151,7 +155,7 @@ def _rows(spec: DistillSpec, rejects: Rejects) -> list[dict[str, Any]]:
         try:
             weight = {"weight": row["weight"]} if row.get("weight") is not None else {}
             if template is None:
-                found.append({"text" if spec.draft is None else "prompt": _text(row, spec.text), **weight})
+                found.append({"text" if answers else "prompt": _text(row, spec.text), **weight})
             elif answers:
                 found.append({"prompt": template.fill(row), "answer": _text(row, spec.answer), **weight})
             else:
@@ -175,11 +179,18 @@ def _text(row: Mapping[str, Any], column: str) -> str:
     return str(row[column])
 
 
-def _teacher(models: Collaboration, spec: DistillSpec) -> tuple[str, str]:
-    """Return the teacher's weights and dtype: a local model of the file, or weights by their own name.
+def _white(models: Collaboration, spec: DistillSpec) -> bool:
+    """Say whether the teacher's weights are here."""
+    from pilotfish.assemble.specs import LocalSpec
+
+    return spec.teacher not in models.names or isinstance(models.spec(spec.teacher), LocalSpec)
+
+
+def _teacher(models: Collaboration, spec: DistillSpec) -> tuple[str | None, str]:
+    """Return the teacher's weights and dtype, a local model's of the file or by their own name; None for a black box.
 
     Raises:
-        ConfigError: it is a model of the file whose weights are not here.
+        ConfigError: it is a black box, and what is asked for needs its distributions.
     """
     from pilotfish.assemble.build import weights_from
     from pilotfish.assemble.specs import LocalSpec
@@ -188,9 +199,41 @@ def _teacher(models: Collaboration, spec: DistillSpec) -> tuple[str, str]:
     if spec.teacher not in models.names:
         return weights_from(spec.teacher, models.folder), spec.dtype
     named = models.spec(spec.teacher)
-    if not isinstance(named, LocalSpec):
-        raise ConfigError(f"[distill] teacher = {spec.teacher!r} has no weights here: its answers alone can be learnt")
-    return weights_from(named.weights, models.folder), named.dtype
+    if isinstance(named, LocalSpec):
+        return weights_from(named.weights, models.folder), named.dtype
+    for part in ("loss", "cached", "on_policy", "matching", "draft"):
+        if part in spec.model_fields_set:
+            raise ConfigError(
+                f"[distill] {part} needs the teacher's distributions, and {spec.teacher!r} has no weights here: "
+                "its answers alone can be learnt"
+            )
+    if spec.prompt is None:
+        raise ConfigError(f"[distill] prompt: what is {spec.teacher!r} to be asked about each row?")
+    return None, spec.dtype
+
+
+def _answered(
+    models: Collaboration, spec: DistillSpec, rows: list[dict[str, Any]], *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Ask the teacher about every row, and return its answers as rows; what it said stays beside the result."""
+    from pilotfish.distill.blackbox import Agreeing, answers
+
+    asked = spec.answers
+    sampling: dict[str, Any] = {"max_tokens": asked.max_tokens, "temperature": asked.temperature}
+    if asked.temperature:
+        sampling["seed"] = asked.seed
+    taught = answers(
+        rows,
+        models.model(spec.teacher),
+        f"{spec.out}-answers",
+        samples=asked.samples,
+        keep=[] if asked.agree is None else [Agreeing(asked.agree, asked.read)],
+        concurrency=asked.concurrency,
+        progress=not quiet,
+        **sampling,
+    )
+    say(str(taught.report))
+    return [dict(row) for row in taught.rows]
 
 
 def _student(models: Collaboration, spec: DistillSpec, rows: list[dict[str, Any]], *, quiet: bool) -> str:
