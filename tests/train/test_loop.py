@@ -149,6 +149,18 @@ def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
     assert len(again.seen) == 0
 
 
+def test_a_weight_that_never_has_a_gradient_does_not_keep_a_run_from_going_on(tmp_path: Path) -> None:
+    class Idle(Line):
+        def __init__(self) -> None:
+            super().__init__()
+            self.idle = torch.nn.Parameter(torch.ones(3))
+
+    run(Idle(), Fit(steps=5, rate=0.1, every=2), tmp_path)
+    again = Idle()
+    assert run(again, Fit(steps=5, rate=0.1, every=2), tmp_path).steps == 5
+    assert torch.equal(again.idle, torch.ones(3))
+
+
 def test_tensorboard_has_the_figures(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run(Line(), Fit(steps=3, tensorboard=True), tmp_path)

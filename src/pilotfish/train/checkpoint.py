@@ -45,7 +45,7 @@ class Checkpoint:
         """Write the weights (by name), what the optimizer holds of them, and `told`."""
         tensors = {f"weight/{name}": value.detach().contiguous() for name, value in weights.items()}
         for name, value in weights.items():
-            for key, held in optimizer.state[value].items():
+            for key, held in optimizer.state.get(value, {}).items():
                 tensors[f"{key}/{name}"] = held.detach().reshape(held.shape or (1,)).contiguous()
         name = f"step-{told['step']}.safetensors"
         self._put(name, tensors)
@@ -70,6 +70,8 @@ class Checkpoint:
         with torch.no_grad():
             for name, value in weights.items():
                 value.copy_(tensors[f"weight/{name}"])
+                if f"step/{name}" not in tensors:
+                    continue  # it has had no gradient yet, as the pooler of an encoder never has
                 optimizer.state[value] = {
                     "step": tensors[f"step/{name}"].reshape(()),
                     "exp_avg": tensors[f"exp_avg/{name}"].to(value.device).reshape(value.shape),
