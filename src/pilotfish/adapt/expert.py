@@ -20,7 +20,7 @@ from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.examples import Example, pieces
-from pilotfish.train.folder import digest, finished, write_report
+from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.plan import planned
 from pilotfish.train.settings import Fit
 
@@ -180,7 +180,7 @@ def tune(
     tuning = tuning or Tuning()
     train, test = parted(texts, tuning)
     out = Path(out)
-    identity = digest([str(weights), asdict(tuning), dtype], [*train, *test])
+    identity = digest([str(weights), settled(tuning), dtype], [*train, *test])
     done = finished(out, REPORT, identity, (RUN,))
     if done is not None:
         return TuneReport(**{**done, "gain": Interval(**done["gain"])})

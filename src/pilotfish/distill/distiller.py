@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +22,7 @@ from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Message, Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
-from pilotfish.train.folder import digest, finished, write_report
+from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -125,10 +124,10 @@ class Distiller:
         if not 0 <= self.alpha <= 1 or not self.temperature > 0:
             raise ConfigError(f"alpha is a share and the temperature above 0, not {self.alpha} and {self.temperature}")
         kind = divergence_of(self.divergence, **(self.settings or {}))
-        told = {name: value for name, value in vars(self).items() if name not in ("catalog", "progress", "out", "how")}
-        told["on_policy"] = self.on_policy and asdict(self.on_policy)
-        told["matching"] = self.matching and asdict(self.matching)
-        identity = digest([{**told, "report_": None}, asdict(how)], keyed(rows))
+        apart = ("catalog", "progress", "out", "how", "report_")
+        told = {name: value for name, value in vars(self).items() if value is not None and name not in apart}
+        told |= {name: settled(told[name]) for name in ("on_policy", "matching") if name in told}
+        identity = digest([told, settled(how)], keyed(rows))
         done = finished(out, REPORT, identity, (RUN, CACHE))
         if done is not None:
             self.report_ = Distilled.from_json(done)

@@ -23,7 +23,7 @@ from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
-from pilotfish.train.folder import digest, finished, write_report
+from pilotfish.train.folder import digest, finished, settled, write_report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -208,7 +208,7 @@ def teach_draft(
     parts = split(len(requests), {"train": 1 - held_out, "held_out": held_out}, how.seed) if requests else {}
     if not parts or not len(parts["train"]) or not len(parts["held_out"]):
         raise DataError(f"{len(requests)} different prompts leave none to learn from, or none to measure on")
-    given = [str(target), str(draft), length, max_tokens, temperature, held_out, divergence, settings, asdict(how)]
+    given = [str(target), str(draft), length, max_tokens, temperature, held_out, divergence, settings, settled(how)]
     identity = digest([*given, context, cached, target_dtype], unique)
     done = finished(out, REPORT, identity, (ANSWERS, STUDENT))
     if done is not None:

@@ -16,7 +16,7 @@ from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.examples import answered
-from pilotfish.train.folder import digest, finished, write_report
+from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def prefer(
     from pilotfish.train.lora import adapted, merged
 
     out, how = Path(out), fit or Fit()
-    identity = digest([str(student), beta, label_smoothing, asdict(how), length, held_out], keyed(rows))
+    identity = digest([str(student), beta, label_smoothing, settled(how), length, held_out], keyed(rows))
     done = finished(out, REPORT, identity, (RUN,))
     if done is not None:
         return Preferred(**{**done, **{name: Interval(**done[name]) for name in ("preferred", "margin")}})

@@ -5,13 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
 from pilotfish.errors import DataError
 from pilotfish.rows._atomic import atomic
 
-__all__ = ["digest", "finished", "write_report"]
+__all__ = ["digest", "finished", "settled", "write_report"]
+
+
+def settled(settings: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that are not at their defaults.
+
+    A setting that a later version adds, and whose default changes nothing, then leaves a run's identity as it was.
+    """
+    told = asdict(settings)
+    return {
+        field.name: told[field.name]
+        for field in fields(settings)
+        if field.default is MISSING or getattr(settings, field.name) != field.default
+    }
 
 
 def digest(settings: Any, rows: Iterable[str]) -> str:
