@@ -148,7 +148,17 @@ class Distiller:
         fitted = fit(task, parts.train, parts.held_out, how, out / RUN, identity, progress=self.progress)
         task.student = merged(model, how)
         after = nearness(task, parts.held_out)
-        report = Distilled.of(self, parts, fitted, before, after, local)
+        report = Distilled.of(
+            self.student,
+            self.teacher,
+            out,
+            self._loss(),
+            parts=parts,
+            fitted=fitted,
+            before=before,
+            after=after,
+            local=local,
+        )
         task.student.save_pretrained(out, safe_serialization=True)
         local.tokenizer.save_pretrained(out)
         with atomic(out / "README.md") as file:
@@ -157,6 +167,23 @@ class Distiller:
         shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
         self.report_ = report
         return self
+
+    def _loss(self) -> str:
+        """Return what is learnt in words."""
+        told = "cross-entropy"
+        if self.alpha > 0:
+            settings = "".join(f", {name} {value:g}" for name, value in (self.settings or {}).items())
+            told = f"{self.alpha:g} x {self.divergence}{settings}"
+            if self.alpha < 1:
+                told += f" + {1 - self.alpha:g} x cross-entropy"
+            told += f", temperature {self.temperature:g}"
+        if self.on_policy is not None:
+            told += f", {self.on_policy.share:g} of the passes over the student's own answers ({self.on_policy.how})"
+        if self.matching is not None:
+            told += f", {self.matching.weight:g} x matching of {self.matching.what}"
+        if self.cached is not None:
+            told += f", teacher's {self.cached} likeliest tokens cached"
+        return told
 
     def _task(
         self, model: Any, local: LocalModel, parts: Parts, rows: Sequence[Any], weighing: Any, how: Fit

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.measure.intervals import Interval
 
 if TYPE_CHECKING:
     from pilotfish.distill.compare import Nearness
-    from pilotfish.distill.distiller import Distiller
     from pilotfish.distill.rows import Parts
     from pilotfish.models.local import LocalModel
     from pilotfish.train.loop import Fitted
@@ -67,28 +67,24 @@ class Distilled:
 
     @classmethod
     def of(
-        cls, how: Distiller, parts: Parts, fitted: Fitted, before: Nearness, after: Nearness, local: LocalModel
+        cls,
+        student: str | Path,
+        teacher: str | Path | None,
+        folder: Path,
+        loss: str,
+        *,
+        parts: Parts,
+        fitted: Fitted,
+        before: Nearness,
+        after: Nearness,
+        local: LocalModel,
     ) -> Distilled:
         """Return the report of a run."""
-        settings = "".join(f", {name} {value:g}" for name, value in (how.settings or {}).items())
-        if how.alpha > 0:
-            crossed = f"{how.alpha:g} x {how.divergence}{settings}"
-            if how.alpha < 1:
-                crossed += f" + {1 - how.alpha:g} x cross-entropy"
-            crossed += f", temperature {how.temperature:g}"
-        else:
-            crossed = "cross-entropy"
-        if how.on_policy is not None:
-            crossed += f", {how.on_policy.share:g} of the passes over the student's own answers ({how.on_policy.how})"
-        if how.matching is not None:
-            crossed += f", {how.matching.weight:g} x matching of {how.matching.what}"
-        if how.cached is not None:
-            crossed += f", teacher's {how.cached} likeliest tokens cached"
         return cls(
-            student=str(how.student),
-            teacher=None if how.teacher is None else str(how.teacher),
-            folder=str(how.out),
-            loss=crossed,
+            student=str(student),
+            teacher=None if teacher is None else str(teacher),
+            folder=str(folder),
+            loss=loss,
             rows=len({one.row for one in parts.train}),
             held_out=len({one.row for one in parts.held_out}),
             refused=len(parts.refused),
