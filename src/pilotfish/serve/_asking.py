@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from pilotfish.model import Delta, Model, Reply, Request
+from pilotfish.serve._house import House
 from pilotfish.serve._patience import Patience
 from pilotfish.serve._visit import Visit
-
-if TYPE_CHECKING:
-    from pilotfish.serve.app import Gateway
 
 __all__ = ["ask", "deltas"]
 
 
-async def ask(gateway: Gateway, visit: Visit, model: Model, request: Request) -> Reply:
+async def ask(gateway: House, visit: Visit, model: Model, request: Request) -> Reply:
     """Ask the cache, then the model, and note how long it took.
 
     Raises:
@@ -36,7 +33,7 @@ async def ask(gateway: Gateway, visit: Visit, model: Model, request: Request) ->
     return reply
 
 
-async def deltas(gateway: Gateway, visit: Visit, model: Model, request: Request) -> AsyncIterator[Delta]:
+async def deltas(gateway: House, visit: Visit, model: Model, request: Request) -> AsyncIterator[Delta]:
     """Ask the cache, then the model, piece by piece; note how long it took and what came.
 
     Raises:
@@ -70,7 +67,7 @@ async def deltas(gateway: Gateway, visit: Visit, model: Model, request: Request)
         await _keep(gateway, visit, request, visit.reply)
 
 
-async def _found(gateway: Gateway, visit: Visit, request: Request) -> Reply | None:
+async def _found(gateway: House, visit: Visit, request: Request) -> Reply | None:
     if gateway.answers is None:
         return None
     found = await gateway.answers.find(visit.held or visit.model, request, _scope(gateway, visit))
@@ -78,10 +75,10 @@ async def _found(gateway: Gateway, visit: Visit, request: Request) -> Reply | No
     return found
 
 
-async def _keep(gateway: Gateway, visit: Visit, request: Request, reply: Reply) -> None:
+async def _keep(gateway: House, visit: Visit, request: Request, reply: Reply) -> None:
     if gateway.answers is not None:
         await gateway.answers.keep(visit.held or visit.model, request, reply, _scope(gateway, visit))
 
 
-def _scope(gateway: Gateway, visit: Visit) -> str:
+def _scope(gateway: House, visit: Visit) -> str:
     return "" if gateway.shared_answers or visit.key is None else visit.key.name

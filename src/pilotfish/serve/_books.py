@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from pilotfish.model import Price, Reply, Trace, Usage
 from pilotfish.serve._asgi import Scope, header
+from pilotfish.serve._house import House
 from pilotfish.serve._visit import Visit
-
-if TYPE_CHECKING:
-    from pilotfish.serve.app import Gateway
 
 __all__ = ["book"]
 
 
-def book(gateway: Gateway, visit: Visit, scope: Scope) -> None:
+def book(gateway: House, visit: Visit, scope: Scope) -> None:
     """Count a request that has ended: in the key's allowance, in the metrics and in the log."""
     if visit.reply is not None:
         _price(gateway, visit, visit.reply)
@@ -30,7 +27,7 @@ def book(gateway: Gateway, visit: Visit, scope: Scope) -> None:
         gateway.traces.put(served, header(scope, b"traceparent"))
 
 
-def _price(gateway: Gateway, visit: Visit, reply: Reply) -> None:
+def _price(gateway: House, visit: Visit, reply: Reply) -> None:
     """Learn what a token of a model costs, and put a price on a reply that was cut short, or budgets would leak."""
     usage, cost = reply.usage, reply.cost
     tokens = usage.tokens_in + usage.tokens_out

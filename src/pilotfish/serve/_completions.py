@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotfish.model import Model, Reply, Request, Trace
 from pilotfish.serve._asgi import Out
@@ -18,12 +18,10 @@ from pilotfish.serve._chat import limited, usage_json
 from pilotfish.serve._echo import Told, echoed, told_of
 from pilotfish.serve._faults import Fault
 from pilotfish.serve._fields import check_fields, whole
+from pilotfish.serve._house import House
 from pilotfish.serve._prompts import Prompt, prompts_of, white_box
 from pilotfish.serve._visit import Visit
 from pilotfish.serve.settings import Settings
-
-if TYPE_CHECKING:
-    from pilotfish.serve.app import Gateway
 
 __all__ = ["completions"]
 
@@ -31,7 +29,7 @@ DEFAULT_TOKENS = 16  # the endpoint's own default
 _OWN = {"prompt", "echo", "logprobs", "best_of", "suffix", "max_tokens", "model", "stream", "stream_options"}
 
 
-async def completions(gateway: Gateway, visit: Visit, data: dict[str, Any], out: Out) -> None:
+async def completions(gateway: House, visit: Visit, data: dict[str, Any], out: Out) -> None:
     """Answer a completion.
 
     Raises:
@@ -98,7 +96,7 @@ def _all(requests: list[Request]) -> tuple[Any, ...]:
 
 
 async def _heads(
-    gateway: Gateway, visit: Visit, model: Model, prompts: list[Prompt], top: int | None
+    gateway: House, visit: Visit, model: Model, prompts: list[Prompt], top: int | None
 ) -> list[Told | None]:
     """Return what is said of the prompts themselves; with log-probabilities they are computed, on a thread."""
     local = white_box(model) if top is not None else None
@@ -112,7 +110,7 @@ async def _heads(
         visit.models += time.perf_counter() - start
 
 
-async def _replies(gateway: Gateway, visit: Visit, model: Model, requests: list[Request]) -> list[Reply]:
+async def _replies(gateway: House, visit: Visit, model: Model, requests: list[Request]) -> list[Reply]:
     """Return the answers to all prompts, asked at the same time."""
     if len(requests) == 1:
         return [await ask(gateway, visit, model, requests[0])]
@@ -154,7 +152,7 @@ def _body(visit: Visit, choices: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-async def _stream(gateway: Gateway, visit: Visit, model: Model, request: Request, out: Out, *, usage: bool) -> None:
+async def _stream(gateway: House, visit: Visit, model: Model, request: Request, out: Out, *, usage: bool) -> None:
     """Send one completion as it comes; the head goes out with the first piece."""
     visit.streamed = True
     empty = {"usage": None} if usage else {}

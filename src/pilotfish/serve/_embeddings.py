@@ -9,20 +9,18 @@ import asyncio
 import base64
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotfish.model import Call, Message, Reply, Request, Trace
 from pilotfish.serve._asgi import Out
 from pilotfish.serve._faults import Fault
+from pilotfish.serve._house import House
 from pilotfish.serve._visit import Visit, tokens_guessed
-
-if TYPE_CHECKING:
-    from pilotfish.serve.app import Gateway
 
 __all__ = ["embeddings"]
 
 
-async def embeddings(gateway: Gateway, visit: Visit, data: dict[str, Any], out: Out) -> None:
+async def embeddings(gateway: House, visit: Visit, data: dict[str, Any], out: Out) -> None:
     """Answer a request for embeddings.
 
     Raises:

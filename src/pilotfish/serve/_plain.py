@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotfish.errors import PilotfishError
 from pilotfish.models._http_json import dumps
 from pilotfish.serve._asgi import CLOSE, Receive, Scope, Send, header, respond
 from pilotfish.serve._faults import Fault, fault_of, near
-
-if TYPE_CHECKING:
-    from pilotfish.serve.app import Gateway
+from pilotfish.serve._house import House
 
 __all__ = ["plain"]
 
 
-async def plain(gateway: Gateway, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+async def plain(gateway: House, path: str, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request that no model works for."""
     if path in gateway.posts:
         fault = Fault(405, f"{path} takes POST, not {scope['method']}", "method_not_allowed")
@@ -37,7 +35,7 @@ async def plain(gateway: Gateway, path: str, scope: Scope, receive: Receive, sen
         await _say(send, 404, Fault(404, f"nothing at {path}", "not_found").to_json())
 
 
-async def _list(gateway: Gateway, path: str, scope: Scope, send: Send) -> None:
+async def _list(gateway: House, path: str, scope: Scope, send: Send) -> None:
     """Tell the models that a key may ask, or one of them."""
     try:
         key = gateway.keys.who(header(scope, b"authorization"))

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotfish.model import Delta, Model, Request
 from pilotfish.serve._asgi import Out
 from pilotfish.serve._asking import ask, deltas
 from pilotfish.serve._chat import Chunks, chat_json, chat_request
 from pilotfish.serve._faults import Fault
+from pilotfish.serve._house import House
 from pilotfish.serve._visit import Visit
-
-if TYPE_CHECKING:
-    from pilotfish.serve.app import Gateway
 
 __all__ = ["chat"]
 
 
-async def chat(gateway: Gateway, visit: Visit, data: dict[str, Any], out: Out) -> None:
+async def chat(gateway: House, visit: Visit, data: dict[str, Any], out: Out) -> None:
     """Answer a chat.
 
     Raises:
@@ -37,7 +35,7 @@ async def chat(gateway: Gateway, visit: Visit, data: dict[str, Any], out: Out) -
     await out.whole(chat_json(visit, visit.reply))
 
 
-async def _stream(gateway: Gateway, visit: Visit, model: Model, request: Request, out: Out, *, usage: bool) -> None:
+async def _stream(gateway: House, visit: Visit, model: Model, request: Request, out: Out, *, usage: bool) -> None:
     """Send the reply as it comes.
 
     The head goes out with the first piece, not before: until then an error has a status of its own, and a

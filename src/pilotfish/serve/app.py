@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pilotfish.errors import PilotfishError
-from pilotfish.model import Model, Request
+from pilotfish.model import Model
 from pilotfish.models._http_json import loads
 from pilotfish.serve._asgi import LeftError, Out, Receive, Scope, Send, Watch, header, read_body
 from pilotfish.serve._books import book
-from pilotfish.serve._faults import Fault, alone, fault_of, near
+from pilotfish.serve._completions import completions
+from pilotfish.serve._embeddings import embeddings
+from pilotfish.serve._faults import Fault, alone, fault_of
 from pilotfish.serve._hosts import turned_away
-from pilotfish.serve._metrics import Metrics
+from pilotfish.serve._house import Application, Endpoint, House
 from pilotfish.serve._parts import Answers, Log, Traces
 from pilotfish.serve._plain import plain
-from pilotfish.serve._visit import Visit, tokens_guessed
+from pilotfish.serve._talk import chat
+from pilotfish.serve._visit import Visit
 from pilotfish.serve.keys import Keys
 from pilotfish.serve.settings import Settings
 
@@ -28,68 +30,27 @@ _LOG = logging.getLogger("pilotfish.serve")
 # What a browser sends to any site without asking it first: no page elsewhere is to reach a gateway on this machine.
 _UNASKED = ("text/plain", "multipart/form-data", "application/x-www-form-urlencoded")
 
-Endpoint = Callable[["Gateway", Visit, dict[str, Any], Out], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+_POSTS: dict[str, tuple[Endpoint, str]] = {
+    "/v1/chat/completions": (chat, "chatcmpl"),
+    "/v1/completions": (completions, "cmpl"),
+    "/v1/embeddings": (embeddings, "embd"),
+}
 
 
-class Gateway:
-    """The ASGI application; `create_app` makes it.
-
-    Attributes:
-        models: the models by name.
-        encoders: what gives embeddings, by name.
-        settings: the limits.
-        metrics: what `/metrics` tells.
-        in_flight: requests that models are answering now.
-        draining: set it to refuse new requests with 503, while those under way end.
-        ready: what `/readyz` tells, as long as nothing drains.
-        began: when it was made, in seconds since 1970.
-        rates: what each model's whole replies cost so far, and their tokens.
-        page: what answers every path that is not the gateway's own; None for 404.
-        names: the hosts that a gateway without keys is asked as; None for any, which suits one that others reach.
-    """
+class Gateway(House):
+    """The ASGI application; `create_app` makes it."""
 
     def __init__(
         self,
         models: Mapping[str, Model],
         settings: Settings,
         *,
-        encoders: Mapping[str, Any],
-        keys: Keys,
-        answers: Answers | None,
-        shared_answers: bool,
-        log: Log | None,
-        traces: Traces | None,
-        page: Application | None,
         on_start: Callable[[], Awaitable[None]] | None,
         on_end: Callable[[], Awaitable[None]] | None,
+        **parts: Any,
     ) -> None:
-        from pilotfish.serve._completions import completions
-        from pilotfish.serve._embeddings import embeddings
-        from pilotfish.serve._talk import chat
-
-        self.models = dict(models)
-        self.encoders = dict(encoders)
-        self.settings = settings
-        self.keys = keys
-        self.answers = answers
-        self.shared_answers = shared_answers
-        self.log = log
-        self.traces = traces
-        self.metrics = Metrics()
-        self.in_flight = 0
-        self.draining = False
-        self.ready = True
-        self.page = page
-        self.names: frozenset[str] | None = None
-        self.rates: dict[str, tuple[float, int]] = {}  # dollars and tokens of each model's whole replies
+        super().__init__(models, settings, _POSTS, **parts)
         self._on_start, self._on_end = on_start, on_end
-        self.began = int(time.time())
-        self.posts: dict[str, tuple[Endpoint, str]] = {
-            "/v1/chat/completions": (chat, "chatcmpl"),
-            "/v1/completions": (completions, "cmpl"),
-            "/v1/embeddings": (embeddings, "embd"),
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI event."""
@@ -108,38 +69,6 @@ class Gateway:
                 await self._post(post, scope, receive, send)
             else:
                 await plain(self, path, scope, receive, send)
-
-    def model(self, visit: Visit, data: Mapping[str, Any], among: Mapping[str, Any]) -> Any:
-        """Return the model that a body names, once its key may ask it.
-
-        Raises:
-            Fault: 400, it names none; 404, there is none of this name.
-            Refused: the key may not ask it.
-        """
-        name = data.get("model")
-        if not isinstance(name, str) or not name:
-            raise Fault(400, "model must name the model to ask; GET /v1/models lists them", param="model")
-        assert visit.key is not None
-        found = among.get(name)
-        if found is None:
-            known = [one for one in among if visit.key.may_use(one)]
-            raise Fault(404, f"no model {near(name, known)}", "model_not_found", param="model")
-        visit.model = name
-        visit.key.check(name)
-        return found
-
-    def admit(self, visit: Visit, request: Request, answers: int = 1) -> None:
-        """Take the tokens that a request may use out of its key's allowance.
-
-        Raises:
-            Refused: there is not enough left.
-        """
-        visit.request = request
-        assert visit.key is not None
-        if visit.key.tokens is not None:
-            prompt = sum(tokens_guessed(message.text) for message in request.messages)
-            visit.admitted = prompt + answers * request.n * (request.max_tokens or 0)
-        visit.key.admit(visit.admitted)
 
     async def _post(self, post: tuple[Endpoint, str], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that models work for, and keep the books, however it ends."""
