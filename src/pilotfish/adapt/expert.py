@@ -22,6 +22,7 @@ from pilotfish.rows.split import split
 from pilotfish.train.examples import Example, pieces
 from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.plan import planned
+from pilotfish.train.processes import is_main
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -193,8 +194,9 @@ def tune(
     before, counts = _by_text(task, held, len(test))
     fitted = fit(task, learnt, [], how, out / RUN, identity, progress=progress)
     task.student = merged(task.student, how).to(saved_dtype).eval()
-    task.student.save_pretrained(out, safe_serialization=True)
-    local.tokenizer.save_pretrained(out)
+    if is_main():
+        task.student.save_pretrained(out, safe_serialization=True)
+        local.tokenizer.save_pretrained(out)
     after, _ = _by_text(task, held, len(test))  # of what was saved: merged, in its own dtype
     rows = np.stack([before - after, counts], axis=1)
     gain = bootstrap(rows, lambda drawn: float(drawn[:, 0].sum() / drawn[:, 1].sum()), resamples=2000, seed=tuning.seed)
@@ -211,7 +213,8 @@ def tune(
         seconds=fitted.seconds,
     )
     write_report(out, REPORT, identity, report.to_json())
-    shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
+    if is_main():
+        shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
     return report
 
 

@@ -47,6 +47,7 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
     from pilotfish.distill.matching import Matching
     from pilotfish.distill.sampling import Sampling
     from pilotfish.rows import Rejects
+    from pilotfish.train.processes import is_main
     from pilotfish.train.settings import Fit
 
     models = Collaboration.load(file)
@@ -99,6 +100,8 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
             refused = report.refused
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command goes on from the last checkpoint in {spec.out}") from None
+    if not is_main():
+        return  # of several processes one tells
     if refused:
         say(f"{refused} rows gave nothing to learn: too long a prompt, or an empty answer")
     if as_json:

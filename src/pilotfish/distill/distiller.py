@@ -23,6 +23,7 @@ from pilotfish.model import Message, Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.train.folder import digest, finished, settled, write_report
+from pilotfish.train.processes import is_main, main_first
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -159,12 +160,14 @@ class Distiller:
             after=after,
             local=local,
         )
-        task.student.save_pretrained(out, safe_serialization=True)
-        local.tokenizer.save_pretrained(out)
-        with atomic(out / "README.md") as file:
-            file.write(card(report, how).encode())
+        if is_main():
+            task.student.save_pretrained(out, safe_serialization=True)
+            local.tokenizer.save_pretrained(out)
+            with atomic(out / "README.md") as file:
+                file.write(card(report, how).encode())
         write_report(out, REPORT, identity, report.to_json())
-        shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
+        if is_main():
+            shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
         self.report_ = report
         return self
 
@@ -235,20 +238,20 @@ class Distiller:
         folder = Path(self.cache) if self.cache is not None else Path(self.out) / CACHE
         examples = [*parts.train, *parts.held_out]
         keys = [example_key(one.ids, one.start) for one in examples]
-        if not (folder / NAME).exists() or TopKCache(folder).missing(keys):
-            differ = self._differ(local, teacher, rows)
-            if differ is not None:
-                raise ConfigError(f"{differ}: a cache needs the same")
-            vocabulary = self._shared(local, teacher)
-            capture(
-                teacher,
-                [(one.ids, one.start) for one in examples],
-                folder,
-                k=self.cached,
-                temperature=self.temperature,
-                vocabulary=vocabulary,
-                progress=self.progress,
-            )
+        with main_first():
+            if not (folder / NAME).exists() or TopKCache(folder).missing(keys):
+                differ = self._differ(local, teacher, rows)
+                if differ is not None:
+                    raise ConfigError(f"{differ}: a cache needs the same")
+                capture(
+                    teacher,
+                    [(one.ids, one.start) for one in examples],
+                    folder,
+                    k=self.cached,
+                    temperature=self.temperature,
+                    vocabulary=self._shared(local, teacher),
+                    progress=self.progress,
+                )
         return CachedWhiteBox(model, TopKCache(folder), weighing, **shown)
 
     def _differ(self, local: LocalModel, teacher: LocalModel, rows: Sequence[Any]) -> str | None:

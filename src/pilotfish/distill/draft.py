@@ -24,6 +24,7 @@ from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.folder import digest, finished, settled, write_report
+from pilotfish.train.processes import main_first
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -218,7 +219,8 @@ def teach_draft(
     if temperature:
         sampling["seed"] = how.seed
     learnt = [requests[int(i)] for i in parts["train"]]
-    told = asked(large, [(one.with_(**sampling), 0) for one in learnt], out / ANSWERS, progress=progress)
+    with main_first():
+        told = asked(large, [(one.with_(**sampling), 0) for one in learnt], out / ANSWERS, progress=progress)
     taught = [
         {
             "messages": [message.to_json() for message in request.messages],

@@ -17,6 +17,7 @@ from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.examples import answered
 from pilotfish.train.folder import digest, finished, settled, write_report
+from pilotfish.train.processes import is_main
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -136,10 +137,12 @@ def prefer(
         preferred=bootstrap((moved > 0) + 0.5 * (moved == 0), resamples=2000, seed=how.seed),
         margin=bootstrap(moved, resamples=2000, seed=how.seed),
     )
-    task.student.save_pretrained(out, safe_serialization=True)
-    local.tokenizer.save_pretrained(out)
+    if is_main():
+        task.student.save_pretrained(out, safe_serialization=True)
+        local.tokenizer.save_pretrained(out)
     write_report(out, REPORT, identity, report.to_json())
-    shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
+    if is_main():
+        shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
     return report
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pilotfish.errors import DataError
 from pilotfish.rows._atomic import atomic
+from pilotfish.train.processes import is_main, wait
 
 __all__ = ["digest", "finished", "settled", "write_report"]
 
@@ -62,6 +63,10 @@ def finished(out: Path, report: str, identity: str, own: Iterable[str]) -> dict[
 
 
 def write_report(out: Path, report: str, identity: str, told: Mapping[str, Any]) -> None:
-    """Write the report that ends a run."""
+    """Write the report that ends a run, where this process is the one that writes; all others wait for it."""
+    if not is_main():
+        wait()
+        return
     with atomic(out / report) as file:
         file.write(json.dumps({"identity": identity, **told}, indent=2, ensure_ascii=False).encode())
+    wait()
