@@ -21,6 +21,7 @@ from pilotfish.distill.blackbox.students._table import Table
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.targets import Targets
 from pilotfish.errors import ModelError
+from pilotfish.models._trees import WIDTH, grown, taken, walked
 
 __all__ = ["TreeStudent"]
 
@@ -111,7 +112,7 @@ class TreeStudent(LabelStudent):
             ModelError: it could.
         """
         nodes, starts = self.nodes_, self.starts_
-        whole = nodes.ndim == 2 and nodes.shape[1] == 6 and starts.ndim == 2 and starts.shape[1] == 2
+        whole = nodes.ndim == 2 and nodes.shape[1] == WIDTH and starts.ndim == 2 and starts.shape[1] == 2
         if whole and len(starts):
             whole = (
                 self.base_.shape == (len(self.classes_),)
@@ -148,7 +149,7 @@ class TreeStudent(LabelStudent):
         seen = np.unique(labels)
         # A class that no row has any share of is never likelier than one that some row has.
         self.base_ = np.full(classes, -30.0)
-        self.nodes_, self.starts_ = np.zeros((0, 6)), np.zeros((0, 2), np.int64)
+        self.nodes_, self.starts_ = taken(())
         if len(seen) == 1:
             self.base_[seen] = 0.0
             return
@@ -161,54 +162,14 @@ class TreeStudent(LabelStudent):
             early_stopping=False,
             random_state=self.seed,
         )
-        # Trees as small as these are grown faster by one thread than by several that wait for each other.
-        with need("threadpoolctl", "train").threadpool_limits(1, user_api="openmp"):
-            model.fit(x[rows], labels, sample_weight=weights * (len(weights) / weights.sum()))
-        # scikit-learn shows these trees nowhere else; a test walks them beside its own `predict_proba`.
+        grown(model, x[rows], labels, sample_weight=weights * (len(weights) / weights.sum()))
         base = np.ravel(model._baseline_prediction)
         # Of two classes it grows one tree, for the second's log-odds against the first.
         self.base_[seen] = base if len(base) == len(seen) else [0.0, base[0]]
-        self._take(model._predictors, seen if len(base) == len(seen) else seen[1:])
-
-    def _take(self, predictors: Any, classes: NDArray[np.int64]) -> None:
-        """Keep the trees of every round as one table of nodes; a leaf points at itself."""
-        nodes: list[NDArray[np.float64]] = []
-        starts: list[tuple[int, int]] = []
-        count = 0
-        for trees in predictors:
-            for label, tree in zip(classes, trees, strict=True):
-                table = tree.nodes
-                leaf = table["is_leaf"].astype(bool)
-                own = np.arange(len(table))
-                left, right = (np.where(leaf, own, table[side].astype(np.int64)) for side in ("left", "right"))
-                columns = [
-                    table["feature_idx"].astype(np.float64) * ~leaf,
-                    np.where(leaf, np.inf, table["num_threshold"]),
-                    left + count,
-                    right + count,
-                    np.where(leaf, table["value"], 0.0),
-                    table["missing_go_to_left"].astype(np.float64),
-                ]
-                starts.append((int(label), count))
-                nodes.append(np.stack(columns, axis=1))
-                count += len(table)
-        self.nodes_ = np.ascontiguousarray(np.concatenate(nodes))
-        self.starts_ = np.array(starts, np.int64)
+        outputs = seen if len(base) == len(seen) else seen[1:]
+        self.nodes_, self.starts_ = taken(
+            (int(label), tree) for trees in model._predictors for label, tree in zip(outputs, trees, strict=True)
+        )
 
     def _raw(self, x: Any) -> NDArray[np.float64]:
-        found = np.tile(self.base_, (len(x), 1))
-        if not len(self.starts_) or not len(x):
-            return found
-        feature, left, right = (self.nodes_[:, i].astype(np.int64) for i in (0, 2, 3))
-        at = np.tile(self.starts_[:, 1], (len(x), 1))  # (rows, trees)
-        rows = np.arange(len(x))[:, None]
-        for _ in range(len(self.nodes_)):
-            value = x[rows, feature[at]]
-            # All comparisons with NaN are false: a missing value goes where learning sent it.
-            below = np.where(np.isnan(value), self.nodes_[at, 5] > 0, value <= self.nodes_[at, 1])
-            step = np.where(below, left[at], right[at])
-            if (step == at).all():
-                break
-            at = step
-        np.add.at(found.T, self.starts_[:, 0], self.nodes_[at, 4].T)
-        return found
+        return walked(x, self.base_, self.nodes_, self.starts_)
