@@ -181,6 +181,27 @@ def test_a_fallback_goes_past_an_open_breaker_at_once() -> None:
     assert "left alone" in ask(model, ASKED).trace.calls[0].why
 
 
+def test_an_answer_opens_nothing() -> None:
+    """The window has lost the answers before the failures, which are more than half of what is left."""
+    clock = Clock()
+    now = [True]
+    guarded, far = breaker(lambda: "well" if now[0] else down(), clock)
+    for well, pause in [(True, 0), (True, 0), (True, 0), (False, 1), (False, 0), (True, 1), (False, 4), (True, 4)]:
+        clock.now += pause
+        now[0] = well
+        if well:
+            assert ask(guarded, ASKED).text == "well"
+        else:
+            with pytest.raises(UpstreamError):
+                ask(guarded, ASKED)
+        assert state(guarded) == "closed"
+    now[0] = False
+    with pytest.raises(UpstreamError):
+        ask(guarded, ASKED)
+    assert state(guarded) == "open"
+    assert far.calls == 9
+
+
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 4)), max_size=80))
 def test_it_asks_an_ailing_model_once_a_rest_at_most(story: list[tuple[bool, float]]) -> None:
     clock = Clock()

@@ -28,8 +28,8 @@ _REQUESTS_FAULT = frozenset({400, 413, 415, 422})
 class Breaker:
     """A model that fails at once while the one it wraps is thought to be down.
 
-    Closed, it passes everything on. It opens when, within `window` seconds, `failures` calls or more have failed and
-    they are `share` or more of all. Open, it refuses every request for `rest` seconds. Then, half-open, it lets one
+    Closed, it passes everything on. It opens at a failure when, within `window` seconds, `failures` calls or more have
+    failed and they are `share` or more of all. Open, it refuses every request for `rest` seconds. Then, half-open, it lets one
     request through as a probe: if that succeeds it closes, if it fails it opens again. A cancelled probe proves
     nothing, so the next request is the probe.
 
@@ -136,7 +136,8 @@ class Breaker:
                 return
             self._window.add(healthy)
             good, bad = self._window.counts()
-            if bad >= self.failures and bad >= self.share * (good + bad):
+            # An answer opens nothing, though the window may have lost older ones, so that failures are now the more.
+            if not healthy and bad >= self.failures and bad >= self.share * (good + bad):
                 self._opened = self.clock()
 
 
