@@ -29,9 +29,9 @@ class Breaker:
     """A model that fails at once while the one it wraps is thought to be down.
 
     Closed, it passes everything on. It opens at a failure when, within `window` seconds, `failures` calls or more have
-    failed and they are `share` or more of all. Open, it refuses every request for `rest` seconds. Then, half-open, it lets one
-    request through as a probe: if that succeeds it closes, if it fails it opens again. A cancelled probe proves
-    nothing, so the next request is the probe.
+    failed and they are `share` or more of all. Open, it refuses every request for `rest` seconds. Then, half-open, it
+    lets one request through as a probe: if that succeeds it closes, if it fails it opens again. A cancelled probe
+    proves nothing, so the next request is the probe.
 
     A failure is an UpstreamError, unless by its status (400, 413, 415, 422) the request is to blame. To count slowness
     as failure, give a `Timed` model.
