@@ -39,6 +39,8 @@ def total(xs, begin=0):
         ("def f(x): return len(x)", "def f(x): return max(x)", False),
         ("def f(x): return x.a", "def f(x): return x.b", False),
         ("def f(x):\n    y: int\n    return x", "def f(z): return z", True),
+        ("async def f(x):\n    'Say.'\n    return await x", "async def f(y): return await y", True),
+        ("async def f(x): return x", "def f(x): return x", False),
         ("g = lambda x: x", "h = lambda y: y", True),
     ],
 )

@@ -10,6 +10,9 @@ Ref = Annotated[str, "the name of another model of this file"]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Real = Annotated[float, Field(strict=False)]
+Above0 = Annotated[float, Field(gt=0, strict=False)]
+From0 = Annotated[float, Field(ge=0, strict=False)]
+Share = Annotated[float, Field(ge=0, le=1, strict=False)]
 
 
 class Spec(BaseModel):

@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pilotfish.assemble._spec import Count, Real, Ref, Spec, Text
+from pilotfish.assemble._spec import Count, Real, Ref, Share, Spec, Text
 
 __all__ = ["AcceptSpec", "CascadeSpec"]
 
-Share = Annotated[float, Field(ge=0, le=1, strict=False)]
 # What each way to accept takes beside `by`; the first names are those it cannot do without. Where `above` is one of
 # them, a calibration may stand in its place.
 WAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

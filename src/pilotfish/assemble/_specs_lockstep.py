@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Count, Real, Ref, Spec
-
-Share = Annotated[float, Field(ge=0, le=1, strict=False)]
+from pilotfish.assemble._spec import Count, Real, Ref, Share, Spec
 
 
 class LockstepSpec(Spec):

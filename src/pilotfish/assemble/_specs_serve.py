@@ -6,10 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Count, Real, Ref, Spec, Text
-
-Above0 = Annotated[float, Field(gt=0, strict=False)]
-From0 = Annotated[float, Field(ge=0, strict=False)]
+from pilotfish.assemble._spec import Above0, Count, From0, Real, Ref, Spec, Text
 
 
 class KeySpec(Spec):

@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pilotfish._extras import need
 from pilotfish.distill._card import card
 from pilotfish.distill.divergence import divergence as divergence_of
 from pilotfish.distill.report import Distilled
 from pilotfish.distill.rows import Parts, keyed, parted
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Message, Request
+from pilotfish.models._weights import stored_dtype
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.train.folder import digest, finished, settled, write_report
@@ -147,7 +149,8 @@ class Distiller:
         task = self._task(model, local, parts, rows, Weighing(kind, self.alpha, self.temperature), how)
         before = nearness(task, parts.held_out)
         fitted = fit(task, parts.train, parts.held_out, how, out / RUN, identity, progress=self.progress)
-        task.student = merged(model, how)
+        stored = stored_dtype(local.weights, self.catalog)  # what is saved is as large as what it began with
+        task.student = merged(model, how).to(getattr(need("torch", "train"), stored))
         after = nearness(task, parts.held_out)
         report = Distilled.of(
             self.student,

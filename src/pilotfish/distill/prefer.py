@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pilotfish._extras import need
 from pilotfish.distill.rows import keyed, origin, request_of
-from pilotfish.errors import DataError
+from pilotfish.errors import DataError, ModelError
 from pilotfish.measure.intervals import Interval, bootstrap
+from pilotfish.models._weights import stored_dtype
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.examples import answered
@@ -121,7 +123,8 @@ def prefer(
     task = Preferring(model, beta, label_smoothing, batch_tokens=how.batch_tokens, name=local.name)
     learnt, held = referred(task, learnt), referred(task, held)
     fitted = train(task, learnt, held, how, out / RUN, identity, progress=progress)
-    task.student = merged(model, how)
+    stored = stored_dtype(local.weights, catalog)
+    task.student = merged(model, how).to(getattr(need("torch", "train"), stored))
     now = referred(task, held)
     moved = np.array(
         [a.reference[0] - b.reference[0] - a.reference[1] + b.reference[1] for a, b in zip(now, held, strict=True)]
@@ -162,7 +165,7 @@ def _pairs(
             chosen, rejected = (
                 answered(local.tokenizer, request, str(one), length, name=local.name, row=number) for one in both
             )
-        except DataError as error:
+        except (DataError, ModelError) as error:
             refused.append((number, str(error)))
             continue
         weight = row.get("weight")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pilotfish.errors import DataError
+from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.model import Request
 from pilotfish.rows.split import split
 from pilotfish.train.examples import Example, answered, pieces
@@ -49,7 +49,7 @@ def examples_of(
         data: Mapping[str, Any] = {"text": row} if isinstance(row, str) else row
         try:
             made = _examples(tokenizer, data, length, name)
-        except DataError as error:
+        except (DataError, ModelError) as error:  # a template may refuse what a row's conversation holds
             refused.append((number, str(error)))
             continue
         found += [replace(one, row=number) for one in made]
@@ -79,10 +79,13 @@ def request_of(row: Mapping[str, Any]) -> Request:
     """Return what a row's answer answers.
 
     Raises:
-        DataError: it has neither `messages` nor `prompt`.
+        DataError: it has neither `messages` nor `prompt`, or the messages are none.
     """
     if "messages" in row:
-        return Request.from_json({"messages": row["messages"]})
+        try:
+            return Request.from_json({"messages": row["messages"]})
+        except ConfigError as error:
+            raise DataError(str(error)) from None
     if isinstance(row.get("prompt"), str):
         return Request.of(row["prompt"])
     raise DataError("a row with an `answer` needs `prompt`, a text, or `messages`")

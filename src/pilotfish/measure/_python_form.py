@@ -25,7 +25,11 @@ class _Form(ast.NodeTransformer):
 
     def __init__(self, tree: ast.AST) -> None:
         self._names: dict[str, str] = {}
-        kept = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        kept = {
+            node.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        }
         bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
         self._bound = bound - kept
@@ -47,10 +51,12 @@ class _Form(ast.NodeTransformer):
             return None
         return self.visit(ast.Assign([node.target], node.value))  # type: ignore[no-any-return]
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         """Drop the docstring and what is said of the result's type."""
         self.generic_visit(node)
         node.returns = None
         if ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
         return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 the name that ast looks for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,16 @@ def pick_dtype(dtype: str, device: str) -> Any:
     if device == "mps":
         return torch.float16
     return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def stored_dtype(weights: str, catalog: Catalog | None = None) -> str:
+    """Return the dtype that a model's files have, by its config; float32 where that does not say."""
+    folder, _ = located(weights, catalog)
+    told: dict[str, Any] = {}
+    if (folder / "config.json").is_file():
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    dtype = str(told.get("dtype") or told.get("torch_dtype") or "float32").removeprefix("torch.")
+    return dtype if dtype in DTYPES and dtype != "auto" else "float32"
 
 
 def cpu_has_bfloat16() -> bool:

@@ -18,8 +18,7 @@ class Rows:
 
     Attributes:
         examples: the examples.
-        ids: (examples, longest), padded at the end with 0: what is real is told by length, never by an id.
-        lengths: (examples,).
+        ids: (examples, longest), padded at the end with 0; `row` and `at` name real tokens alone, by length.
         row: (tokens,) the example of each token in the loss.
         at: (tokens,) the position that predicts it, one before its own: the shift is made here and nowhere else.
         labels: (tokens,) the token itself.
@@ -30,7 +29,6 @@ class Rows:
 
     examples: tuple[Example, ...]
     ids: Any
-    lengths: Any
     row: Any
     at: Any
     labels: Any
@@ -42,12 +40,6 @@ class Rows:
     def count(self) -> float:
         """The weighted tokens in the loss."""
         return float(sum(one.weight * one.count for one in self.examples))
-
-    @property
-    def real(self) -> Any:
-        """(examples, longest): True where a token is no padding."""
-        torch = need("torch", "train")
-        return torch.arange(self.ids.shape[1], device=self.ids.device)[None] < self.lengths[:, None]
 
 
 def rows_of(examples: Sequence[Example], device: Any, *, sampled: bool = False) -> Rows:
@@ -69,7 +61,6 @@ def rows_of(examples: Sequence[Example], device: Any, *, sampled: bool = False) 
     return Rows(
         tuple(examples),
         ids.to(device),
-        torch.tensor([len(one.ids) for one in examples]).to(device),
         row=whole[0],
         at=whole[1],
         labels=whole[2],

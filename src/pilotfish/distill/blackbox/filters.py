@@ -24,7 +24,7 @@ from pilotfish.measure.grade import Grade, function_at, grader
 from pilotfish.model import Reply, Request
 from pilotfish.rows._row import Row
 
-__all__ = ["Agreeing", "Best", "Filter", "Graded", "Group", "Verified", "best"]
+__all__ = ["Agreeing", "Best", "Filter", "Graded", "Group", "RowFilter", "Verified", "best"]
 
 
 @dataclass
@@ -37,12 +37,26 @@ class Group:
 
 
 class Filter(ABC):
-    """Drops answers, each for a reason; a subclass says which of one row's."""
+    """Drops answers, each for a reason."""
 
     @property
     def logprobs(self) -> bool:
         """Whether it needs the answers' log-probabilities."""
         return False
+
+    @abstractmethod
+    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> tuple[list[list[str | None]], Bill]:
+        """Return the reasons of every row's answers, and what finding them took.
+
+        Args:
+            groups: the rows with their answers.
+            folder: where a filter that asks a model stores what that said.
+            progress: show a bar.
+        """
+
+
+class RowFilter(Filter):
+    """Judges one row's answers at a time, and asks no model."""
 
     @abstractmethod
     def each(self, group: Group) -> list[str | None]:
@@ -53,13 +67,7 @@ class Filter(ABC):
         """
 
     def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> tuple[list[list[str | None]], Bill]:
-        """Return the reasons of every row's answers, and what finding them took.
-
-        Args:
-            groups: the rows with their answers.
-            folder: where a filter that asks a model stores what that said.
-            progress: show a bar.
-        """
+        """See `Filter`; a row of which nothing can be said loses all its answers."""
         return [self._tried(group) for group in groups], Bill()
 
     def _tried(self, group: Group) -> list[str | None]:
@@ -70,7 +78,7 @@ class Filter(ABC):
 
 
 @dataclass(frozen=True)
-class Agreeing(Filter):
+class Agreeing(RowFilter):
     """Keep the answers that say what most say, where at least a share of them does.
 
     Attributes:
@@ -100,7 +108,7 @@ class Agreeing(Filter):
 
 
 @dataclass(frozen=True)
-class Graded(Filter):
+class Graded(RowFilter):
     """Keep the answers whose grade is at least `least`: a gold column, unit tests, or the user's own function.
 
     Attributes:
@@ -131,7 +139,7 @@ Check = Callable[[Request, Reply], Any]
 
 
 @dataclass(frozen=True)
-class Verified(Filter):
+class Verified(RowFilter):
     """Keep the answers that a check passes, as those of a cascade: a pattern, a JSON schema, the user's own function.
 
     Attributes:
@@ -160,7 +168,7 @@ LOGPROB = "mean-logprob"
 
 
 @dataclass(frozen=True)
-class Best(Filter):
+class Best(RowFilter):
     """Keep the answers with the best scores (best-of-n).
 
     Attributes:

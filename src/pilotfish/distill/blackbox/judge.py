@@ -83,10 +83,6 @@ class BestByJudge(Filter):
     count: int = 1
     least: float = -math.inf
 
-    def each(self, group: Group) -> list[str | None]:
-        """Never called: all rows are graded in one run."""
-        raise NotImplementedError
-
     def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> tuple[list[list[str | None]], Bill]:
         """Grade all answers."""
         pairs = [(group.request, said.text) for group in groups for said in group.said]

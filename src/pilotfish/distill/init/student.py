@@ -16,7 +16,7 @@ from pilotfish.distill.init.layers import drop_layers, kept_layers
 from pilotfish.distill.init.width import Width, check, prune_width
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models._fetch_store import MARKER, install, locked, read_marker
-from pilotfish.models._weights import DTYPES, located
+from pilotfish.models._weights import stored_dtype
 from pilotfish.models.local import LocalModel
 
 if TYPE_CHECKING:
@@ -119,12 +119,7 @@ def student_of(
 
 def _stored(weights: str, catalog: Catalog | None) -> LocalModel:
     """Return a teacher in the dtype that its files have."""
-    folder, _ = located(weights, catalog)
-    told: dict[str, Any] = {}
-    if (folder / "config.json").is_file():
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    dtype = str(told.get("dtype") or told.get("torch_dtype") or "float32").removeprefix("torch.")
-    return LocalModel(weights, dtype=dtype if dtype in DTYPES else "float32", device="cpu", catalog=catalog).load()
+    return LocalModel(weights, dtype=stored_dtype(weights, catalog), device="cpu", catalog=catalog).load()
 
 
 def _cut(

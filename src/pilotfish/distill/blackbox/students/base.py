@@ -43,6 +43,12 @@ class Learnt:
         """Return everything as plain data."""
         return {**asdict(self), "tried": {str(alpha): loss for alpha, loss in self.tried.items()}}
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Learnt:
+        """Return what `to_json` gave."""
+        tried = {float(alpha): float(loss) for alpha, loss in told["tried"].items()}
+        return cls(**{**told, "tried": tried})
+
 
 FOLDS = 5
 

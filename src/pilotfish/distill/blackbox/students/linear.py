@@ -76,9 +76,7 @@ class LinearStudent(LabelStudent):
         try:
             facts = json.loads((Path(folder) / "student.json").read_text(encoding="utf-8"))
             student = cls(found.features, c=float(facts["c"]))
-            told = dict(facts["report"])
-            tried = {float(alpha): float(loss) for alpha, loss in told.pop("tried").items()}
-            student.report_ = Learnt(**told, tried=tried)
+            student.report_ = Learnt.from_json(facts["report"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{folder}: not a saved student (student.json: {error})") from error
         head = found.head

@@ -96,9 +96,7 @@ class TreeStudent(LabelStudent):
             student.classes_ = [str(label) for label in facts["classes"]]
             student.temperature_ = float(facts["temperature"])
             student.table_ = Table.from_json(facts["table"])
-            told = dict(facts["report"])
-            tried = {float(alpha): float(loss) for alpha, loss in told.pop("tried").items()}
-            student.report_ = Learnt(**told, tried=tried)
+            student.report_ = Learnt.from_json(facts["report"])
             student.nodes_, student.starts_, student.base_ = arrays["nodes"], arrays["starts"], arrays["base"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, damaged) as error:
             raise ModelError(f"{folder}: not a saved tree student: {error}") from error

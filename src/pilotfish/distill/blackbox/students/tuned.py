@@ -96,9 +96,9 @@ class EncoderStudent(LabelStudent):
         head = SoftmaxHead.load(folder)
         student = cls(Encoder(folder / FOLDER, catalog=catalog))
         try:
-            told = dict(json.loads((folder / "student.json").read_text(encoding="utf-8"))["report"])
-            tried = {float(alpha): float(loss) for alpha, loss in told.pop("tried").items()}
-            student.report_ = Learnt(**told, tried=tried)
+            student.report_ = Learnt.from_json(
+                json.loads((folder / "student.json").read_text(encoding="utf-8"))["report"]
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{folder}: not a saved student (student.json: {error})") from error
         student.tuned_ = student.encoder
