@@ -158,6 +158,8 @@ def test_mistakes_are_one_line(tiny_folder: Any, tmp_path: Path) -> None:
         ("beta = 0.5", "skew = 0.5", "jsd has no setting 'skew'"),
         ("rate = 0.01", "rat = 0.01", "rate"),
         ("{n}", "{m}", "'m'"),
+        ('device = "cpu"', 'device = "cpu"\nanswers = { samples = 2 }', "is for a teacher without weights here"),
+        ("beta = 0.5", "beta = 0.5\nalpha = 0.5\n[distill.draft]", "loss.alpha: a draft learns"),
     ):
         _file(tmp_path, teacher, old, new)
         assert said in error_of(pilotfish("distill", "team.toml", cwd=tmp_path))

@@ -194,6 +194,18 @@ def test_without_the_teacher_s_share_only_the_data_are_learnt(models: tuple[Path
     assert "divergence" not in read_log(tmp_path / "out" / "run")[0]
 
 
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_student_is_saved_in_the_dtype_it_came_in(models: tuple[Path, Path], tmp_path: Path, rank: int) -> None:
+    low = LocalModel(models[0], dtype="bfloat16", device="cpu")
+    low.model.save_pretrained(tmp_path / "low")
+    low.tokenizer.save_pretrained(tmp_path / "low")
+    report = distiller((tmp_path / "low", models[1]), tmp_path / "out", {"steps": 5, "rank": rank}).fit(ROWS).report_
+    saved = tmp_path / "out" / "model.safetensors"
+    assert saved.stat().st_size == pytest.approx((tmp_path / "low" / "model.safetensors").stat().st_size, rel=0.01)
+    again = distiller((tmp_path / "out", models[1]), tmp_path / "again", {"steps": 1, "rate": 1e-12}).fit(ROWS).report_
+    assert again.figures["divergence"].before == pytest.approx(report.figures["divergence"].after, rel=0.01)
+
+
 def test_answers_alone_are_learnt_without_a_teacher(models: tuple[Path, Path], tmp_path: Path) -> None:
     rows = [row for row in ROWS if not isinstance(row, str)]
     one = distiller(models, tmp_path / "out", alpha=0.0)
