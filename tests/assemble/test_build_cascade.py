@@ -38,6 +38,7 @@ def pair(said: str, **settings: Any) -> dict[str, Any]:
         ({"by": "schema", "schema_file": "schema.json"}, "12", '"12"'),
         ({"by": "agreement", "above": 0.5, "samples": 3, "answer": "last-number"}, "is 3", "none"),
         ({"by": "self-verification", "above": 0.5, "samples": 2}, "yes", "no"),
+        ({"by": "code", "seconds": 5}, "print(1)", "1 / 0"),
         ({"by": "function", "function": "tests.assemble.test_build_cascade:is_short"}, "x", "a longer one"),
     ],
 )

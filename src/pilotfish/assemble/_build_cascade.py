@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotfish.assemble._build_check import build_check
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,18 +65,4 @@ def _accept(
         from pilotfish.infer.deferral_head import DeferralHead, Learned
 
         return Learned(DeferralHead.load(folder / given["head"], catalog), given["above"])
-    if spec.by == "pattern":
-        return infer.Matches(spec.pattern or "")
-    if spec.by == "schema":
-        return infer.FitsSchema(None if spec.schema_file is None else _schema(folder / spec.schema_file))
-    return infer.ByFunction(given.pop("function"), **given)
-
-
-def _schema(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"schema_file {path}: {error}") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"schema_file {path} holds no JSON object")
-    return found
+    return build_check(spec.by, given, folder)

@@ -6,39 +6,34 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pilotfish.assemble._spec import Count, Real, Ref, Share, Spec, Text
+from pilotfish.assemble._spec import Count, Ref, Share, Spec, Text
+from pilotfish.assemble._specs_check import CHECKS, CheckFields, Ways, fits
 
 __all__ = ["AcceptSpec", "CascadeSpec"]
 
 # What each way to accept takes beside `by`; the first names are those it cannot do without. Where `above` is one of
 # them, a calibration may stand in its place.
-WAYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+WAYS: Ways = {
     "score": (("score", "above"), ("quantile",)),
     "agreement": (("above",), ("samples", "temperature", "answer")),
     "self-verification": (("above",), ("samples", "temperature", "prompt", "model")),
     "learned": (("head", "above"), ()),
-    "pattern": (("pattern",), ()),
-    "schema": ((), ("schema_file",)),
-    "function": (("function",), ("above",)),
+    **CHECKS,
 }
 CALIBRATED = ("calibration", "on_drift", "window")
 
 
-class AcceptSpec(Spec):
+class AcceptSpec(CheckFields):
     """When a reply is trusted: a `score` at least `above`, or another way, named by `by`."""
 
-    by: Literal["score", "agreement", "self-verification", "learned", "pattern", "schema", "function"] = "score"
+    by: Literal["score", "agreement", "self-verification", "learned", "pattern", "schema", "code", "function"] = "score"
     score: str | None = None
-    above: Real | None = None
     quantile: Share | None = None
     samples: Count | None = None
     temperature: Annotated[float, Field(ge=0, strict=False)] | None = None
     answer: Text | None = None
     prompt: Text | None = None
     model: Ref | None = None
-    pattern: Text | None = None
-    schema_file: Text | None = None
-    function: Text | None = None
     head: Text | None = None
     calibration: Text | None = None
     on_drift: Literal["tell", "defer"] | None = None
@@ -56,12 +51,7 @@ class AcceptSpec(Spec):
             needed = tuple(name for name in needed if name != "above")
         elif self.on_drift is not None or self.window is not None:
             raise ValueError("`on_drift` and `window` need a `calibration` to tell drift by")
-        for name in needed:
-            if name not in given:
-                raise ValueError(f"accept by {self.by} needs `{name}`")
-        for name in given:
-            if name not in (*needed, *possible):
-                raise ValueError(f"accept by {self.by} takes no `{name}`; it takes {', '.join((*needed, *possible))}")
+        fits("accept", self.by, WAYS, given, needed)
         return self
 
     def settings(self) -> dict[str, Any]:

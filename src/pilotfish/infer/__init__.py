@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pilotfish.infer.accept import Above, Accept, Verdict
+from pilotfish.infer.accept import Above, Accept
 from pilotfish.infer.cascade import Cascade
-from pilotfish.infer.checks import ByFunction, FitsSchema, Matches
 from pilotfish.infer.consistency import Agreement
 from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.speculative import Layers, SpeculativeModel
+from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, Matches, Verdict
 
 __all__ = [
     "Above",
@@ -15,6 +15,7 @@ __all__ = [
     "Agreement",
     "ByFunction",
     "Cascade",
+    "CodeRuns",
     "FitsSchema",
     "Layers",
     "Matches",

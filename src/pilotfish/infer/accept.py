@@ -10,31 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
-from pilotfish.model import Reply, Request, TokenLogprob, Trace
+from pilotfish.measure.checks import Verdict
+from pilotfish.model import Reply, Request, TokenLogprob
 
-Accept = Callable[[Request, Reply], "Verdict | Awaitable[Verdict]"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a reply is trusted, and the score that says so.
-
-    Attributes:
-        accepted: whether it is.
-        score: the more, the more it is trusted.
-        trace: the calls that finding out took; they are paid for, whatever the verdict.
-        reply: another reply to trust in its place, where finding out brought a better one.
-        threshold: what the score was held against, where there is one.
-    """
-
-    accepted: bool
-    score: float | None = None
-    trace: Trace = field(default_factory=Trace)
-    reply: Reply | None = None
-    threshold: float | None = None
+Accept = Callable[[Request, Reply], Verdict | Awaitable[Verdict]]
 
 
 def _sum_logprob(tokens: tuple[TokenLogprob, ...]) -> float:

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError
-from pilotfish.infer.accept import Accept, Verdict
+from pilotfish.infer.accept import Accept
+from pilotfish.measure.checks import Verdict
 from pilotfish.model import Delta, Model, Reply, Request
 
 

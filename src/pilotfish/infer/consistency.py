@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError
-from pilotfish.infer.accept import Verdict
 from pilotfish.measure.answers import answer_by
+from pilotfish.measure.checks import Verdict
 from pilotfish.model import Model, Reply, Request, Trace
 
 __all__ = ["Agreement"]

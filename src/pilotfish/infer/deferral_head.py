@@ -16,9 +16,9 @@ import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
-from pilotfish.infer.accept import Verdict
 from pilotfish.infer.routing.surface import surface
 from pilotfish.infer.signals import SIGNALS, signals
+from pilotfish.measure.checks import Verdict
 from pilotfish.model import Reply, Request
 from pilotfish.models.classify.features import load_features
 

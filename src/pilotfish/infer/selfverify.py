@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError
-from pilotfish.infer.accept import Verdict
+from pilotfish.measure.checks import Verdict
 from pilotfish.model import Message, Model, Reply, Request, Trace
 
 __all__ = ["PROMPT", "SelfVerification"]

@@ -8,8 +8,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pilotfish.infer.accept import Accept, Verdict
+from pilotfish.infer.accept import Accept
 from pilotfish.infer.drift import Watch
+from pilotfish.measure.checks import Verdict
 from pilotfish.model import Reply, Request
 
 __all__ = ["Watched"]

@@ -12,7 +12,7 @@ from pilotfish.distill.blackbox import Agreeing, Best, BestByJudge, Graded, Judg
 from pilotfish.distill.rows import examples_of
 from pilotfish.errors import ConfigError, DataError, UpstreamError
 from pilotfish.infer.cascade import Cascade
-from pilotfish.infer.checks import FitsSchema, Matches
+from pilotfish.measure.checks import FitsSchema, Matches
 from pilotfish.model import Price, Reply, Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._row import Row

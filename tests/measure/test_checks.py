@@ -11,7 +11,8 @@ import pytest
 
 from pilotfish import ask
 from pilotfish.errors import ConfigError
-from pilotfish.infer import ByFunction, Cascade, FitsSchema, Matches, Verdict
+from pilotfish.infer import Cascade
+from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, Matches, Verdict
 from pilotfish.model import Reply, Request
 from tests.fakes import ScriptedModel
 
@@ -49,6 +50,20 @@ def test_no_schema_or_a_wrong_one_is_told() -> None:
         FitsSchema()(ASKED, Reply("{}"))
     with pytest.raises(ConfigError, match="not a JSON schema"):
         FitsSchema({"type": "objekt"})
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sandbox needs Linux")
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        ("Here:\n```python\nassert sorted([2, 1]) == [1, 2]\n```\nDone.", True),
+        ("x = 1 / 0", False),
+        ("while True: pass", False),
+        ("  ", False),
+    ],
+)
+def test_code_runs_or_not(said: str, runs: bool) -> None:
+    assert asyncio.run(CodeRuns(seconds=2)(ASKED, Reply(said))).accepted is runs
 
 
 @pytest.fixture

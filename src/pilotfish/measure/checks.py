@@ -1,24 +1,46 @@
-"""Trust by what can be checked: a pattern, a JSON schema, or a function of the user's own.
+"""Trust by what can be checked: a pattern, a JSON schema, code that runs, or a function of the user's own.
+
+A cascade accepts replies by them, a distillation verifies its teacher's answers by them.
 
 Source: Chen et al. 2023 (FrugalGPT), section 3, the reliability score, here a proof instead of a guess.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from pilotfish.errors import ConfigError
-from pilotfish.infer.accept import Verdict
+from pilotfish.measure.answers import code_of
 from pilotfish.measure.grade import function_at
-from pilotfish.model import Reply, Request
+from pilotfish.model import Reply, Request, Trace
 
-__all__ = ["ByFunction", "FitsSchema", "Matches"]
+__all__ = ["ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a reply is trusted, and the score that says so.
+
+    Attributes:
+        accepted: whether it is.
+        score: the more, the more it is trusted.
+        trace: the calls that finding out took; they are paid for, whatever the verdict.
+        reply: another reply to trust in its place, where finding out brought a better one.
+        threshold: what the score was held against, where there is one.
+    """
+
+    accepted: bool
+    score: float | None = None
+    trace: Trace = field(default_factory=Trace)
+    reply: Reply | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class Matches:
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ConfigError(f"accept: {self.pattern!r} is not a pattern: {error}") from None
+            raise ConfigError(f"{self.pattern!r} is not a pattern: {error}") from None
 
     def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Search the reply."""
@@ -59,13 +81,13 @@ class FitsSchema:
         """Validate the reply.
 
         Raises:
-            ConfigError: neither the cascade nor the request has a schema.
+            ConfigError: neither the check nor the request has a schema.
         """
         validator = self._own
         if validator is None:
             asked = _asked(request)
             if asked is None:
-                raise ConfigError("accept by schema: give `schema`, or ask with response_format = json_schema")
+                raise ConfigError("a check by schema: give `schema`, or ask with response_format = json_schema")
             validator = _validator(asked)
         try:
             value = json.loads(_unfenced(reply.text))
@@ -73,6 +95,30 @@ class FitsSchema:
             return Verdict(False, 0.0)
         fits = bool(validator.is_valid(value))
         return Verdict(fits, float(fits))
+
+
+@dataclass(frozen=True)
+class CodeRuns:
+    """Trust a reply whose Python code runs to its end, in the sandbox: without a network, and nothing of the user's.
+
+    Attributes:
+        seconds: the most that it may take.
+    """
+
+    seconds: float = 10.0
+
+    async def __call__(self, request: Request, reply: Reply) -> Verdict:
+        """Run the reply's code: its first fence, else all of it; no code at all is not trusted.
+
+        Raises:
+            ConfigError: this machine has no sandbox.
+        """
+        from pilotfish.measure.sandbox import run_python
+
+        code = code_of(reply.text)
+        # In a thread: it waits for another process, and other requests need not.
+        ran = bool(code.strip()) and (await asyncio.to_thread(run_python, code, seconds=self.seconds)).passed
+        return Verdict(ran, float(ran))
 
 
 @dataclass(frozen=True)
@@ -111,7 +157,7 @@ def _validator(schema: Mapping[str, Any]) -> Any:
     try:
         kind.check_schema(dict(schema))
     except jsonschema.SchemaError as error:
-        raise ConfigError(f"accept: not a JSON schema: {error.message}") from None
+        raise ConfigError(f"not a JSON schema: {error.message}") from None
     return kind(dict(schema))
 
 
