@@ -18,7 +18,8 @@ from tests.tiny import write_lm
 
 torch = pytest.importorskip("torch")
 
-from pilotfish.distill.onpolicy import OnPolicy, rewards_to_go  # noqa: E402 needs torch
+from pilotfish.distill.mixture import Mixture  # noqa: E402 needs torch
+from pilotfish.distill.onpolicy import OnPolicy, rewards_to_go  # noqa: E402
 from pilotfish.distill.whitebox import Weighing  # noqa: E402
 from pilotfish.train.batch import rows_of  # noqa: E402
 
@@ -72,10 +73,52 @@ def test_samples_follow_the_seed_and_the_student_s_distribution(models: tuple[Lo
     torch.manual_seed(0)
     first = [row.ids[-1] for row in one.answered([PROMPTS[0]] * 4000)]
     logits = models[0].model(input_ids=torch.tensor([PROMPTS[0].ids[:3]])).logits[0, -1].detach()
-    wanted = logits.softmax(-1)
-    token = int(wanted.argmax())
-    share = first.count(token) / len(first)
-    assert share == pytest.approx(float(wanted[token]), abs=4 * (float(wanted[token]) / 4000) ** 0.5)
+    assert_drawn_from(first, logits.softmax(-1))
+
+
+def assert_drawn_from(drawn: list[int], wanted: Any) -> None:
+    """See that the ten likeliest tokens come as often as they should, within 4.5 standard errors."""
+    for token in wanted.topk(10).indices.tolist():
+        share = float(wanted[token])
+        error = (share * (1 - share) / len(drawn)) ** 0.5
+        assert drawn.count(token) / len(drawn) == pytest.approx(share, abs=4.5 * error)
+
+
+def test_a_model_s_own_generation_settings_do_not_bend_its_samples(models: tuple[LocalModel, LocalModel]) -> None:
+    models[0].model.generation_config.update(repetition_penalty=50.0, top_k=1, top_p=0.1, min_p=0.9, temperature=0.01)
+    one = task(models, max_tokens=1)
+    one.ends = ()
+    torch.manual_seed(0)
+    drawn = [row.ids[-1] for row in one.answered([PROMPTS[0]] * 4000)]
+    logits = models[0].model(input_ids=torch.tensor([PROMPTS[0].ids[:3]])).logits[0, -1].detach()
+    assert_drawn_from(drawn, logits.softmax(-1))
+
+
+def test_the_teacher_has_its_share_in_the_samples(models: tuple[LocalModel, LocalModel]) -> None:
+    one = task(models, max_tokens=1, how="minillm", mixed=0.4)
+    one.ends = ()
+    torch.manual_seed(0)
+    drawn = [row.ids[-1] for row in one.answered([PROMPTS[0]] * 4000)]
+    both = [
+        model.model(input_ids=torch.tensor([PROMPTS[0].ids[:3]])).logits[0, -1].detach().softmax(-1) for model in models
+    ]
+    assert_drawn_from(drawn, 0.6 * both[0] + 0.4 * both[1])
+
+
+def test_a_mixture_reads_each_prompt_as_if_it_stood_alone(models: tuple[LocalModel, LocalModel]) -> None:
+    student, teacher = (model.model for model in models)
+    prompts, said = [[5, 6, 7], [8, 9, 10, 11, 12]], [[20, 21, 22], [30, 31, 32]]
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(one)) + one for one in prompts])
+    mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts])
+    mixture = Mixture(teacher, 0.3, mask)
+    with torch.no_grad():
+        for step in range(4):
+            so_far = torch.cat([ids, torch.tensor(said)[:, :step]], dim=1)
+            alone = [torch.tensor([one + more[:step]]) for one, more in zip(prompts, said, strict=True)]
+            p, q = (torch.cat([model(input_ids=one).logits[:, -1] for one in alone]) for model in (student, teacher))
+            wanted = (0.7 * p.softmax(-1) + 0.3 * q.softmax(-1)).log()
+            torch.testing.assert_close(mixture(so_far, p), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_own_answers_are_no_example_to_imitate(models: tuple[LocalModel, LocalModel]) -> None:
@@ -104,13 +147,18 @@ def test_rewards_are_what_follows_over_how_much_follows() -> None:
     assert rewards_to_go(rewards, [4, 1]).tolist() == [6.0, 8.0, 10.0, 0.0, 0.0]
 
 
-def test_minillm_s_gradient_is_that_of_its_formula(models: tuple[LocalModel, LocalModel]) -> None:
-    one = task(models, how="minillm")
-    one.eval()
-    rows = rows_of(PROMPTS, "cpu", sampled=True)
-    import dataclasses
+def minillm_rows(one: OnPolicy) -> Any:
+    """Return the prompts with their answers, as if the student had just said them."""
+    one.answered = list  # type: ignore[method-assign,assignment,misc]
+    one.train()
+    return one.prepare(PROMPTS, 0)
 
-    rows = dataclasses.replace(rows, advantages=one._advantages(rows))
+
+@pytest.mark.parametrize("mixed", [0.0, 0.3])
+def test_minillm_s_gradient_is_that_of_its_formula(models: tuple[LocalModel, LocalModel], mixed: float) -> None:
+    one = task(models, how="minillm", mixed=mixed)
+    one.eval()
+    rows = minillm_rows(one)
     one.zero_grad()
     one(rows)[0].backward()
     student, teacher = (model.model for model in models)
@@ -123,10 +171,12 @@ def test_minillm_s_gradient_is_that_of_its_formula(models: tuple[LocalModel, Loc
         q = q.detach()
         said, judged = (one.gather(1, labels[:, None])[:, 0] for one in (p, q))
         rewards = (judged - said).detach()
+        ours = said.detach().exp()
+        weights = row.weight * ours / ((1 - mixed) * ours + mixed * judged.exp())
         for t in range(row.count):
-            total = total + row.weight * (p[t].exp() * (p[t] - q[t])).sum()
+            total = total + weights[t] * (p[t].exp() * (p[t] - q[t])).sum()
             if t + 1 < row.count:
-                total = total - row.weight * rewards[t + 1 :].mean() * said[t]
+                total = total - weights[t] * rewards[t + 1 :].mean() * said[t]
     total.backward()  # type: ignore[attr-defined]
     for name, weight in student.named_parameters():
         torch.testing.assert_close(mine[name], weight.grad, rtol=1e-3, atol=1e-5)
@@ -144,6 +194,7 @@ def test_a_student_learns_from_what_it_says(models: tuple[LocalModel, LocalModel
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"share": 0.0}, {"temperature": 0.0}, {"max_tokens": 0}, {"how": "ppo"}):
+    mixed = [{"mixed": 0.2}, {"mixed": 1.0, "how": "minillm"}, {"mixed": 0.2, "how": "minillm", "temperature": 0.8}]
+    for wrong in [{"share": 0.0}, {"temperature": 0.0}, {"max_tokens": 0}, {"how": "ppo"}, *mixed]:
         with pytest.raises(ConfigError, match="on-policy"):
             Sampling(**wrong)

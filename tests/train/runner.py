@@ -10,7 +10,9 @@ from pilotfish.distill.divergence import ForwardKL
 from pilotfish.models.local import LocalModel
 from pilotfish.train.examples import pieces
 from pilotfish.train.loop import fit
+from pilotfish.train.processes import in_turn, join
 from pilotfish.train.settings import Fit
+from pilotfish.train.sharded import mesh_of, sharded
 from tests.tiny import TEXTS
 
 
@@ -32,9 +34,17 @@ def main() -> None:
             module.p = 0.1
     if job.get("dropout"):
         student.config.attention_dropout = 0.1
+    if job.get("shard"):
+        join("cpu")
+        mesh = mesh_of("cpu")
+        with in_turn():
+            sharded(teacher, mesh)
+        layers = list(teacher.transformer.h.parameters())
+        told = {"held": sum(one.to_local().numel() for one in layers), "of": sum(one.numel() for one in layers)}
+        sys.stdout.write(json.dumps(told) + "\n")  # in one piece: both processes write here
     task = WhiteBox(student, teacher, Weighing(ForwardKL(), 0.5, 1.0))
     done = fit(task, examples, examples[:4], Fit(**job["fit"]), Path(job["out"]), "a run", progress=False)
-    print(json.dumps({"steps": done.steps, "looks": done.looks[done.steps]}))
+    sys.stdout.write(json.dumps({"steps": done.steps, "looks": done.looks[done.steps]}) + "\n")
 
 
 if __name__ == "__main__":

@@ -211,13 +211,38 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(folders: dict[str, str], tmp
 def test_two_processes_take_the_steps_of_one(folders: dict[str, str], tmp_path: Path) -> None:
     settings = {"epochs": 1, "accumulate": 2, "batch_tokens": 120, "rate": 5e-3, "dtype": "float32"}
     alone = started({**folders, "fit": settings, "out": str(tmp_path / "alone"), "dropout": False})
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    # On CPUs `accelerate launch --num_processes 2` starts one process without a word; torch's launcher starts two.
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     both = started({**folders, "fit": settings, "out": str(tmp_path / "both"), "dropout": False}, *launch)
-    for process in (alone, both):
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said[-2000:]
+    told = [line for line in ended(alone, both)[1].splitlines() if "steps" in line]
+    assert len(told) == 2 and told[0] == told[1]
+    shared = started({**folders, "fit": settings, "out": str(tmp_path / "shared"), "shard": True}, *launch)
+    (out,) = ended(shared)
     assert losses(tmp_path / "both") == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
+    # The teacher's layers, half of them in each process, teach the same.
+    assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
+    held = [json.loads(line) for line in out.splitlines() if "held" in line]
+    assert len(held) == 2
+    for one in held:
+        assert one["held"] == pytest.approx(one["of"] / 2, rel=0.1)
+
+
+def ended(*processes: subprocess.Popen[str]) -> list[str]:
+    """Return what processes print, all of which end well."""
+    found = []
+    for process in processes:
+        out, said = process.communicate(timeout=240)
+        assert process.returncode == 0, said[-2000:]
+        found.append(out)
+    return found
+
+
+def test_a_shared_teacher_needs_several_processes() -> None:
+    from pilotfish.errors import ConfigError
+    from pilotfish.train.sharded import mesh_of
+
+    with pytest.raises(ConfigError, match="accelerate launch"):
+        mesh_of("cpu")
 
 
 def test_settings_are_checked() -> None:

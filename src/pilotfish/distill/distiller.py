@@ -16,24 +16,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pilotfish._extras import need
 from pilotfish.distill._card import card
+from pilotfish.distill._teaching import Teaching
 from pilotfish.distill.divergence import divergence as divergence_of
 from pilotfish.distill.report import Distilled
-from pilotfish.distill.rows import Parts, keyed, parted
-from pilotfish.errors import ConfigError, ModelError
-from pilotfish.model import Message, Request
+from pilotfish.distill.rows import keyed, parted
+from pilotfish.errors import ConfigError
 from pilotfish.models._weights import stored_dtype
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.train.folder import digest, finished, settled, write_report
-from pilotfish.train.processes import is_main, main_first
+from pilotfish.train.processes import is_main, join
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
     from pilotfish.distill.matching import Matching
     from pilotfish.distill.sampling import Sampling
-    from pilotfish.distill.whitebox import WhiteBox
     from pilotfish.models.catalog import Catalog
-    from pilotfish.train.causal import Causal
 
 __all__ = ["Distiller"]
 
@@ -67,6 +65,8 @@ class Distiller:
         cache: the folder of what is stored; one in `out` by default.
         on_policy: the student answers some of the prompts itself (see `pilotfish.distill.onpolicy`).
         matching: hidden states or attention are matched too (see `pilotfish.distill.hidden`).
+        shard: the teacher's layers are shared among the processes that `accelerate launch` started (FSDP), each of
+            which holds a part; for a teacher too large for one device. The student is whole in each of them.
         teacher_dtype: of the teacher's weights.
         device: "auto", "cpu", "cuda", "mps".
         catalog: where names are looked up.
@@ -93,6 +93,7 @@ class Distiller:
         cache: str | Path | None = None,
         on_policy: Sampling | None = None,
         matching: Matching | None = None,
+        shard: bool = False,
         teacher_dtype: str = "auto",
         device: str = "auto",
         catalog: Catalog | None = None,
@@ -103,7 +104,7 @@ class Distiller:
         self.how = fit
         self.length, self.held_out = length, held_out
         self.cached, self.cache = cached, cache
-        self.on_policy, self.matching = on_policy, matching
+        self.on_policy, self.matching, self.shard = on_policy, matching, shard
         self.teacher_dtype, self.device = teacher_dtype, device
         self.catalog, self.progress = catalog, progress
 
@@ -116,18 +117,23 @@ class Distiller:
             ModelError: the models are no causal LMs.
         """
         out, how = Path(self.out), self.how or Fit()
-        if self.teacher is None and (self.alpha or self.cached or self.on_policy or self.matching):
-            raise ConfigError("without a teacher there are the rows' answers alone: alpha = 0, and nothing else of it")
-        if self.cached is not None and (self.on_policy is not None or self.matching is not None):
-            raise ConfigError(
-                "a cache holds distributions over the data alone: on_policy and matching need the teacher"
-            )
-        if self.on_policy is not None and self.matching is not None:
-            raise ConfigError("give on_policy or matching, not both")
+        teaching = Teaching(
+            teacher=self.teacher,
+            cached=self.cached,
+            cache=out / CACHE if self.cache is None else Path(self.cache),
+            on_policy=self.on_policy,
+            matching=self.matching,
+            shard=self.shard,
+            dtype=self.teacher_dtype,
+            device=self.device,
+            catalog=self.catalog,
+            progress=self.progress,
+        )
+        teaching.check(self.alpha)
         if not 0 <= self.alpha <= 1 or not self.temperature > 0:
             raise ConfigError(f"alpha is a share and the temperature above 0, not {self.alpha} and {self.temperature}")
         kind = divergence_of(self.divergence, **(self.settings or {}))
-        apart = ("catalog", "progress", "out", "how", "report_")
+        apart = ("catalog", "progress", "out", "how", "report_", "shard")  # shared or not, the result is the same
         told = {name: value for name, value in vars(self).items() if value is not None and name not in apart}
         told |= {name: settled(told[name]) for name in ("on_policy", "matching") if name in told}
         identity = digest([told, settled(how)], keyed(rows))
@@ -140,13 +146,14 @@ class Distiller:
         from pilotfish.train.loop import fit
         from pilotfish.train.lora import adapted, merged
 
+        join(self.device)
         local = LocalModel(
             self.student, dtype="auto" if how.rank else "float32", device=self.device, catalog=self.catalog
         ).load()
         length = min(self.length, local.max_length)
         parts = parted(local.tokenizer, rows, length, share=self.held_out, seed=how.seed, name=local.name)
         model = adapted(local.model, how)
-        task = self._task(model, local, parts, rows, Weighing(kind, self.alpha, self.temperature), how)
+        task = teaching.task(model, local, parts, rows, Weighing(kind, self.alpha, self.temperature), how)
         before = nearness(task, parts.held_out)
         fitted = fit(task, parts.train, parts.held_out, how, out / RUN, identity, progress=self.progress)
         stored = stored_dtype(local.weights, self.catalog)  # what is saved is as large as what it began with
@@ -190,97 +197,3 @@ class Distiller:
         if self.cached is not None:
             told += f", teacher's {self.cached} likeliest tokens cached"
         return told
-
-    def _task(
-        self, model: Any, local: LocalModel, parts: Parts, rows: Sequence[Any], weighing: Any, how: Fit
-    ) -> Causal:
-        """Return what is learnt: from the teacher itself, or from what is stored of it."""
-        from pilotfish.distill.whitebox import WhiteBox
-        from pilotfish.train.causal import Causal
-
-        shown: dict[str, Any] = {"batch_tokens": how.batch_tokens, "name": local.name}
-        if self.teacher is None:
-            return Causal(model, **shown)
-        teacher = LocalModel(self.teacher, dtype=self.teacher_dtype, device=self.device, catalog=self.catalog)
-        if self.cached is not None:
-            return self._cached_task(model, local, teacher, parts, rows, weighing, shown)
-        differ = self._differ(local, teacher, rows)
-        if differ is not None:
-            if self.on_policy is not None or self.matching is not None:
-                raise ConfigError(f"{differ}: on_policy and matching need the same")
-            from pilotfish.distill.crossed import CrossWhiteBox, Reread
-
-            both = (local.tokenizer, teacher.tokenizer)
-            return CrossWhiteBox(model, teacher.model, weighing, Reread(rows, local, teacher), both, **shown)
-        if self.on_policy is not None:
-            from pilotfish.distill.onpolicy import OnPolicy
-
-            return OnPolicy(model, teacher.model, weighing, self.on_policy, sorted(local.ends), **shown)
-        if self.matching is not None:
-            from pilotfish.distill.hidden import MatchedWhiteBox
-
-            return MatchedWhiteBox(model, teacher.model, weighing, self.matching, **shown)
-        return WhiteBox(model, teacher.model, weighing, **shown)
-
-    def _cached_task(
-        self,
-        model: Any,
-        local: LocalModel,
-        teacher: LocalModel,
-        parts: Parts,
-        rows: Sequence[Any],
-        weighing: Any,
-        shown: dict[str, Any],
-    ) -> WhiteBox:
-        """Return what is learnt from the cache, which is filled first where it lacks examples."""
-        from pilotfish.distill.cache import TopKCache, capture, example_key
-        from pilotfish.distill.cache._manifest import NAME
-        from pilotfish.distill.cached import CachedWhiteBox
-
-        assert self.cached is not None
-        folder = Path(self.cache) if self.cache is not None else Path(self.out) / CACHE
-        examples = [*parts.train, *parts.held_out]
-        keys = [example_key(one.ids, one.start) for one in examples]
-        with main_first():
-            if not (folder / NAME).exists() or TopKCache(folder).missing(keys):
-                differ = self._differ(local, teacher, rows)
-                if differ is not None:
-                    raise ConfigError(f"{differ}: a cache needs the same")
-                capture(
-                    teacher,
-                    [(one.ids, one.start) for one in examples],
-                    folder,
-                    k=self.cached,
-                    temperature=self.temperature,
-                    vocabulary=self._shared(local, teacher),
-                    progress=self.progress,
-                )
-        return CachedWhiteBox(model, TopKCache(folder), weighing, **shown)
-
-    def _differ(self, local: LocalModel, teacher: LocalModel, rows: Sequence[Any]) -> str | None:
-        """Return in what student and teacher read the rows otherwise; None where they read the same tokens."""
-        if self._shared(local, teacher) is None:
-            return f"{local.name} and {teacher.name} have different vocabularies"
-        probe = Request((Message("system", "a"), Message("user", "b"), Message("assistant", "c"), Message("user", "d")))
-        if any(not isinstance(row, str) and "text" not in row for row in rows) and (
-            _rendered(local, probe) != _rendered(teacher, probe)
-        ):
-            # Read in the student's template, the teacher would be asked in a way that it was never taught.
-            return f"{local.name} and {teacher.name} have different chat templates"
-        return None
-
-    def _shared(self, local: LocalModel, teacher: LocalModel) -> int | None:
-        """Return how many rows both vocabularies share, padding included; None where their tokens differ."""
-        from pilotfish.distill.cross import shared_rows
-        from pilotfish.train.backbone import head_in
-
-        sizes = (len(head_in(local.model)), len(head_in(teacher.model)))
-        return shared_rows(*sizes, local.tokenizer, teacher.tokenizer)
-
-
-def _rendered(model: LocalModel, request: Request) -> str | None:
-    """Return a conversation in a model's template; None where the template does not take it."""
-    try:
-        return model.render(request)
-    except ModelError:
-        return None

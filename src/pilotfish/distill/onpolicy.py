@@ -2,9 +2,10 @@
 
 GKD (Agarwal et al. 2024, algorithm 1): with probability λ the answers of a pass are the student's own, and the
 divergence is learnt over them. MiniLLM (Gu et al. 2024, eq. 5 to 7): the reverse KL of whole answers, as the KL of each
-token, exactly, and a policy gradient for what the token leads to, whose reward is normalised by length. Of MiniLLM's
-three tricks the teacher-mixed sampling and the language-modelling loss beside it are not here; each sample is learnt
-from once, so its importance weights are 1.
+token, exactly, and a policy gradient for what the token leads to, whose reward is normalised by length; where the
+teacher has a share in the sampling, each token weighs what the student gives it over what it was drawn with (eq. 9's
+single step). Each sample is learnt from once, so there is nothing to clip; the language-modelling loss beside it is
+what the passes over the data learn.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from pilotfish.distill.divergence import ReverseKL
+from pilotfish.distill.mixture import Mixture
 from pilotfish.distill.sampling import Sampling
 from pilotfish.distill.whitebox import Weighing, WhiteBox
 from pilotfish.train.backbone import head_in, seen
@@ -24,6 +26,21 @@ from pilotfish.train.examples import Example
 from pilotfish.train.fused import Losses, fused_loss
 
 __all__ = ["OnPolicy", "rewards_to_go"]
+
+# What a model's own generation settings may hold, and no sample of its distribution has.
+_PLAIN: dict[str, Any] = {
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "min_p": None,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "bad_words_ids": None,
+    "num_beams": 1,
+    "min_length": 0,
+}
 
 
 class OnPolicy(WhiteBox):
@@ -61,7 +78,9 @@ class OnPolicy(WhiteBox):
             return super().prepare(examples, step)
         rows = rows_of(self.answered(own), next(self.student.parameters()).device, sampled=True)
         if self.sampling.how == "minillm":
-            return dataclasses.replace(rows, advantages=self._advantages(rows))
+            said, judged = self._logprobs(rows)
+            advantages = rewards_to_go(judged - said, [one.count for one in rows.examples])
+            return dataclasses.replace(rows, advantages=advantages, importance=self._importance(said, judged))
         return rows
 
     def answered(self, examples: Sequence[Example]) -> list[Example]:
@@ -88,6 +107,8 @@ class OnPolicy(WhiteBox):
                 eos_token_id=list(self.ends) or None,
                 pad_token_id=self.ends[0] if self.ends else 0,
                 use_cache=True,
+                logits_processor=self._mixture(mask.to(device)),
+                **_PLAIN,
             )
         self.student.train(was)
         found = []
@@ -125,21 +146,29 @@ class OnPolicy(WhiteBox):
             ReverseKL(),
             rows.labels,
             alpha=0.5,
-            weights=2 * rows.weights,
+            weights=2 * rows.weights * (1 if rows.importance is None else rows.importance),
             advantages=rows.advantages,
         )
 
-    def _advantages(self, rows: Rows) -> Any:
-        """Return each token's reward to go, (tokens,): the log of teacher over student, of the tokens after it."""
+    def _logprobs(self, rows: Rows) -> tuple[Any, Any]:
+        """Return what student and teacher give the tokens that were said, in nats: (tokens,) each."""
         with torch.no_grad():
             was = self.student.training
             self.student.eval()
-            told = [
+            said, judged = (
                 -fused_loss(seen(model, rows).at(rows), head_in(model), None, None, rows.labels, alpha=0).cross_entropy
-                for model in (self._teacher[0], self.student)
-            ]
+                for model in (self.student, self._teacher[0])
+            )
             self.student.train(was)
-        return rewards_to_go(told[0] - told[1], [one.count for one in rows.examples])
+        return said, judged
+
+    def _importance(self, said: Any, judged: Any) -> Any:
+        """Return q / (m p + (1 - m) q) of each token, (tokens,); None where the student drew alone."""
+        mixed = self.sampling.mixed
+        return 1 / (1 - mixed + mixed * (judged - said).exp()) if mixed else None
+
+    def _mixture(self, mask: Any) -> Any:
+        return [Mixture(self._teacher[0], self.sampling.mixed, mask)] if self.sampling.mixed else None
 
 
 def rewards_to_go(rewards: Any, counts: Sequence[int]) -> Any:

@@ -49,6 +49,7 @@ class Distilled:
         licence: of the weights it began with.
         figures: "cross_entropy" and "divergence" in nats a token, "agreement" (the share of tokens of which student
             and teacher think the same likeliest).
+        processes: that shared the steps.
     """
 
     student: str
@@ -64,6 +65,7 @@ class Distilled:
     parameters: int
     licence: str
     figures: dict[str, Figure]
+    processes: int = 1
 
     @classmethod
     def of(
@@ -96,6 +98,7 @@ class Distilled:
             figures={
                 name: Figure(before.mean(name), after.mean(name), after.gain(name, before)) for name in before.figures
             },
+            processes=fitted.processes,
         )
 
     @property

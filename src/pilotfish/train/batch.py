@@ -25,6 +25,8 @@ class Rows:
         weights: (tokens,) float32.
         sampled: whether the student wrote the tokens, so that there is nothing of the data's to imitate.
         advantages: (tokens,) of the student's own tokens, where they are learnt by a policy gradient.
+        importance: (tokens,) how much likelier than they were drawn the student would say them; None for 1. It weighs
+            the loss and is no part of its denominator.
     """
 
     examples: tuple[Example, ...]
@@ -35,6 +37,7 @@ class Rows:
     weights: Any
     sampled: bool = False
     advantages: Any = None
+    importance: Any = None
 
     @property
     def count(self) -> float:

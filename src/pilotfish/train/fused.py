@@ -23,6 +23,7 @@ from pilotfish.train.head import Head
 __all__ = ["FromHead", "FromLogits", "Losses", "Target", "fused_loss"]
 
 CHUNK_BYTES = 48 << 20  # of one chunk's logits; a smaller chunk reads the head more often, a larger one needs room
+_CHUNK_TOKENS = 128  # at least: with fewer, products over a large vocabulary spend their time reading the head
 _TILE_BYTES = 1 << 20  # of the rows that are worked on together: as large as stays in the processor's cache
 
 
@@ -125,7 +126,7 @@ def fused_loss(
     temperature: float = 1.0,
     weights: Any = None,
     advantages: Any = None,
-    chunk_bytes: int = CHUNK_BYTES,
+    chunk_bytes: int | None = None,
 ) -> Losses:
     """Return the loss of tokens whose hidden states are given; `total.backward()` reaches `hidden` and the head.
 
@@ -140,7 +141,7 @@ def fused_loss(
         weights: (tokens,) each token's weight; None for 1.
         advantages: (tokens,) what each token's cross-entropy counts beside (1 − α), below 0 too: with them its gradient
             is a policy gradient. None for 1.
-        chunk_bytes: how much of the logits exists at a time.
+        chunk_bytes: how much of the logits exists at a time; None for 48 MiB, or 128 tokens where that is more.
 
     Raises:
         ConfigError: α is no share, the temperature is not above 0, or what they need is missing.
@@ -171,7 +172,7 @@ class _Work:
     temperature: float
     weights: Any
     advantages: Any
-    chunk_bytes: int
+    chunk_bytes: int | None
 
     @property
     def shared(self) -> int:
@@ -199,7 +200,8 @@ class _Fused(torch.autograd.Function):  # type: ignore[misc]
             torch.zeros(of.shape, dtype=of.dtype if of is hidden else exact, device=of.device) if need else None
             for of, need in zip((hidden, weight, bias), needs, strict=True)
         ]
-        size = max(1, min(tokens, work.chunk_bytes // (4 * rows)))
+        size = (CHUNK_BYTES if work.chunk_bytes is None else work.chunk_bytes) // (4 * rows)
+        size = max(1, min(tokens, size if work.chunk_bytes is not None else max(size, _CHUNK_TOKENS)))
         room = torch.empty((size, rows), dtype=exact, device=hidden.device) if tokens else None
         for start in range(0, tokens, size):
             end = min(tokens, start + size)

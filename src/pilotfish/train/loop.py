@@ -58,6 +58,7 @@ class Fitted:
         seconds: spent in steps and looks.
         looks: the figures of the held-out examples by step.
         best: the step whose weights were taken.
+        processes: that shared the steps.
     """
 
     steps: int = 0
@@ -66,6 +67,7 @@ class Fitted:
     seconds: float = 0.0
     looks: dict[int, dict[str, float]] = field(default_factory=dict)
     best: int = 0
+    processes: int = 1
 
 
 def fit(
@@ -119,7 +121,7 @@ class _Run:
             self.module = self.machine.prepare(task)
         self.checkpoint = Checkpoint(folder / "checkpoints", identity)
         self.folder = folder
-        self.state = Fitted(planned=len(self.plan))
+        self.state = Fitted(planned=len(self.plan), processes=processes)
 
     def go(self, progress: bool) -> Fitted:
         fit, state = self.fit, self.state
@@ -172,7 +174,9 @@ class _Run:
             ready.append((number, self.task.prepare([self.examples[i] for i in rows], step)))
         count = self._sum(sum(batch.count for _, batch in ready))
         sums: dict[str, Any] = {}
-        if not ready:  # in the last step; without a pass of its own it takes part in the gradients' sum all the same
+        while len(ready) < -(-len(passes) // machine.num_processes):
+            # In the last step: without a pass of its own it takes part in what all processes do together, the
+            # gradients' sum and the gathering of a shared teacher's weights, as often as the others.
             idle = self.examples[passes[0][0]]
             ready.append((0, self.task.prepare([idle.emptied()], step)))
         for at, (number, batch) in enumerate(ready):

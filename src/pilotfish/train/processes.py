@@ -8,16 +8,27 @@ from contextlib import contextmanager
 
 from pilotfish._extras import need
 
-__all__ = ["is_main", "main_first", "wait"]
+__all__ = ["count", "in_turn", "is_main", "join", "main_first", "wait"]
 
 
-def _several() -> bool:
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+def count() -> int:
+    """Return how many processes the run has."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_main() -> bool:
     """Say whether this process is the one that writes."""
-    return not _several() or os.environ.get("RANK", "0") == "0"
+    return count() == 1 or os.environ.get("RANK", "0") == "0"
+
+
+def join(device: str) -> None:
+    """Meet the other processes and take this one's own accelerator, before any weights are put on one.
+
+    Args:
+        device: "cpu" for processes without accelerators, as `Accelerator(cpu=True)` makes them.
+    """
+    if count() > 1:
+        need("accelerate", "train").PartialState(cpu=device == "cpu")
 
 
 @contextmanager
@@ -30,7 +41,18 @@ def main_first() -> Iterator[None]:
         wait()
 
 
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Run a block in one process after the other, as where each needs memory that not all have room for at once."""
+    rank = int(os.environ.get("RANK", "0"))
+    for _ in range(rank):
+        wait()
+    yield
+    for _ in range(count() - rank):
+        wait()
+
+
 def wait() -> None:
     """Wait until all processes are here."""
-    if _several():
+    if count() > 1:
         need("accelerate", "train").PartialState().wait_for_everyone()
