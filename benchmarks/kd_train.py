@@ -3,7 +3,8 @@
 SmolLM2-135M teaches a copy of itself with 15 of its 30 layers, 400 steps of 512 tokens on WikiText-2's evaluation part;
 a fifth of its articles is held out before anything learns. Each way runs with three seeds; the gain in nats a token
 over the cross-entropy alone is a paired bootstrap over the held-out articles of all seeds. A run that was stopped goes
-on, and one that has ended is not repeated (`.bench/kd-train`).
+on, and one that has ended is not repeated (`.bench/kd-train`). Before all that, our loop's speed and memory are
+measured beside those of TRL's trainer for one batch, which both take again and again: the losses have to be the same.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._kd_trainer import HINT, PEER, against_trl
 from benchmarks._result import Cases
 from benchmarks._wikitext import parts
 from pilotfish.distill.distiller import Distiller
@@ -50,6 +52,9 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     folder = RUNS / "quick" if quick else RUNS
     half = folder / "half"
     student_of(TEACHER, half, layers=LAYERS)
+    if PEER.exists():
+        shape: dict[str, int] = {"rows": 2, "length": LENGTH, "steps": 4, "rounds": 1}
+        cases.add(against_trl(half, TEACHER, train, **shape if quick else shape | {"steps": 12, "rounds": 2}))
     losses: dict[str, list[NDArray[np.float64]]] = {way: [] for way in WAYS}
     counts: NDArray[np.float64] | None = None
     for seed in SEEDS[:1] if quick else SEEDS:
@@ -60,7 +65,8 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
             counts = told[1]
     assert counts is not None
     cases.add(compared(losses, counts))
-    return {"name": "kd-train", "peer": "the cross-entropy alone", "cases": cases.found}
+    peer = "TRL, see benchmarks/peers/trl.txt" if PEER.exists() else f"TRL is not installed: {HINT}"
+    return {"name": "kd-train", "peer": peer, "cases": cases.found}
 
 
 def _taught(
