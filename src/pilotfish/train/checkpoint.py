@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pilotfish._extras import need
 from pilotfish.errors import DataError
@@ -43,10 +44,10 @@ class Checkpoint:
 
     def write(self, weights: Mapping[str, Any], optimizer: Any, told: Mapping[str, Any]) -> None:
         """Write the weights (by name), what the optimizer holds of them, and `told`."""
-        tensors = {f"weight/{name}": value.detach().contiguous() for name, value in weights.items()}
+        tensors = {f"weight/{name}": value.detach() for name, value in weights.items()}
         for name, value in weights.items():
             for key, held in optimizer.state.get(value, {}).items():
-                tensors[f"{key}/{name}"] = held.detach().reshape(held.shape or (1,)).contiguous()
+                tensors[f"{key}/{name}"] = held.detach().reshape(held.shape or (1,))
         name = f"step-{told['step']}.safetensors"
         self._put(name, tensors)
         # The marker is renamed into place after the tensors are on the disk, so it never names half a file.
@@ -55,6 +56,8 @@ class Checkpoint:
         for old in self.folder.glob("step-*.safetensors"):
             if old.name != name:
                 old.unlink()
+        for torn in self.folder.glob(".*.safetensors.*.tmp"):  # of a run that was killed while it wrote
+            torn.unlink(missing_ok=True)
 
     def read(self, weights: Mapping[str, Any], optimizer: Any) -> dict[str, Any] | None:
         """Put the last checkpoint's weights and moments back, and return what it told; None where there is none.
@@ -81,7 +84,7 @@ class Checkpoint:
 
     def keep_best(self, weights: Mapping[str, Any]) -> None:
         """Write the weights as the best so far."""
-        self._put("best.safetensors", {name: value.detach().contiguous() for name, value in weights.items()})
+        self._put("best.safetensors", {name: value.detach() for name, value in weights.items()})
 
     def take_best(self, weights: Mapping[str, Any]) -> bool:
         """Put the best weights back; return whether there were any."""
@@ -97,6 +100,33 @@ class Checkpoint:
 
     def _put(self, name: str, tensors: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        held = need("safetensors.torch", "local").save(dict(tensors))
         with atomic(self.folder / name) as file:
-            file.write(held)
+            _stream(tensors, file)
+
+
+# What safetensors calls the types that weights, moments and counts of steps have.
+_DTYPES = {"float64": "F64", "float32": "F32", "bfloat16": "BF16", "float16": "F16", "int64": "I64", "int32": "I32"}
+
+
+def _stream(tensors: Mapping[str, Any], file: BinaryIO) -> None:
+    """Write tensors in safetensors' format, one after the other.
+
+    The library's own writer holds the bytes of all of them at once: of weights that are not here (an accelerator's)
+    always, and in its older versions of any.
+    """
+    torch = need("torch", "train")
+    # As the library does it: the widest first, so that each begins at a multiple of its width.
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    header: dict[str, Any] = {}
+    end = 0
+    for name in names:
+        value = tensors[name]
+        begin, end = end, end + math.prod(value.shape) * value.element_size()
+        dtype = _DTYPES[str(value.dtype).removeprefix("torch.")]
+        header[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [begin, end]}
+    told = json.dumps(header).encode()
+    told += b" " * (-len(told) % 8)
+    file.write(len(told).to_bytes(8, "little") + told)
+    for name in names:
+        if tensors[name].numel():
+            file.write(tensors[name].cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
