@@ -6,6 +6,7 @@ labels; here one output a model, each the probability of its best quality, with 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,6 +17,9 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.infer.routing.base import Router
 from pilotfish.models.classify.features import EncoderFeatures
 from pilotfish.models.encoder import Encoder
+from pilotfish.train.encoding import ScaledHead, train
+from pilotfish.train.folder import digest
+from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["TunedRouter"]
 
 FOLDER = "encoder"
+HEAD_RATE = 30.0  # times the encoder's learning rate
 
 
 class TunedRouter(Router):
@@ -39,7 +44,7 @@ class TunedRouter(Router):
         features: an encoder's.
         epochs: passes over the rows.
         rate: the encoder's learning rate; the head's is 30 times as high.
-        batch: rows a step.
+        batch: rows a step, of mean length; of longer ones fewer.
         seed: of the order and the head.
     """
 
@@ -82,54 +87,35 @@ class TunedRouter(Router):
         if not self.high_ > self.low_:
             raise DataError("all qualities are the same: there is nothing to learn")
         torch = need("torch", "train")
+
         encoder = self.tuned_.copied()
-        module = encoder.model.train()
         target = (quality - self.low_) / (self.high_ - self.low_)
         there = ~np.isnan(target)
-        plain = self._plain(self._texts)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            head = torch.nn.Linear(x.shape[1], quality.shape[1])
-            share = np.clip(np.nanmean(target, axis=0), 0.02, 0.98)
-            torch.nn.init.normal_(head.weight, std=0.01)
-            head.bias.data = torch.tensor(np.log(share / (1 - share)), dtype=torch.float32)
-            groups = [
-                {"params": module.parameters(), "lr": self.rate},
-                {"params": head.parameters(), "lr": 30 * self.rate},
-            ]
-            optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-            steps = self.epochs * -(-len(plain) // self.batch)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, [group["lr"] for group in groups], total_steps=max(2, steps), pct_start=0.1
-            )
-            order = np.random.default_rng(self.seed)
-            for _ in range(self.epochs):
-                rows = order.permutation(len(plain))
-                for start in range(0, len(rows), self.batch):
-                    at = rows[start : start + self.batch]
-                    said = head(self._seen(module, [self._texts[i] for i in at], plain[at]))
-                    wanted = torch.tensor(np.where(there[at], target[at], 0.0), dtype=torch.float32)
-                    weight = torch.tensor(there[at], dtype=torch.float32)
-                    loss = torch.nn.functional.binary_cross_entropy_with_logits(said, wanted, weight, reduction="sum")
-                    optimizer.zero_grad()
-                    (loss / weight.sum().clamp(min=1)).backward()
-                    torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-                    optimizer.step()
-                    schedule.step()
-        module.eval()
-        self.tuned_ = encoder
-        self.coef_ = head.weight.detach().double().numpy()
-        self.intercept_ = head.bias.detach().double().numpy()
+        share = np.clip(np.nanmean(target, axis=0), 0.02, 0.98)
+        head = ScaledHead(x.shape[1], quality.shape[1], HEAD_RATE, self.seed, np.log(share / (1 - share)))
+        device = encoder.model.device
+        wanted = torch.tensor(np.where(there, target, 0.0), dtype=torch.float32, device=device)
+        known = torch.tensor(there, dtype=torch.float32, device=device)
 
-    def _seen(self, module: Any, texts: list[str], plain: NDArray[np.float64]) -> Any:
-        """Return (texts, dimension) with gradients."""
-        torch = need("torch", "train")
-        prepared = getattr(module, "preprocess", None) or module.tokenize  # its name until sentence-transformers 5.2
-        inputs = {
-            key: value.to(module.device) if hasattr(value, "to") else value for key, value in prepared(texts).items()
-        }
-        dense = module(inputs)["sentence_embedding"].float().cpu()
-        return torch.cat([dense, torch.tensor(plain, dtype=torch.float32)], dim=1)
+        def loss(said: Any, rows: Any, _: Any) -> Any:
+            return torch.nn.functional.binary_cross_entropy_with_logits(
+                said, wanted[rows], known[rows], reduction="sum"
+            )
+
+        how = self._how(encoder)
+        identity = digest([asdict(how), encoder.name, target.tolist()], self._texts)
+        # A row counts as many qualities as it tells, so that a step's loss is the mean over them.
+        counts = there.sum(axis=1).astype(np.float64)
+        train(encoder, head.module, self._texts, counts, loss, how, None, identity, beside=self._plain(self._texts))
+        self.tuned_ = encoder
+        coef, intercept = head.weights()
+        self.coef_, self.intercept_ = coef.astype(np.float64), intercept.astype(np.float64)
+
+    def _how(self, encoder: Encoder) -> Fit:
+        """Return how to train: a pass, which is a step, holds the tokens of `batch` texts of mean length."""
+        mean = float(np.mean(np.minimum(encoder.lengths(self._texts), encoder.max_length)))
+        tokens = max(1, round(self.batch * mean))
+        return Fit(epochs=self.epochs, batch_tokens=tokens, rate=self.rate, decay=0.01, dtype="float32", seed=self.seed)
 
     def _predict(self, x: Any) -> NDArray[np.float64]:
         found: NDArray[np.float64] = np.asarray(x) @ self.coef_.T + self.intercept_

@@ -122,11 +122,12 @@ class EncoderFeatures:
         return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write encoder.json: the encoder's weights are named, not copied."""
+        """Write encoder.json: the encoder's weights are named, not copied; those in this very folder by their place."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = self.encoder.weights
         if Path(weights).exists():
-            weights = str(Path(weights).resolve())
+            path, own = Path(weights).resolve(), folder.resolve()
+            weights = str(path.relative_to(own) if own in path.parents else path)
         facts = {
             "weights": weights,
             "dtype": self.encoder.dtype,
@@ -139,7 +140,9 @@ class EncoderFeatures:
         """Read what `save` wrote; the weights load at the first use."""
         facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
         kind = {"encoder": Encoder, "local": LocalModel}[facts["use"]]
-        return cls(kind(facts["weights"], dtype=facts["dtype"], catalog=catalog))
+        inside = folder / facts["weights"]
+        weights = str(inside if inside.is_dir() else facts["weights"])
+        return cls(kind(weights, dtype=facts["dtype"], catalog=catalog))
 
 
 class StaticFeatures:

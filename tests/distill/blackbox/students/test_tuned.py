@@ -49,8 +49,10 @@ def test_it_learns_from_people_and_teacher_and_the_given_encoder_stays(tiny_enco
     expected = student.predict_proba(test)
     np.testing.assert_allclose(TextClassifier.load(tmp_path / "a").predict_proba(test), expected, atol=1e-5)
     shutil.move(tmp_path / "a", tmp_path / "b")
+    assert str(tmp_path) not in (tmp_path / "b" / "encoder.json").read_text()
     moved = EncoderStudent.load(tmp_path / "b")
     np.testing.assert_allclose(moved.predict_proba(test), expected, atol=1e-5)
+    np.testing.assert_allclose(TextClassifier.load(tmp_path / "b").predict_proba(test), expected, atol=1e-5)
     assert moved.report_ == student.report_
     with pytest.raises(ModelError):
         EncoderStudent.load(tmp_path / "a")

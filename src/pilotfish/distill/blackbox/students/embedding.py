@@ -23,6 +23,7 @@ from pilotfish.models.classify import EncoderFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
+from pilotfish.train.encoding import train
 from pilotfish.train.folder import digest
 from pilotfish.train.settings import Fit
 
@@ -106,7 +107,6 @@ class EmbeddingStudent:
         parts = split(len(unique), {"train": 1 - share, "held_out": share}, self.how.seed)
         learn, held = ([unique[int(i)] for i in parts[name]] for name in ("train", "held_out"))
         torch = need("torch", "train")
-        from pilotfish.distill.blackbox.students._task import train
 
         told = EncoderFeatures(self.teacher)
         wanted, held_wanted = (np.asarray(told.transform(some), np.float32) for some in (learn, held))

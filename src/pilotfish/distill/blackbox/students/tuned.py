@@ -20,6 +20,7 @@ from pilotfish.distill.blackbox.students.targets import Targets
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.models.classify import EncoderFeatures, SoftmaxHead, TextClassifier
 from pilotfish.models.encoder import Encoder
+from pilotfish.train.encoding import ScaledHead, train
 from pilotfish.train.folder import digest
 from pilotfish.train.settings import Fit
 
@@ -75,11 +76,13 @@ class EncoderStudent(LabelStudent):
     def save(self, folder: str | Path) -> None:
         """Write the tuned encoder, the classifier over it, and what it learnt from as student.json.
 
-        `TextClassifier.load` takes the folder where it was written; `EncoderStudent.load` wherever it is moved to.
+        The folder needs nothing beside it: moved elsewhere it loads as a student and as a `TextClassifier`.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "student.json").unlink(missing_ok=True)
+        # First of all, so that a kill leaves no new encoder under an old head that would load.
+        for name in ("student.json", "classifier.json"):
+            (folder / name).unlink(missing_ok=True)
         self.tuned_.model.save(str(folder / FOLDER), create_model_card=False)
         saved = Encoder(folder / FOLDER, name=self.tuned_.name)
         TextClassifier(EncoderFeatures(saved), self.classifier.head).save(folder)
@@ -122,7 +125,6 @@ class EncoderStudent(LabelStudent):
         if not self.temperature > 0 or not self.head_rate > 0:
             raise ConfigError(f"temperature and head_rate must be above 0, not {self.temperature} and {self.head_rate}")
         torch = need("torch", "train")
-        from pilotfish.distill.blackbox.students._task import train
 
         by_gold, by_teacher = targets.shares(alpha)
         encoder = self.encoder.load().copied()
@@ -130,9 +132,7 @@ class EncoderStudent(LabelStudent):
         marks = torch.tensor(np.maximum(targets.gold, 0), device=device)
         shares = [torch.tensor(share, dtype=torch.float32, device=device) for share in (by_gold, by_teacher)]
         soft = torch.tensor(targets.softened(self.temperature), dtype=torch.float32, device=device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.how.seed)
-            head = _Scaled(encoder.dimension, len(targets.classes), self.head_rate, torch)
+        head = ScaledHead(encoder.dimension, len(targets.classes), self.head_rate, self.how.seed)
         t = self.temperature
 
         def loss(logits: Any, rows: Any, weights: Any) -> Any:
@@ -164,30 +164,3 @@ def label_loss(logits: Any, gold: Any, soft: Any, by_gold: Any, by_teacher: Any,
     # The teacher's own entropy has no gradient, but with it the loss is a divergence: 0 where they agree.
     kl = (torch.xlogy(soft, soft) - soft * logs).sum(dim=-1)
     return by_gold * ce + by_teacher * temperature**2 * kl
-
-
-class _Scaled:
-    """A linear head whose weights stand there divided by `rate`: one learning rate then moves them `rate` times as far.
-
-    Adam's steps go by the rate alone, not by the gradient's size, and a head that starts from nothing has to go far.
-    """
-
-    def __init__(self, width: int, classes: int, rate: float, torch: Any) -> None:
-        linear = torch.nn.Linear(width, classes)
-        torch.nn.init.normal_(linear.weight, std=0.01 / rate)
-        torch.nn.init.zeros_(linear.bias)
-        self.rate, self.linear = rate, linear
-        self.module = torch.nn.Sequential(linear, _times(rate, torch))
-
-    def weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the head's weights (classes, width) and biases (classes,) as they count."""
-        coef, bias = (value.detach().float().cpu().numpy() * self.rate for value in self.linear.parameters())
-        return np.ascontiguousarray(coef, np.float32), np.ascontiguousarray(bias, np.float32)
-
-
-def _times(rate: float, torch: Any) -> Any:
-    class Times(torch.nn.Module):  # type: ignore[misc]
-        def forward(self, x: Any) -> Any:
-            return x * rate
-
-    return Times()
