@@ -59,23 +59,23 @@ def _whole(data: Path) -> Iterator[list[dict[str, Any]]]:
     problems = _lines(data / "gsm8k" / "train.jsonl")
     rows = [
         {"prompt": problems[i]["question"], "answer": problems[i]["answer"]}
-        for i in random.permutation(len(problems))[:360]
+        for i in random.permutation(len(problems))[:150]
     ]
     how = Fit(epochs=1, batch_tokens=1024, **ADAPTERS)
-    taught = Distiller(MIDDLE, LARGE, RUNS / "family", cached=128, fit=how, held_out=0.15).fit(rows)
+    taught = Distiller(MIDDLE, LARGE, RUNS / "family", cached=128, fit=how, held_out=0.2).fit(rows)
     yield _nearer("Qwen2.5-Coder 1.5B to 0.5B, GSM8K", taught)
     train, _ = parts(data)
-    texts = [article[:6000] for article in train[:48]]
-    how = Fit(steps=60, batch_tokens=512, **ADAPTERS)
+    texts = [article[:6000] for article in train[:40]]
+    how = Fit(steps=40, batch_tokens=512, **ADAPTERS)
     taught = Distiller(MIDDLE, SMALL, RUNS / "crossed", fit=how, length=256, held_out=0.15).fit(texts)
     yield _nearer("SmolLM2-135M to Qwen2.5-Coder 0.5B, WikiText-2", taught)
     questions = _lines(data / "spec_bench" / "question.jsonl")
     short = [{"prompt": row["turns"][0]} for row in questions if len(row["turns"][0]) < 600]
-    prompts = [short[i] for i in random.permutation(len(short))[:160]]
+    prompts = [short[i] for i in random.permutation(len(short))[:120]]
     how = Fit(epochs=2, batch_tokens=1024, **ADAPTERS)
     yield _drafted(
         "Qwen2.5-Coder 0.5B for 1.5B, Spec-Bench",
-        teach_draft(LARGE, MIDDLE, prompts, RUNS / "draft", fit=how, max_tokens=96, held_out=0.2),
+        teach_draft(LARGE, MIDDLE, prompts, RUNS / "draft", fit=how, max_tokens=80, held_out=0.2),
     )
 
 
