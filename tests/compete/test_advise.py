@@ -71,10 +71,17 @@ def test_large_at_training_time_only_where_people_gave_few_labels(encoder: Encod
     rows, free, test = many_words(150, 0), many_words(1500, 1), many_words(300, 2)
     truth = truth_of(rows, free, test)
     found = advised(rows, encoder, oracle(truth, price=Price(2, 8)), free=free, test=test, unlabelled_rows=1500)
-    assert found.taught is not None and not found.taught.lesson.hidden
-    assert found.taught.both.accuracy.value > found.small.accuracy.value + 0.1
+    assert found.distilled is not None and found.distilled.lesson.free > 1000
+    assert found.distilled.candidate.accuracy.value > found.small.accuracy.value + 0.1
+    assert found.distilled.gain.low > 0.1  # the same student with people's labels only
     assert found.verdict.answer == "large at training time only"
-    assert found.verdict.chosen is found.taught.both
+    assert found.verdict.chosen is found.distilled.candidate
+    # What its teacher took is told, and counts.
+    assert found.judged is not None and found.judged.best.dollars is not None
+    asked = len(found.judged.taught.labels) + len(found.judged.calibrate.labels)
+    assert found.verdict.chosen.details["teacher_calls"] == asked
+    assert found.verdict.chosen.once == pytest.approx(asked * found.judged.best.dollars, rel=0.05)
+    assert f"asked {asked:,} times, once, for $" in found.verdict.reason
 
 
 # Statistics.
@@ -150,7 +157,7 @@ def test_labels_with_quotes_newlines_and_other_scripts(encoder: Encoder) -> None
 def test_without_a_large_model(encoder: Encoder) -> None:
     found = advised(made_rows(200), encoder, None, free=made_rows(30, seed=5))
     assert found.verdict.answer == "small"
-    assert found.judged is None and found.taught is None and not found.crossings
+    assert found.judged is None and found.distilled is None and not found.crossings
     assert "none was measured" in found.verdict.flip or "harder rows" in found.verdict.flip
     assert any("not used" in note for note in found.task.notes)
 
@@ -163,18 +170,21 @@ def test_a_language_models_hidden_states_as_the_small_model_and_texts_too_long_f
     assert "tiny cut 1 of" in next(gate.text for gate in found.gates if gate.name == "Truncation")
 
 
-def test_no_unlabelled_rows_hide_the_labels_of_training_rows(encoder: Encoder) -> None:
+def test_without_unlabelled_rows_the_training_rows_are_learnt_with_both_labels(encoder: Encoder) -> None:
     rows = made_rows(300)
     found = advised(rows, encoder, oracle(truth_of(rows)))
-    assert found.taught is not None and found.taught.lesson.hidden
-    assert "taught-gold" in [one.key for one in found.candidates]
+    assert found.distilled is not None
+    lesson = found.distilled.lesson
+    assert lesson.texts == found.task.train and lesson.gold == found.task.train_labels
+    assert lesson.free == 0 and lesson.taught > 150
+    assert [one.key for one in found.candidates][-2:] == ["distilled-large", "distilled"]
 
 
 def test_only_the_unlabelled_rows_that_are_used_are_read(encoder: Encoder) -> None:
     rows, free = made_rows(120), made_rows(500, seed=5)
     found = advised(rows, encoder, oracle(truth_of(rows, free)), free=free, unlabelled_rows=20)
     assert len(found.task.unlabelled) == 20
-    assert found.taught is not None and found.taught.silver_rows == 20
+    assert found.distilled is not None and 10 < found.distilled.lesson.free <= 20
     assert any("seeded sample of 20" in note for note in found.task.notes)
 
 
@@ -183,7 +193,7 @@ def test_an_answer_that_is_never_a_label(encoder: Encoder) -> None:
     found = advised(rows, encoder, ScriptedModel("I cannot help with that."))
     assert found.verdict.answer == "small"
     assert found.judged is not None and found.judged.best.failures == 60
-    assert found.taught is None
+    assert found.distilled is None
 
 
 # Budgets, settings, failures.
@@ -256,7 +266,7 @@ def test_no_rows_for_the_threshold_or_to_learn_from(encoder: Encoder) -> None:
     rows = made_rows(200)
     found = advised(rows, encoder, oracle(truth_of(rows)), calibrate_rows=0, unlabelled_rows=0)
     assert found.threshold is not None and found.threshold.above == 0
-    assert found.taught is None
+    assert found.distilled is None
     json.dumps(found.verdict.to_json(), allow_nan=False)
 
 

@@ -84,7 +84,7 @@ def test_the_toml_parses_and_holds_hostile_labels_unchanged(advice: Advice, tmp_
     assert models["large"]["model"] == "large-model"
     assert models["large-model"] == {key: value for key, value in LARGE.items() if value is not None}
     assert models["cascade"]["accept"] == {"score": "confidence", "above": pytest.approx(threshold(advice))}
-    assert models["taught"]["path"] == "taught"
+    assert models["distilled"]["path"] == "distilled"
     assert "bad" not in data
 
 
@@ -120,7 +120,7 @@ def test_a_choice_that_needs_a_large_model_without_its_table(advice: Advice, tmp
     text = (tmp_path / "pilotfish.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
     assert data["default"] == "small"
-    assert set(data["models"]) == {"small", "taught"}
+    assert set(data["models"]) == {"small", "distilled"}
     assert "needs the large model" in text
 
 
@@ -148,7 +148,7 @@ def test_a_second_advice_replaces_the_first(advice: Advice, alone: Advice, tmp_p
     write_folder(alone, tmp_path / "a", None)
     write_folder(alone, tmp_path / "b", None)
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert not (tmp_path / "a" / "taught").exists()
+    assert not (tmp_path / "a" / "distilled").exists()
     assert strictly(tmp_path / "a" / "advice.json") == strictly(tmp_path / "b" / "advice.json")
 
 

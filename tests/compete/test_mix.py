@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.large import Judged
-from pilotfish.compete.mix import GOLD_A_CLASS, cascade, choose_threshold, lesson, teach, threshold_for
+from pilotfish.compete.mix import cascade, choose_threshold, threshold_for
 from pilotfish.compete.plan import Sizes
 from pilotfish.compete.students import Student, fitted, students, tune
 from pilotfish.compete.task import TextTask
@@ -140,86 +139,3 @@ def test_the_ends_of_the_threshold(task: TextTask, student: Student) -> None:
     unknown = dataclasses.replace(large, dollars=None, seconds=None)
     assert cascade(task, small, judged(task, unknown, [], []), always).dollars is None
     assert cascade(task, small, judged(task, unknown, [], []), always).seconds is None
-
-
-def test_unlabelled_rows_are_the_lesson_where_there_are_any(task: TextTask, student: Student) -> None:
-    plan = lesson(task, student)
-    assert not plan.hidden
-    assert sorted(plan.pool) == sorted(task.unlabelled)
-    place = {text: i for i, text in enumerate(task.unlabelled)}
-    np.testing.assert_array_equal(plan.vectors, student.unlabelled[[place[text] for text in plan.pool]])
-    assert len(plan.gold) == len(task.train)
-
-
-def test_without_them_training_rows_with_their_labels_hidden_but_never_rows_kept_back(
-    task: TextTask, student: Student
-) -> None:
-    plan = lesson(dataclasses.replace(task, unlabelled=[]), student)
-    assert plan.hidden
-    kept_back = {task.train[i] for i in (*task.tune, *task.calibrate)}
-    gold = [task.train[i] for i in plan.gold]
-    assert not kept_back & {*plan.pool, *gold}
-    assert not set(gold) & set(plan.pool)
-    assert len(gold) == GOLD_A_CLASS * len(task.labels)
-    assert len(gold) + len(plan.pool) == len(task.fit)
-
-
-def taught_labels(task: TextTask, pool: list[str]) -> list[str | None]:
-    truth = dict(zip(task.train, task.train_labels, strict=True))
-    return [truth[text] for text in pool]
-
-
-@pytest.mark.parametrize("which", ["student", "tfidf"])
-def test_good_labels_of_the_large_model_help_where_people_gave_few(
-    task: TextTask, which: str, request: pytest.FixtureRequest
-) -> None:
-    one: Student = request.getfixturevalue(which)
-    few = dataclasses.replace(task, unlabelled=[])
-    small, _ = fitted(few, one, patience=0.05)
-    plan = lesson(few, one)
-    found = teach(few, one, small, judged(few, perfect(few), [], taught_labels(few, plan.pool)), plan)
-    assert found is not None
-    assert found.silver_rows == len(plan.pool)
-    assert found.both.accuracy.value >= found.gold.accuracy.value
-    assert found.both.details["labels_used"] == GOLD_A_CLASS * len(task.labels)
-    assert found.silver.details["labels_used"] == 0
-    assert found.classifier.predict(few.test) == list(found.both.answers)
-
-
-def test_labels_of_no_use_are_given_little_weight(task: TextTask, student: Student) -> None:
-    small, classifier = fitted(task, student, patience=0.05)
-    plan = lesson(task, student)
-    turned = dict(zip(task.labels, [*task.labels[1:], task.labels[0]], strict=True))
-    nonsense: list[str | None] = [turned[label] for label in classifier.predict(plan.pool)]
-    found = teach(task, student, small, judged(task, perfect(task), [], nonsense), plan)
-    assert found is not None
-    assert found.both.details["silver_weight"] == 0.1
-    assert found.both.accuracy.value > found.silver.accuracy.value + 0.2
-
-
-def test_rows_without_a_label_teach_nothing(task: TextTask, student: Student) -> None:
-    small, _ = fitted(task, student, patience=0.05)
-    plan = lesson(task, student)
-    silent: list[str | None] = [None] * len(plan.pool)
-    assert teach(task, student, small, judged(task, perfect(task), [], silent), plan) is None
-    assert teach(task, student, small, judged(task, perfect(task), [], []), plan) is None
-    one_kind: list[str | None] = ["card"] * len(plan.pool)
-    assert teach(task, student, small, judged(task, perfect(task), [], one_kind), plan) is None
-    some: list[str | None] = [task.labels[i % 2] if i % 3 else None for i in range(len(plan.pool))]
-    found = teach(task, student, small, judged(task, perfect(task), [], some), plan)
-    assert found is not None
-    assert found.silver_rows == sum(label is not None for label in some)
-    assert found.silver.probabilities is None  # it knows two of the three labels
-
-
-def test_teaching_does_not_look_at_test_labels(task: TextTask, student: Student) -> None:
-    small, _ = fitted(task, student, patience=0.05)
-    plan = lesson(task, student)
-    said: list[str | None] = [task.labels[i % 3] for i in range(len(plan.pool))]
-    other = dataclasses.replace(task, test_labels=task.test_labels[::-1])
-    answers: list[NDArray[np.object_]] = []
-    for one in (task, other):
-        found = teach(one, student, small, judged(one, perfect(one), [], said), plan)
-        assert found is not None
-        answers.append(np.array(found.both.answers, dtype=object))
-    np.testing.assert_array_equal(answers[0], answers[1])

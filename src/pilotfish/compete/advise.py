@@ -21,11 +21,15 @@ import numpy as np
 from pilotfish.compete import gates
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves, mean_labels
+from pilotfish.compete.distilled import Distilled, distil
 from pilotfish.compete.large import Judged, judge
+from pilotfish.compete.learner import AnyStudent
+from pilotfish.compete.lesson import lesson_of, pool
 from pilotfish.compete.memo import Memo, identity
-from pilotfish.compete.mix import Taught, Threshold, cascade, lesson, teach, threshold_for
+from pilotfish.compete.mix import Threshold, cascade, threshold_by, threshold_for
 from pilotfish.compete.plan import Sizes
 from pilotfish.compete.students import Student, fitted, majority, students, tune
+from pilotfish.compete.tuned import fine_tuned
 from pilotfish.compete.verdict import Verdict, best_by_kept_rows, decide
 from pilotfish.compete.watch import Budget, Watch
 from pilotfish.errors import ConfigError
@@ -53,7 +57,7 @@ class Settings:
         shots: examples a label in the few-shot prompt.
         test_rows: the most held-out rows that the large model is asked about.
         calibrate_rows: the most rows kept back for the cascade's threshold that it is asked about.
-        unlabelled_rows: the most texts that it labels for the small model to learn from.
+        unlabelled_rows: the most texts that it labels for a student to learn from: unlabelled ones, then training rows.
         max_seconds: of wall time for the whole; None for no limit.
         max_cost: US dollars for the large model; None for no limit.
         max_memory: bytes of weights that the choice may hold.
@@ -97,7 +101,10 @@ class Advice:
         candidates: all of them, baselines first.
         contenders: the one of each family that the verdict is about.
         crossings: where each student's learning curve overtakes the large model.
-        classifier: the best small classifier, fitted on every training row.
+        small: the best small model that people's labels alone taught.
+        classifier: the one behind it, fitted on every training row.
+        distilled: the student that learnt from the large model too; None where there is no large model, or its labels
+            were too few or all alike.
     """
 
     task: TextTask
@@ -109,10 +116,10 @@ class Advice:
     verdict: Verdict
     gates: list[Gate]
     small: Candidate
-    classifier: TextClassifier
+    classifier: TextClassifier | AnyStudent
     judged: Judged | None
     threshold: Threshold | None
-    taught: Taught | None
+    distilled: Distilled | None
     licences: dict[str, str]
     reading: Reading
     spent: float
@@ -130,6 +137,7 @@ class Advice:
             "verdict": self.verdict.to_json(),
             "gates": [{"name": gate.name, "status": gate.status, "text": gate.text} for gate in self.gates],
             "candidates": [one.to_json() for one in self.candidates],
+            "distilled": None if self.distilled is None else self.distilled.to_json(),
             "learning_curves": [curve.to_json() for curve in self.curves],
             "crossings": {key: crossing.to_json() for key, crossing in self.crossings.items()},
             "rows": {
@@ -193,9 +201,11 @@ def advise(
             task, kinds, watch, budget, counts=settings.counts, seeds=settings.seeds, seed=settings.seed
         )
         _complete(curves, found, task)
-        judged, threshold, taught = None, None, None
+        measured = [one for one, _ in found]
+        classifier: TextClassifier | AnyStudent = found[index][1]
+        judged, threshold, distilled = None, None, None
         if large is not None:
-            plan = lesson(task, kinds[index], settings.seed)
+            texts = pool(task, settings.seed)
             judged = judge(
                 task,
                 large,
@@ -205,26 +215,44 @@ def advise(
                 Memo(memo),
                 identity=identity(large),
                 sizes=Sizes(settings.test_rows, settings.calibrate_rows, settings.unlabelled_rows),
-                pool=plan.pool,
+                pool=texts,
                 shots=settings.shots,
                 seed=settings.seed,
             )
         if judged is not None:
-            with watch.phase("cascade and taught student"):
+            with watch.phase("cascade and distilled student"):
                 threshold = threshold_for(task, kinds[index], judged)
-                taught = teach(task, kinds[index], best, judged, plan)
+                lesson = lesson_of(task, judged, texts)
+                distilled = distil(task, kinds[index], best, lesson, watch, budget, settings.seed)
+            tuned = None
+            if distilled is not None:
+                reading = next(one for one, _ in found if one.key == "encoder").seconds or 0.0
+                tuned = fine_tuned(task, small, lesson, distilled.alpha, reading, watch, budget, settings.seed)
+            if distilled is not None and tuned is not None:
+                distilled = distilled.beside(tuned)
+                measured.append(tuned.gold)
+                best = best_by_kept_rows([best, tuned.gold])
+                if best is tuned.gold:
+                    classifier = tuned.by_people.student
+                    threshold = threshold_by(task, judged, tuned.by_people.kept, task.labels)
     contenders = [best]
-    candidates = [majority(task), *(candidate for candidate, _ in found)]
+    candidates = [majority(task), *measured]
     crossings: dict[str, Crossover] = {}
     if judged is not None and threshold is not None:
         both = cascade(task, best, judged, threshold)
         contenders += [both, judged.best]
         candidates += [judged.zero, *([judged.few] if judged.few else []), both]
         crossings = {curve.key: crossover(curve, judged.best.correct, judged.best.rows) for curve in curves}
-    if taught is not None:
-        contenders.insert(1, taught.both)
-        candidates += [taught.silver, *([taught.gold] if taught.lesson.hidden else []), taught.both]
-    verdict = decide(contenders, margin=settings.margin, alpha=settings.alpha, crossing=crossings.get(best.key))
+    if distilled is not None:
+        contenders.insert(1, distilled.candidate)
+        candidates += [distilled.silver, *([distilled.other] if distilled.other else []), distilled.candidate]
+    verdict = decide(
+        contenders,
+        margin=settings.margin,
+        alpha=settings.alpha,
+        crossing=crossings.get(best.key),
+        twin=None if distilled is None else distilled.twin,
+    )
     licences = {one.name: _licence(one) for one in (small, large) if one is not None}
     return Advice(
         task,
@@ -236,10 +264,10 @@ def advise(
         verdict,
         _gates(task, settings, verdict, judged, small, licences, meter.reading),
         best,
-        found[index][1],
+        classifier,
         judged,
         threshold,
-        taught,
+        distilled,
         licences,
         meter.reading,
         budget.spent,

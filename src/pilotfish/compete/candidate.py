@@ -40,6 +40,8 @@ class Candidate:
         seconds: seconds a row, many rows at a time.
         p50: median seconds of a single row on its own; and `p95`.
         dollars: US dollars a row; None where the price is not known.
+        once: US dollars before the first row, at list price: of a distilled student its teacher's answers; None where
+            the price is not known.
         joules: joules a row, with `joules_kind` "measured" or "estimated".
         weights: bytes of weights held in memory, 0 where it has none to speak of.
         details: further facts, plain data.
@@ -57,6 +59,7 @@ class Candidate:
     p50: float | None = None
     p95: float | None = None
     dollars: float | None = 0.0
+    once: float | None = 0.0
     joules: float | None = None
     joules_kind: str = ""
     weights: int = 0
@@ -101,6 +104,7 @@ class Candidate:
             "p50_seconds": self.p50,
             "p95_seconds": self.p95,
             "usd_per_1000_rows": None if self.dollars is None else self.dollars * 1000,
+            "usd_once": self.once,
             "joules_per_row": self.joules,
             "joules": self.joules_kind,
             "weights_bytes": self.weights,

@@ -69,9 +69,9 @@ def _crossing_text(title: str, crossing: Crossover) -> str:
 
 
 def both_models(advice: Advice) -> list[Block]:
-    """Return what the cascade and the taught student are made of."""
+    """Return what the cascade and the distilled student are made of."""
     blocks: list[Block] = []
-    threshold, taught = advice.threshold, advice.taught
+    threshold, distilled = advice.threshold, advice.distilled
     if threshold is not None:
         both = next(one for one in advice.candidates if one.key == "cascade")
         above = both.details["threshold"]
@@ -83,35 +83,46 @@ def both_models(advice: Advice) -> list[Block]:
                 f"on the held-out rows it defers {both.details['deferred']:.0%}."
             )
         )
-    if taught is None:
-        blocks.append(Paragraph("The large model's labels were too few or all alike, so no small model could learn."))
+    if distilled is None:
+        text = "The large model's labels were too few or all alike for a student to learn from, or time was too short."
+        blocks.append(Paragraph(text))
         return blocks
-    source = (
-        "training rows with their labels hidden, as no unlabelled rows were given"
-        if taught.lesson.hidden
-        else "unlabelled rows"
+    lesson, chosen = distilled.lesson, distilled.candidate
+    free = f"{lesson.free:,} of them texts that people did not label" if lesson.free else "all of them training rows"
+    listens = (
+        "it does not listen to the large model at all"
+        if distilled.alpha == 1
+        else "the large model's probabilities have the rest"
     )
     blocks.append(
         Paragraph(
-            f"Large at training time only: the large model labelled {taught.silver_rows:,} {source}"
-            f"{_once(advice)}, and a small model learnt from its labels."
+            f"Large at training time only: the large model labelled {lesson.taught:,} texts, {free}{_once(advice)}, "
+            f"and a student learnt from them and from people's labels at once. These have {distilled.alpha:g} of its "
+            f"loss, as folds over them chose; {listens}."
         )
     )
-    rows = [
-        [what, one.details["labels_used"], one.details["silver_labels_used"], one.accuracy]
+    rows: list[list[Cell]] = [
+        [what, one.details["labels_used"], one.details["large_labels_used"], one.accuracy]
         for what, one in (
-            ("large's labels only", taught.silver),
-            ("people's labels only", taught.gold),
-            ("people's and large's labels", taught.both),
+            ("large's labels only", distilled.silver),
+            ("people's labels only", distilled.twin),
+            ("people's and large's labels", chosen),
         )
     ]
     columns = [
-        Column("The same small model, taught by"),
+        Column(f"The student, on {chosen.details['student']}, taught by"),
         Column("Labels by people", "right", ","),
         Column("by large", "right", ","),
         Column("Accuracy", "right", ".1%", "max"),
     ]
-    blocks.append(Table(columns, rows, "What the large model's labels are worth to the same small model."))
+    blocks.append(Table(columns, rows, "What the large model's labels are worth to the same student."))
+    gain = distilled.gain
+    blocks.append(
+        Paragraph(
+            f"Beside people's labels they are worth {gain.value * 100:+.1f} points of accuracy (95% interval "
+            f"{gain.low * 100:+.1f} to {gain.high * 100:+.1f}, paired over {gain.n:,} held-out rows)."
+        )
+    )
     return blocks
 
 
@@ -183,9 +194,16 @@ def _curve_caption(advice: Advice) -> str:
 
 
 def _once(advice: Advice) -> str:
-    """Say what the labels cost, where they cost anything."""
-    cost = None if advice.judged is None else advice.judged.taught_dollars
-    return f", once, for ${cost:,.2f}" if cost else ""
+    """Say what the labels took, once, and how many rows of the large model take as much."""
+    assert advice.judged is not None and advice.distilled is not None
+    large, bill = advice.judged.best, advice.distilled.lesson.teacher.bill
+    if bill.cost:
+        took, each = f"${bill.cost:,.2f}", large.dollars
+        as_many = bill.cost / each if each else None
+    else:
+        took = f"{bill.seconds:,.0f} s"
+        as_many = bill.seconds / large.seconds if large.seconds else None
+    return f", once, for {took}" + (f" (what it takes for {as_many:,.0f} rows)" if as_many else "")
 
 
 def _short(text: str, limit: int = 160) -> str:

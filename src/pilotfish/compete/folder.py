@@ -26,9 +26,9 @@ LAST = "advice.json"
 def write_folder(advice: Advice, out: Path, large: Mapping[str, Any] | None) -> None:
     """Write everything into `out`; `large` is the large model's table as a collaboration file has it.
 
-    Files: report.html, pilotfish.toml, model/ (the small classifier), taught/ (the one that the large model taught,
-    where there is one), examples.jsonl (of the few-shot prompt), answers.jsonl (held-out rows and what each candidate
-    said), and advice.json last.
+    Files: report.html, pilotfish.toml, model/ (the small classifier), distilled/ (the one that the large model taught
+    too, where there is one), examples.jsonl (of the few-shot prompt), answers.jsonl (held-out rows and what each
+    candidate said), and advice.json last.
 
     Where the choice needs the large model and `large` is None, the file's default is the small model.
 
@@ -39,12 +39,12 @@ def write_folder(advice: Advice, out: Path, large: Mapping[str, Any] | None) -> 
         out.mkdir(parents=True, exist_ok=True)
         (out / LAST).unlink(missing_ok=True)
         (out / "examples.jsonl").unlink(missing_ok=True)
-        for part in ("model", "taught"):
+        for part in ("model", "distilled"):
             if (out / part).exists():
                 shutil.rmtree(out / part)
         advice.classifier.save(out / "model")
-        if advice.taught is not None:
-            advice.taught.classifier.save(out / "taught")
+        if advice.distilled is not None:
+            advice.distilled.student.save(out / "distilled")
         if advice.judged is not None and advice.judged.labeller.examples:
             write(
                 ({"text": text, "label": label} for text, label in advice.judged.labeller.examples),
@@ -96,7 +96,7 @@ def _answers(advice: Advice) -> Iterator[dict[str, Any]]:
 
 def _toml(advice: Advice, large: Mapping[str, Any] | None) -> str:
     """Return the collaboration file; its `assistant` is the choice."""
-    choice = {"small": "small", "large": "large", "cascade": "cascade", "large at training time only": "taught"}
+    choice = {"small": "small", "large": "large", "cascade": "cascade", "large at training time only": "distilled"}
     default = choice[advice.verdict.answer]
     lines = [
         '# Written by `pilotfish advise`. Try it:  pilotfish ask pilotfish.toml "…" --trace',
@@ -110,8 +110,8 @@ def _toml(advice: Advice, large: Mapping[str, Any] | None) -> str:
         "",
         *table("models.small", {"use": "classifier", "path": "model"}),
     ]
-    if advice.taught is not None:
-        lines += table("models.taught", {"use": "classifier", "path": "taught"})
+    if advice.distilled is not None:
+        lines += table("models.distilled", {"use": "classifier", "path": "distilled"})
     if advice.judged is not None and large is not None:
         labeller = advice.judged.labeller
         settings: dict[str, Any] = {"use": "labeller", "model": "large-model", "labels": list(labeller.labels)}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pilotfish.measure.intervals import Interval
     from pilotfish.measure.report.document import Cell
 
+FIRST_ROWS = 10_000
 ANSWERS = {
     "small": "Small model",
     "large": "Large model",
@@ -177,12 +178,16 @@ def _ece(advice: Advice, one: Candidate) -> float | None:
 
 def _frontier(advice: Advice) -> list[Block]:
     priced = any(one.dollars for one in advice.candidates)
+    # What a teacher took is paid once and counts in full; so the cost is that of many rows, not of one.
+    rows = FIRST_ROWS if advice.distilled is not None else 1000
     points = []
     for one in advice.candidates:
-        cost = one.dollars if priced else one.seconds
+        cost = cost_of(one, rows, priced=priced)
         if cost is not None and one.family != "baseline":
-            points.append(Point(one.title, cost * 1000, one.accuracy))
-    unit = "USD per 1,000 rows" if priced else "seconds per 1,000 rows"
+            points.append(Point(one.title, cost, one.accuracy))
+    unit = (
+        f"{'USD' if priced else 'seconds'} {'for the first' if advice.distilled is not None else 'per'} {rows:,} rows"
+    )
     frontier = Frontier(points, unit)
     chosen = advice.verdict.chosen.title
     svg = plots.frontier_plot(frontier, chosen=chosen if any(p.name == chosen for p in points) else None)
@@ -222,9 +227,19 @@ def _costs(advice: Advice) -> Table:
         chosen=next(i for i, one in enumerate(advice.candidates) if one is advice.verdict.chosen),
         note=(
             "Models on this machine cost seconds and joules, no dollars. A cascade takes what the small model takes, "
-            "and for the share of rows that it defers, what the large one takes."
+            "and for the share of rows that it defers, what the large one takes. What a distilled student's teacher "
+            "took, once, stands with the use of both models."
         ),
     )
+
+
+def cost_of(one: Candidate, rows: int, *, priced: bool) -> float | None:
+    """Return what a candidate takes for its first rows, a teacher's answers included: US dollars, or else seconds.
+
+    None where that is not known.
+    """
+    each, once = (one.dollars, one.once) if priced else (one.seconds, float(one.details.get("teacher_seconds", 0.0)))
+    return None if each is None or once is None else once + rows * each
 
 
 def dollars(a_row: float) -> str:

@@ -2,8 +2,9 @@
 
 In order of what they cost to run, take the first candidate that is shown not to be worse than any other by the margin
 (non-inferiority on the held-out rows that both answered, one-sided alpha). Where none is shown to be, take the most
-accurate and say that the rows do not settle it. A taught small model costs what a small one costs to run, so it is the
-answer only where it is shown to be *better* than the small one that people taught.
+accurate and say that the rows do not settle it. A distilled student costs what a small one costs to run, so it is the
+answer only where it is shown to be *better* than the best small one that people taught, and than its own twin: the same
+student with people's labels alone, without which it would have the merit of whatever else sets it apart.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Contest:
         alpha: the one-sided error rate of each comparison.
         whole: family -> scores on every held-out row, for the families that answered them all: two of those are
             compared there, as the rows that the large model was asked about may be few.
+        twin: scores of the distilled student's twin, on the same rows and on every one; None where there is none.
     """
 
     order: tuple[Family, ...]
@@ -45,6 +47,7 @@ class Contest:
     margin: float
     alpha: float = 0.05
     whole: Mapping[Family, NDArray[np.float64]] = field(default_factory=dict)
+    twin: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def test(self, a: Family, b: Family) -> NonInferiority:
         """Test whether a is at most the margin worse than b."""
@@ -62,7 +65,14 @@ class Contest:
 
     def better_taught(self) -> bool:
         """Whether what the large model taught is shown to be better than what people alone taught."""
-        return "taught" in self.order and ("small" not in self.order or self.test("taught", "small").superior)
+        if "taught" not in self.order or ("small" in self.order and not self.test("taught", "small").superior):
+            return False
+        if self.twin is None:
+            return True
+        mine, own = self.scores["taught"], self.twin[0]
+        if "taught" in self.whole:
+            mine, own = self.whole["taught"], self.twin[1]
+        return non_inferiority(mine, own, self.margin, self.alpha).superior
 
     def choose(self) -> tuple[Family, bool]:
         """Return the choice, and whether the rows settle it."""

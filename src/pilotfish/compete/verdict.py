@@ -65,7 +65,12 @@ def best_by_kept_rows(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def decide(
-    contenders: Sequence[Candidate], *, margin: float, alpha: float = 0.05, crossing: Crossover | None = None
+    contenders: Sequence[Candidate],
+    *,
+    margin: float,
+    alpha: float = 0.05,
+    crossing: Crossover | None = None,
+    twin: Candidate | None = None,
 ) -> Verdict:
     """Choose among one candidate of each family (those that were measured) by the rule of `pilotfish.compete.rule`.
 
@@ -74,6 +79,7 @@ def decide(
         margin: the loss of accuracy that does not matter, e.g. 0.02.
         alpha: the one-sided error rate of each comparison.
         crossing: where the small model's learning curve overtakes the large model.
+        twin: the distilled student's, which people's labels alone taught; it has answered every held-out row.
     """
     by_family = {one.family: one for one in contenders}
     rows = common_rows(contenders)
@@ -84,6 +90,7 @@ def decide(
         margin,
         alpha,
         whole={one.family: one.correct for one in contenders if len(one.rows) == every > len(rows)},
+        twin=None if twin is None else (twin.on(rows), twin.correct),
     )
     family, settled = contest.choose()
     chosen = by_family[family]
@@ -126,6 +133,8 @@ def _reason(
     if rival is not None and rival.key in differences:
         text += f", {_against(differences[rival.key], rival)}{_price(chosen, rival)}"
     small = by_family.get("small")
+    if chosen.family == "taught":
+        text += _taught(chosen)
     if chosen.family == "cascade" and small is not None:
         gap = differences[small.key].value
         text += f"; it is {_points(abs(gap))} {'better' if gap >= 0 else 'worse'} than the small model alone"
@@ -137,13 +146,22 @@ def _reason(
     return text + "."
 
 
+def _taught(chosen: Candidate) -> str:
+    """Say what its teacher took, which is paid once: dollars where it has a price, else seconds."""
+    calls = int(chosen.details.get("teacher_calls", 0))
+    if not calls:
+        return ""
+    seconds = f"{chosen.details['teacher_seconds']:,.0f} s"
+    return f"; its teacher was asked {calls:,} times, once, for {f'${chosen.once:,.2f}' if chosen.once else seconds}"
+
+
 def _subject(chosen: Candidate, by_family: Mapping[Family, Candidate]) -> str:
     small, large = by_family.get("small"), by_family.get("large")
     if chosen.family == "cascade" and small is not None and large is not None:
         share = float(chosen.details.get("deferred", 0.0))
         return f"The cascade of {small.title} and, for {share:.0%} of the rows, {large.title}"
-    if chosen.family == "taught" and small is not None:
-        return f"{small.title} ({chosen.title})"
+    if chosen.family == "taught" and "student" in chosen.details:
+        return f"{chosen.details['student']} ({chosen.title})"
     return chosen.title
 
 

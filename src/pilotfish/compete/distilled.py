@@ -1,0 +1,172 @@
+"""Large at training time only: a student that learns people's labels and the large model's probabilities at once.
+
+Source: Hinton et al. 2015, section 2. The share of people's labels in the loss, alpha, is chosen by folds over them
+(`pilotfish.distill.blackbox.students`); at alpha = 1 the student does not listen to the large model at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pilotfish._extras import need
+from pilotfish.compete.learner import AnyStudent, learned, measured
+from pilotfish.compete.verdict import best_by_kept_rows
+from pilotfish.distill.blackbox.students import LinearStudent
+from pilotfish.measure.intervals import Interval, paired_bootstrap, paired_score
+from pilotfish.models.classify import Features, TfidfFeatures
+
+if TYPE_CHECKING:
+    from pilotfish.compete.candidate import Candidate
+    from pilotfish.compete.lesson import Lesson
+    from pilotfish.compete.students import Student
+    from pilotfish.compete.task import TextTask
+    from pilotfish.compete.tuned import Tuned
+    from pilotfish.compete.watch import Budget, Watch
+
+ALPHAS = (0.5, 0.9, 0.98, 1.0)
+FEW_ALPHAS = (0.9, 1.0)  # where time is short
+PATIENCE = 0.5  # the share of the time left that all these fits may take
+
+
+@dataclass
+class Distilled:
+    """The distilled student, and what it is to be held against.
+
+    Attributes:
+        candidate: learnt people's labels and the large model's: what "large at training time only" rests on.
+        twin: the same student with people's labels only: the difference is what the large model's are worth.
+        silver: a linear one with the large model's labels only.
+        student: the one behind `candidate`, which can be saved.
+        lesson: what there was to learn from.
+        other: the linear one, where the fine-tuned one is `candidate`, or the other way round.
+    """
+
+    candidate: Candidate
+    twin: Candidate
+    silver: Candidate
+    student: AnyStudent
+    lesson: Lesson
+    other: Candidate | None = None
+
+    @property
+    def gain(self) -> Interval:
+        """The student's accuracy less its twin's, paired over the held-out rows, with a 95% interval."""
+        a, b = self.candidate.correct, self.twin.correct
+        if (a == b).all():
+            return paired_score(a, b)
+        return paired_bootstrap(a, b, method="percentile", resamples=5000)
+
+    @property
+    def alpha(self) -> float:
+        """The share of people's labels in its loss."""
+        return float(self.candidate.details["alpha"])
+
+    def beside(self, tuned: Tuned) -> Distilled:
+        """Return the better of the linear student and the fine-tuned one, by rows kept back, and the other one too."""
+        if tuned.both is None or tuned.by_both is None:
+            return self
+        if best_by_kept_rows([self.candidate, tuned.both]) is self.candidate:
+            return replace(self, other=tuned.both)
+        student = tuned.by_both.student
+        return replace(self, candidate=tuned.both, twin=tuned.gold, student=student, other=self.candidate)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was compared, as plain data."""
+        told = {"twin": self.twin, "large_labels_only": self.silver}
+        return {
+            "candidate": self.candidate.key,
+            **{name: {"title": one.title, "accuracy": one.accuracy.to_json()} for name, one in told.items()},
+            "gain_over_twin": self.gain.to_json(),
+        }
+
+
+def distil(
+    task: TextTask, kind: Student, small: Candidate, lesson: Lesson, watch: Watch, budget: Budget, seed: int = 0
+) -> Distilled | None:
+    """Teach a linear student; None where the large model named fewer than two labels, or there is no time for it.
+
+    It stands on what the best student that people alone taught stands on, with its penalty. What `small`, that
+    student, takes to run it takes as well, as all but its numbers is the same.
+    """
+    kept = {task.train[i] for i in (*task.tune, *task.calibrate)}
+    if len(set(lesson.without(kept).teacher.labels) - {None}) < 2:
+        return None
+    read = _Read(task, kind) if kind.dense else None
+
+    def make(alpha: float | Sequence[float]) -> LinearStudent:
+        return LinearStudent(read or TfidfFeatures(), c=kind.c, alpha=alpha, held_out=0.0, seed=seed)
+
+    people, large = lesson.by_people(), lesson.by_large()
+    # Fits of a few milliseconds a step, as in `fit_head`: threads would only wait for one another.
+    with need("threadpoolctl", "train").threadpool_limits(1, user_api="blas"):
+        started = time.perf_counter()
+        by_people = learned(task, make, people, 1.0)
+        alphas = _alphas((time.perf_counter() - started) / 2 * len(lesson.texts) / len(people.texts), watch, budget)
+        if alphas is None:
+            return None
+        by_large, both = learned(task, make, large, 0.0), learned(task, make, lesson, alphas)
+    found = {
+        "both": measured(
+            task,
+            both,
+            lesson,
+            "distilled",
+            f"distilled: {lesson.people:,} people's + {lesson.taught:,} large's labels",
+            kind.title,
+        ),
+        "silver": measured(
+            task, by_large, large, "distilled-large", f"distilled: {lesson.taught:,} large's labels only", kind.title
+        ),
+        "twin": measured(
+            task, by_people, people, "distilled-people", f"the same: {lesson.people:,} people's labels only", kind.title
+        ),
+    }
+    for one in found.values():
+        one.seconds, one.p50, one.p95 = small.seconds, small.p50, small.p95
+        one.joules, one.joules_kind, one.weights = small.joules, small.joules_kind, small.weights
+    assert isinstance(both.student, LinearStudent)
+    if read is not None:
+        both.student.features = kind.features
+    return Distilled(found["both"], found["twin"], found["silver"], both.student, lesson)
+
+
+def _alphas(fit: float, watch: Watch, budget: Budget) -> tuple[float, ...] | None:
+    """Return the alphas to choose from, given the seconds of a fit on everything; None where time does for none."""
+    for some in (ALPHAS, FEW_ALPHAS):
+        # Five folds with four fifths of the rows for each alpha, then two fits, and two by the large model's alone.
+        if fit * (4 * len(some) + 4) <= PATIENCE * budget.seconds_left():
+            return some
+    watch.say(f"there is no time left for a distilled student, at {fit:.2g} s a fit")
+    return None
+
+
+class _Read:
+    """A task's texts by their vectors, which were read once: what a student that is fitted many times stands on."""
+
+    kind = "read"
+
+    def __init__(self, task: TextTask, student: Student) -> None:
+        parts = ((task.train, student.train), (task.test, student.test), (task.unlabelled, student.unlabelled))
+        self._vectors = {text: vector for texts, vectors in parts for text, vector in zip(texts, vectors, strict=True)}
+
+    def fit(self, texts: Sequence[str]) -> Features:
+        """Return self: there is nothing to learn."""
+        return self
+
+    def transform(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Any:
+        """Return (texts, features) of texts of the task."""
+        return np.stack([self._vectors[text] for text in texts])
+
+    def save(self, folder: Path) -> None:
+        """Not to be saved: the features that read the texts are.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError
