@@ -19,12 +19,13 @@ import numpy as np
 
 from benchmarks._recorded import solutions
 from benchmarks._result import Cases
-from pilotfish.infer.accept import SCORES, Verdict, quantile_logprob
+from pilotfish.infer.accept import SCORES, quantile_logprob
 from pilotfish.infer.consistency import Agreement
 from pilotfish.infer.deferral_head import DeferralHead
 from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.signals import signals
 from pilotfish.measure.answers import code_of
+from pilotfish.measure.checks import Verdict
 from pilotfish.measure.deferral import judge
 from pilotfish.measure.folds import folds
 from pilotfish.measure.intervals import bootstrap

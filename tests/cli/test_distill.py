@@ -117,23 +117,24 @@ steps = 5
 
 def test_two_processes_end_with_what_one_does(tiny_folder: Any, tmp_path: Path) -> None:
     told = []
-    for launcher in ([], ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]):
-        folder = tmp_path / f"{len(launcher)}"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    for name, launcher, own in (("one", [], ""), ("two", launch, ""), ("shared", launch, "shard = true\n")):
+        folder = tmp_path / name
         folder.mkdir()
         _file(folder, tiny_folder("llama", "plain"), "rate = 0.01", 'rate = 0.01\naccumulate = 2\ndtype = "float32"')
-        with (folder / "team.toml").open("a") as file:
-            file.write("warmup = 0.2\n")
-        if launcher:
-            launcher += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+        text = (folder / "team.toml").read_text().replace("[distill]\n", f"[distill]\n{own}")
+        (folder / "team.toml").write_text(f"{text}warmup = 0.2\n")
         command = [sys.executable, *launcher, "-m", "pilotfish.cli.main", "distill", "team.toml", "--json", "--quiet"]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=240, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         told.append(json.loads(done.stdout))  # told once
+        assert told[-1]["processes"] == (2 if launcher else 1)
         assert (folder / "taught" / "model.safetensors").exists() and not (folder / "taught/run/checkpoints").exists()
-    for name, figure in told[0]["figures"].items():
-        assert told[1]["figures"][name]["after"] == pytest.approx(figure["after"], rel=1e-4), name
-    assert told[0]["steps"] == told[1]["steps"] == 20
+    for other in told[1:]:
+        for name, figure in told[0]["figures"].items():
+            assert other["figures"][name]["after"] == pytest.approx(figure["after"], rel=1e-4), name
+        assert told[0]["steps"] == other["steps"] == 20
 
 
 def test_the_file_s_settings_and_defaults_are_python_s() -> None:

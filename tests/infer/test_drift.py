@@ -12,9 +12,9 @@ import pytest
 from pilotfish import ask
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Above, Cascade
-from pilotfish.infer.accept import Verdict
 from pilotfish.infer.drift import Watch, _fisher, _kolmogorov
 from pilotfish.infer.watched import Watched
+from pilotfish.measure.checks import Verdict
 from pilotfish.model import Reply, Request
 from tests.fakes import ScriptedModel
 

@@ -7,6 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pilotfish.assemble._spec import Above0, Count, From0, Share, Spec, Text
+from pilotfish.assemble._specs_blackbox import (
+    AnswersSpec,
+    LabelsSpec,
+    PreferencesSpec,
+    RationalesSpec,
+    VectorsSpec,
+)
 
 
 class StudentSpec(Spec):
@@ -44,6 +51,7 @@ class SamplingSpec(Spec):
     temperature: Above0 = 1.0
     max_tokens: Count = 128
     how: Literal["gkd", "minillm"] = "gkd"
+    mixed: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.0
 
 
 class DraftSpec(Spec):
@@ -52,21 +60,6 @@ class DraftSpec(Spec):
     length: Count = 4
     max_tokens: Count = 128
     temperature: From0 = 0.0
-
-
-class AnswersSpec(Spec):
-    """`[distill.answers]`: how a teacher without weights here is asked, and which of its answers are learnt.
-
-    With `agree`, of several samples those are kept whose answer, read by `read`, at least so large a share gives.
-    """
-
-    samples: Count = 1
-    temperature: From0 = 0.0
-    max_tokens: Count = 512
-    agree: Share | None = None
-    read: Text = "text"
-    seed: int = 0
-    concurrency: Count | None = None
 
 
 class MatchingSpec(Spec):
@@ -105,14 +98,15 @@ class FitSpec(Spec):
 class DistillSpec(Spec):
     """The `[distill]` table. `teacher` is a model of the file by its name, or weights.
 
-    Of a teacher whose weights are not here, or that is several models, the answers to `prompt` are learnt.
+    Of a teacher whose weights are not here, or that is several models, the answers to `prompt` are learnt. One of the
+    tables `rationales`, `preferences`, `labels` and `vectors` says that something else is.
 
     A row is a text in the column `text`; with `prompt`, a template over the columns, it is that prompt and the answer
     in the column `answer`. For a draft the prompt alone, or the text as the prompt.
     """
 
-    student: Text | StudentSpec
-    teacher: Text
+    student: Text | StudentSpec | None = None
+    teacher: Text | None = None
     rows: Text | None = None
     out: Text | None = None
     text: Text = "text"
@@ -122,6 +116,7 @@ class DistillSpec(Spec):
     held_out: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.1
     cached: Count | None = None
     cache: Text | None = None
+    shard: bool = False
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     device: str = "auto"
     loss: LossSpec = LossSpec()
@@ -129,6 +124,10 @@ class DistillSpec(Spec):
     matching: MatchingSpec | None = None
     draft: DraftSpec | None = None
     answers: AnswersSpec = AnswersSpec()
+    rationales: RationalesSpec | None = None
+    preferences: PreferencesSpec | None = None
+    labels: LabelsSpec | None = None
+    vectors: VectorsSpec | None = None
     fit: FitSpec = FitSpec()
     format: str | None = None
     encoding: str | None = None

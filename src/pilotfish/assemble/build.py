@@ -20,6 +20,8 @@ from pilotfish.model import Price
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
+TREES = "trees.safetensors"  # which only the folder of a tree student holds
+
 
 def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, folder: Path) -> Any:
     """Return the model that a table describes.
@@ -49,11 +51,13 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         columns: dict[str, Any] = dict(spec.columns)
         return RecordedModel(folder / spec.path, name=name, price=_price(spec.price), **columns)
     if isinstance(spec, specs.ClassifierSpec):
-        from pilotfish.models.classify import ClassifierModel, TextClassifier
-
-        return ClassifierModel(TextClassifier.load(folder / spec.path, catalog), name=name)
+        return _classifier(name, folder / spec.path, catalog)
     if isinstance(spec, specs.LabellerSpec):
         return _labeller(name, spec, part, folder)
+    if isinstance(spec, specs.LabelPrefixedSpec):
+        from pilotfish.distill.blackbox import LabelPrefixed
+
+        return LabelPrefixed(part(spec.model), spec.prefix, name)
     if isinstance(spec, CascadeSpec):
         from pilotfish.assemble._build_cascade import build_cascade
 
@@ -78,6 +82,16 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
 
     assert isinstance(spec, PluginSpec)
     return plugin(spec.use)(name=name, settings=dict(spec.settings), part=part)
+
+
+def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
+    from pilotfish.models.classify import ClassifierModel, TextClassifier
+
+    if (path / TREES).is_file():
+        from pilotfish.distill.blackbox.tabular import TableClassifier
+
+        return ClassifierModel(TableClassifier.load(path), name=name)
+    return ClassifierModel(TextClassifier.load(path, catalog), name=name)
 
 
 def weights_from(weights: str, folder: Path) -> str:

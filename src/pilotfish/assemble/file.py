@@ -65,11 +65,12 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
                     )
-        for key, target in references(self._file.serve) if self._file.serve is not None else ():
-            if target not in self._specs:
-                raise ConfigError(
-                    f"{where}: [serve] {key} = {target!r}: no such model{did_you_mean(target, self._specs)}"
-                )
+        for table, held in (("serve", self._file.serve), ("distill", self._file.distill)):
+            for key, target in references(held) if held is not None else ():
+                if target not in self._specs:
+                    raise ConfigError(
+                        f"{where}: [{table}] {key} = {target!r}: no such model{did_you_mean(target, self._specs)}"
+                    )
         self._check_circles()
 
     @classmethod

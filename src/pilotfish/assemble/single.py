@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pilotfish.assemble.build import TREES
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import EncoderSpec, LocalSpec, OpenAISpec
 
@@ -24,7 +25,7 @@ def model_of(spec: str) -> tuple[str, dict[str, Any]]:
     folder = Path(spec)
     if (folder / "modules.json").is_file():
         return "encoder", {"use": "encoder", "weights": spec}
-    if (folder / "classifier.json").is_file():
+    if (folder / "classifier.json").is_file() or (folder / TREES).is_file():
         return "classifier", {"use": "classifier", "path": spec}
     from pilotfish.models.catalog import Catalog
 

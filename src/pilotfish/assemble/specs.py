@@ -77,7 +77,10 @@ class RecordedSpec(Spec):
 
 
 class ClassifierSpec(Spec):
-    """A saved small classifier, such as `pilotfish advise` writes."""
+    """A saved small classifier, such as `pilotfish advise` and `pilotfish distill` write.
+
+    One of trees is asked with a JSON object of its columns.
+    """
 
     use: Literal["classifier"]
     path: Text
@@ -94,6 +97,14 @@ class LabellerSpec(Spec):
     instruction: str | None = None
     prior: list[Real] | None = None
     max_text: Count | None = None
+
+
+class LabelPrefixedSpec(Spec):
+    """A student that learnt labels and rationales as two tasks, asked for one: the last user turn gets its prefix."""
+
+    use: Literal["label-prefixed"]
+    model: Ref
+    prefix: Text = "[label]"
 
 
 # Settings that change how an answer comes, not what it is: a run resumes though they changed.
@@ -117,6 +128,7 @@ SPECS: dict[str, type[Spec]] = {
     "recorded": RecordedSpec,
     "classifier": ClassifierSpec,
     "labeller": LabellerSpec,
+    "label-prefixed": LabelPrefixedSpec,
     "cascade": CascadeSpec,
     "route": RouteSpec,
     "speculative": SpeculativeSpec,

@@ -1,13 +1,16 @@
-"""`pilotfish distill`: a student that learns its teacher's distributions."""
+"""`pilotfish distill`: a student that learns its teacher's distributions, answers, labels, vectors or judgments."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import Stopped, format_options, say, say_rejects
-from pilotfish.cli._distill_parts import answered_of, rows_of, spec_of, student_of_spec, teacher_of, white
+from pilotfish.cli._common import Stopped, format_options, say
+
+if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._specs_distill import DistillSpec
 
 __all__ = ["command"]
 
@@ -29,72 +32,27 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
 
     The result is a folder of weights with a model card: name it as `weights` of a local model in any collaboration.
     Of a teacher whose weights are not here, or that is a collaboration, the answers are learnt; each is asked for once.
-    With --for draft, or a [distill.draft] table, the teacher answers the prompts itself, and what it accepts of the
-    student's proposals is measured before and after.
+    [distill.rationales] learns labels and why, [distill.preferences] what a judge prefers, [distill.labels] makes a
+    classifier of the teacher's labels, [distill.vectors] an encoder of its vectors. With --for draft, or a
+    [distill.draft] table, the teacher answers the prompts itself, and what it accepts of the student's proposals is
+    measured before and after.
 
-    ROWS and the flags win over the table. The same command goes on where a stopped run was; under `accelerate launch`
-    several processes share each step.
+    ROWS and the flags win over the table. The same command goes on where a stopped run was; under `accelerate
+    launch` or `torchrun` several processes share each step.
     """
     import json
 
     from pilotfish.assemble import Collaboration
-    from pilotfish.distill.distiller import Distiller
-    from pilotfish.distill.matching import Matching
-    from pilotfish.distill.sampling import Sampling
-    from pilotfish.rows import Rejects
-    from pilotfish.train.processes import is_main
-    from pilotfish.train.settings import Fit
+    from pilotfish.cli._distill_check import spec_of
+    from pilotfish.train.processes import is_main, join
 
     models = Collaboration.load(file)
     spec = spec_of(models, file, rows, flags)
-    rejects = Rejects()
-    held = rows_of(spec, rejects, answers=white(models, spec) and spec.draft is None)
-    if is_main():
-        say_rejects(rejects)
-    teacher, dtype = teacher_of(models, spec)
-    student = student_of_spec(models, spec, held, quiet=quiet)
-    shared: dict[str, Any] = {
-        "divergence": spec.loss.divergence,
-        "settings": spec.loss.settings,
-        "fit": Fit(**spec.fit.model_dump()),
-        "held_out": spec.held_out,
-        "cached": spec.cached,
-        "device": spec.device,
-        "catalog": models.catalog,
-        "progress": not quiet,
-    }
-    report: Any
+    join(spec.device)
     try:
-        if teacher is None:
-            held = answered_of(models, spec, held, quiet=quiet)
-        if spec.draft is not None:
-            from pilotfish.distill.draft import teach_draft
-
-            assert teacher is not None
-            own = {**spec.draft.model_dump(), "context": spec.length, "target_dtype": dtype}
-            report = teach_draft(teacher, student, held, str(spec.out), **own, **shared)
-            refused = report.distilled.refused
-        else:
-            report = (
-                Distiller(
-                    student,
-                    teacher,
-                    str(spec.out),
-                    alpha=spec.loss.alpha if teacher is not None else 0.0,
-                    temperature=spec.loss.temperature,
-                    length=spec.length,
-                    cache=spec.cache,
-                    on_policy=None if spec.on_policy is None else Sampling(**spec.on_policy.model_dump()),
-                    matching=None if spec.matching is None else Matching(**spec.matching.model_dump()),
-                    teacher_dtype=dtype,
-                    **shared,
-                )
-                .fit(held)
-                .report_
-            )
-            refused = report.refused
+        report, refused = _taught(models, spec, quiet=quiet)
     except KeyboardInterrupt:
-        raise Stopped(f"stopped; the same command goes on from the last checkpoint in {spec.out}") from None
+        raise Stopped(f"stopped; the same command goes on where this run was, from what lies at {spec.out}") from None
     if not is_main():
         return  # of several processes one tells
     if refused:
@@ -103,3 +61,23 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
         click.echo(json.dumps(report.to_json()))
     else:
         say(str(report))
+
+
+def _taught(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> tuple[Any, int]:
+    """Return the report of a run, and how many rows gave nothing to learn."""
+    if spec.labels is not None:
+        from pilotfish.cli._distill_labels import labelled
+
+        return labelled(models, spec, quiet=quiet), 0
+    if spec.vectors is not None:
+        from pilotfish.cli._distill_vectors import nearer
+
+        return nearer(models, spec, quiet=quiet), 0
+    if spec.preferences is not None:
+        from pilotfish.cli._distill_answers import preferred
+
+        report = preferred(models, spec, quiet=quiet)
+        return report, report.refused
+    from pilotfish.cli._distill_lm import taught
+
+    return taught(models, spec, quiet=quiet)
