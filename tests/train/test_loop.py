@@ -182,7 +182,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def started(job: dict[str, Any], *launcher: str) -> subprocess.Popen[str]:
     command = [*(launcher or (sys.executable,)), "-m", "tests.train.runner", json.dumps(job)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -24,7 +24,7 @@ from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.folder import digest, finished, settled, write_report
-from pilotfish.train.processes import main_first
+from pilotfish.train.processes import join, main_first
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -212,6 +212,7 @@ def teach_draft(
     done = finished(out, REPORT, identity, (ANSWERS, STUDENT))
     if done is not None:
         return Drafted.from_json(done)
+    join(device)
     large = LocalModel(target, dtype=target_dtype, device=device, catalog=catalog)
     sampling: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
     if temperature:

@@ -19,7 +19,7 @@ from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
 from pilotfish.train.examples import answered
 from pilotfish.train.folder import digest, finished, settled, write_report
-from pilotfish.train.processes import is_main
+from pilotfish.train.processes import is_main, join
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def prefer(
     done = finished(out, REPORT, identity, (RUN,))
     if done is not None:
         return Preferred(**{**done, **{name: Interval(**done[name]) for name in ("preferred", "margin")}})
+    join(device)
     local = LocalModel(student, dtype="auto" if how.rank else "float32", device=device, catalog=catalog).load()
     pairs, refused = _pairs(local, rows, min(length, local.max_length))
     learnt, held = _parted(rows, pairs, held_out, how.seed)

@@ -21,6 +21,7 @@ from pilotfish.train.checkpoint import Checkpoint
 from pilotfish.train.examples import Learnable
 from pilotfish.train.log import Log
 from pilotfish.train.plan import planned, rate_at
+from pilotfish.train.processes import count as started
 from pilotfish.train.settings import Fit
 
 __all__ = ["Batch", "Fitted", "Task", "fit"]
@@ -110,6 +111,9 @@ class _Run:
         self.machine = accelerate.Accelerator(cpu=device.type == "cpu")
         self.lowered = _lowered(fit, self.machine.device)
         processes = self.machine.num_processes
+        if processes != started():
+            # Each would do the whole work, and all would write to one folder.
+            raise ConfigError(f"{started()} processes were started, of which this one meets {processes}")
         if fit.accumulate % processes:
             raise ConfigError(f"accumulate is {fit.accumulate}: {processes} processes need a multiple of {processes}")
         self.task, self.examples, self.held, self.fit = task, examples, held, fit

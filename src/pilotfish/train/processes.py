@@ -1,10 +1,12 @@
-"""Several processes of one run, as `accelerate launch` starts them: one of them writes, the others wait for it."""
+"""Several processes of one run, as `accelerate launch` or `torchrun` starts them: one writes, the others wait."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
 from pilotfish._extras import need
 
@@ -25,10 +27,18 @@ def join(device: str) -> None:
     """Meet the other processes and take this one's own accelerator, before any weights are put on one.
 
     Args:
-        device: "cpu" for processes without accelerators, as `Accelerator(cpu=True)` makes them.
+        device: "cpu" for processes without accelerators though the machine has some; else as a model takes it.
     """
     if count() > 1:
-        need("accelerate", "train").PartialState(cpu=device == "cpu")
+        _state(cpu=device == "cpu")
+
+
+def _state(*, cpu: bool = False) -> Any:
+    """Return accelerate's view of the processes: the first call settles whether they work on accelerators."""
+    accelerator = need("torch", "train").accelerator.is_available()
+    # Without being told, accelerate would take processes on a machine without accelerators for strangers.
+    # And where one asks a paid teacher for hours, the others wait; by default they would give up after half an hour.
+    return need("accelerate", "train").PartialState(cpu=cpu or not accelerator, timeout=timedelta(days=30))
 
 
 @contextmanager
@@ -55,4 +65,4 @@ def in_turn() -> Iterator[None]:
 def wait() -> None:
     """Wait until all processes are here."""
     if count() > 1:
-        need("accelerate", "train").PartialState().wait_for_everyone()
+        _state().wait_for_everyone()
