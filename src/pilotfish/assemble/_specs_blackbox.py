@@ -38,7 +38,7 @@ class AskSpec(Spec):
 class JudgeSpec(Spec):
     """A model of the file that judges: `judge = "large"`, or a table where it is to be asked otherwise.
 
-    `low` and `high` are the ends of the scale of its grades.
+    `low` and `high` are the ends of the scale of its grades, 1 and 10 where they are not given.
     """
 
     model: Ref
@@ -81,8 +81,6 @@ class AnswersSpec(AskSpec):
             raise ValueError("`agree` needs several `samples`: one answer always agrees with itself")
         if ranked and self.least is None and self.samples <= self.count:
             raise ValueError(f"the best {self.count} of {self.samples} are all of them: more `samples`, or a `least`")
-        if isinstance(self.judge, JudgeSpec) and (self.judge.low is None) != (self.judge.high is None):
-            raise ValueError("a judge's scale needs both its ends, `low` and `high`")
         return self
 
 

@@ -68,15 +68,17 @@ def rationalised(
     models: Collaboration, spec: DistillSpec, rows: list[dict[str, Any]], student: str, *, quiet: bool
 ) -> list[dict[str, Any]]:
     """Ask the teacher for the label of every row and why, and return both as rows."""
+    from pilotfish._extras import need
     from pilotfish.distill.blackbox import rationales
-    from pilotfish.models.local import LocalModel
+    from pilotfish.models._weights import located
     from pilotfish.train.processes import main_first
 
     asked = spec.rationales
     assert asked is not None and spec.teacher is not None and spec.prompt is not None
     more: dict[str, Any] = {"prompt": asked.prompt} if asked.prompt is not None else {}
     if asked.weigh == "answers":
-        cut = LocalModel(student, device=spec.device, catalog=models.catalog).tokenizer
+        folder, _ = located(student, models.catalog)
+        cut = need("transformers", "train").AutoTokenizer.from_pretrained(str(folder))
         more["length"] = lambda text: len(cut(text, add_special_tokens=False)["input_ids"]) + 1
     labels = None if asked.labels is None else {label: asked.names.get(label, label) for label in asked.labels}
     with main_first():

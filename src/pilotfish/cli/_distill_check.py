@@ -19,7 +19,7 @@ UNREAD: dict[str, tuple[str, ...]] = {
     "rationales": ("text", "answer"),
     "preferences": ("text", "answer"),
     "labels": ("answer", "length"),
-    "vectors": ("answer", "length"),
+    "vectors": ("answer", "length", "dtype"),
 }
 
 
@@ -85,7 +85,7 @@ def _check_together(spec: DistillSpec, models: Collaboration, where: str) -> Non
     if table in ("rationales", "preferences") and spec.prompt is None:
         raise ConfigError(f"{where}: {table} need a `prompt`: what is asked about each row")
     if spec.labels is not None:
-        _check_labels(spec, where)
+        _check_labels(spec, models, where)
 
 
 def _check_who(spec: DistillSpec, where: str) -> None:
@@ -104,7 +104,7 @@ def _check_who(spec: DistillSpec, where: str) -> None:
         raise ConfigError(f"{where}: `student` is an encoder or weights by their name here, and is not cut out of any")
 
 
-def _check_labels(spec: DistillSpec, where: str) -> None:
+def _check_labels(spec: DistillSpec, models: Collaboration, where: str) -> None:
     """See that a small student is given nothing that only weights have."""
     from pilotfish.errors import ConfigError
 
@@ -113,7 +113,9 @@ def _check_labels(spec: DistillSpec, where: str) -> None:
     if kind == "encoder":
         return
     unread = [f"fit.{name}" for name in sorted(spec.fit.model_fields_set - {"seed"})]
-    if spec.student is None or kind == "tree":
-        unread += [name for name in ("student", "device") if name in spec.model_fields_set]
+    if kind == "tree" and spec.student is not None:
+        unread.append("student")
+    if "device" in spec.model_fields_set and spec.teacher in models.names and (kind == "tree" or spec.student is None):
+        unread.append("device")
     if unread:
         raise ConfigError(f"{where}: {', '.join(unread)}: a {kind} student of labels is fitted without")

@@ -31,6 +31,7 @@ def encoder_in(models: Collaboration, spec: DistillSpec, name: str, *, lm: bool 
     from pilotfish.errors import ConfigError
     from pilotfish.models._weights import located
     from pilotfish.models.local import LocalModel
+    from pilotfish.train.folder import digest
 
     weights = name
     if name in models.names:
@@ -48,7 +49,7 @@ def encoder_in(models: Collaboration, spec: DistillSpec, name: str, *, lm: bool 
         return _loaded(weights, spec, models)
     if lm:
         return LocalModel(weights, device=spec.device, catalog=models.catalog)
-    made = Path(f"{spec.out}-encoder")
+    made = Path(f"{spec.out}-encoder-{digest(weights, ())[:8]}")  # of other weights another is made
     if not (made / "modules.json").is_file():
         from pilotfish.distill.blackbox.students import encoder_of_lm
 

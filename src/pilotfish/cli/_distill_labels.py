@@ -58,6 +58,9 @@ def _classes(asked: LabelsSpec, gold: Sequence[str | None]) -> list[str]:
     found = sorted({label for label in gold if label is not None})
     if all(label is not None for label in gold):
         raise DataError(f"every row has a label in {asked.gold!r}: there is nothing that the teacher would be asked")
+    unknown = [label for label in asked.names if label not in (asked.labels or found)]
+    if unknown:
+        raise DataError(f"`names` has {unknown[0]!r}: none of the labels{did_you_mean(unknown[0], found)}")
     if asked.labels is None:
         if len(found) < 2:
             raise DataError(f"{asked.gold!r} holds {len(found)} different labels, and two are needed: give `labels`")

@@ -42,6 +42,7 @@ class LabelsTaught:
         folder: the student's.
         classes: the labels, sorted.
         gold: rows with people's labels that it learnt from.
+        calibrated: further ones, on which it was calibrated.
         taught: rows with the teacher's.
         missing: kind of reason -> rows that the teacher gave no label.
         alpha: the share of people's labels in the loss.
@@ -57,6 +58,7 @@ class LabelsTaught:
     folder: str
     classes: list[str]
     gold: int
+    calibrated: int
     taught: int
     missing: dict[str, int]
     alpha: float
@@ -80,7 +82,8 @@ class LabelsTaught:
 
     def __str__(self) -> str:
         cost = "cost unknown" if self.bill.cost is None else f"${self.bill.cost:,.4f}"
-        told = f"{self.folder}: {len(self.classes)} labels, {self.gold:,} rows labelled by people, {self.taught:,} by "
+        people = self.gold + self.calibrated
+        told = f"{self.folder}: {len(self.classes)} labels, {people:,} rows labelled by people, {self.taught:,} by "
         told += f"the teacher ({cost}, {self.bill.calls:,} calls), alpha {self.alpha:g}"
         for reason, count in self.missing.items():
             told += f"; {count:,} without a label ({reason})"
@@ -145,7 +148,8 @@ def teach_labels(
     report = LabelsTaught(
         folder=str(out),
         classes=list(made.classes_),
-        gold=sum(mark is not None for mark in marks),
+        gold=made.report_.gold,
+        calibrated=made.report_.calibrated,
         taught=made.report_.taught,
         missing=dict(teacher.missing),
         alpha=made.report_.alpha,
