@@ -46,6 +46,18 @@ def made_rows(
     return rows
 
 
+def many_words(count: int, seed: int) -> list[Row]:
+    """Rows of five labels, each given away by one of forty words: a few rows do not show all of them."""
+    words = random.Random(99)
+    known = [[nonsense(words, 1) for _ in range(40)] for _ in KEYWORDS]
+    rng = random.Random(seed)
+    labels = list(KEYWORDS)
+    return [
+        {"text": f"{nonsense(rng, 1)} {rng.choice(known[i % 5])} {nonsense(rng, 1)}", "label": labels[i % 5]}
+        for i in range(count)
+    ]
+
+
 def made_task(count: int = 240, *, free: int = 0, test: Sequence[Row] | None = None, **settings: Any) -> TextTask:
     """Return a task of made-up rows, with `free` unlabelled ones."""
     seed = settings.pop("seed", 0)

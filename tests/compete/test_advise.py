@@ -16,7 +16,7 @@ from pilotfish.errors import ConfigError, UpstreamError
 from pilotfish.model import Price
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
-from tests.compete.help import KEYWORDS, Row, made_rows, nonsense, oracle, truth_of
+from tests.compete.help import Row, made_rows, many_words, oracle, truth_of
 from tests.fakes import ScriptedModel
 
 QUICK = Settings(seeds=1, counts=(0, 8), margin=0.05)
@@ -53,18 +53,6 @@ def test_large_where_the_small_one_knows_next_to_nothing(encoder: Encoder) -> No
     found = advised(rows, encoder, oracle(truth_of(rows), price=Price(2, 8)))
     assert found.verdict.answer == "large"
     assert found.verdict.chosen.accuracy.value == 1.0
-
-
-def many_words(count: int, seed: int) -> list[Row]:
-    """Rows of five labels, each given away by one of forty words: a few rows do not show all of them."""
-    words = random.Random(99)
-    known = [[nonsense(words, 1) for _ in range(40)] for _ in KEYWORDS]
-    rng = random.Random(seed)
-    labels = list(KEYWORDS)
-    return [
-        {"text": f"{nonsense(rng, 1)} {rng.choice(known[i % 5])} {nonsense(rng, 1)}", "label": labels[i % 5]}
-        for i in range(count)
-    ]
 
 
 def test_large_at_training_time_only_where_people_gave_few_labels(encoder: Encoder) -> None:

@@ -12,14 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pilotfish import ask
+from pilotfish.assemble import Collaboration
 from pilotfish.compete import folder
 from pilotfish.compete.advise import Advice, Settings, advise
 from pilotfish.compete.folder import plain, table, write_folder
 from pilotfish.compete.task import text_task
+from pilotfish.distill.blackbox.students import EncoderStudent
 from pilotfish.errors import DataError
 from pilotfish.model import Price
 from pilotfish.models.classify import TextClassifier
 from pilotfish.models.encoder import Encoder
+from pilotfish.train.settings import Fit
 from tests.compete.help import made_rows, oracle, truth_of
 
 NASTY = ['say "no"\\', "two\nlines\ttabbed", "del \x7f <script> 日本語 ☃"]
@@ -72,6 +76,33 @@ def test_the_classifier_is_the_one_that_was_measured(alone: Advice, tmp_path: Pa
     loaded = TextClassifier.load(tmp_path / "model")
     assert loaded.predict(alone.task.test) == list(alone.small.answers)
     assert set(loaded.classes_) == set(NASTY)
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_the_distilled_student_is_served_from_the_folder_wherever_it_lies(
+    advice: Advice, encoder: Encoder, tmp_path: Path, tuned: bool
+) -> None:
+    assert advice.distilled is not None
+    one, task = advice.distilled, advice.task
+    answers: list[str | None] = list(one.candidate.answers)
+    if tuned:
+        student = EncoderStudent(encoder, alpha=1.0, fit=Fit(steps=20, rate=1e-3, dtype="float32"), held_out=0.0)
+        student.fit(task.train, task.train_labels)
+        answers = list(student.predict(task.test))
+        advice = dataclasses.replace(advice, distilled=dataclasses.replace(one, student=student), classifier=student)
+    write_folder(advice, tmp_path / "a", None)
+    (tmp_path / "a").rename(tmp_path / "b")
+    there = Collaboration.load(tmp_path / "b" / "pilotfish.toml")
+    found = [ask(there.model("distilled"), text).text for text in task.test[:20]]
+    assert found == answers[:20]
+    if tuned:
+        assert [ask(there.model("small"), text).text for text in task.test[:20]] == found
+    told = strictly(tmp_path / "b" / "advice.json")
+    assert told["distilled"]["candidate"] == "distilled"
+    assert told["distilled"]["gain_over_twin"]["value"] == pytest.approx(one.gain.value)
+    candidate = next(entry for entry in told["candidates"] if entry["key"] == "distilled")
+    assert candidate["teacher_calls"] == one.lesson.teacher.bill.calls > 0
+    assert candidate["usd_once"] == pytest.approx(one.lesson.teacher.bill.cost)
 
 
 def test_the_toml_parses_and_holds_hostile_labels_unchanged(advice: Advice, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from pilotfish.compete.large import Judged, judge, medoids
+from pilotfish.compete.lesson import lesson_of
 from pilotfish.compete.memo import Memo
 from pilotfish.compete.plan import Sizes
 from pilotfish.compete.students import Student, students
@@ -168,7 +169,8 @@ def test_an_unknown_price_is_shown_as_unknown_and_refused_under_a_limit(task: Te
         return Reply(TRUTH[request.prompt.removeprefix("Text: ")], trace=Trace((Call("m", cost=None),)))
 
     found = asked(task, ScriptedModel(unpriced), student)
-    assert found is not None and found.best.dollars is None and found.taught_dollars is None
+    assert found is not None and found.best.dollars is None
+    assert lesson_of(task, found, task.unlabelled).teacher.bill.cost is None
     with pytest.raises(ConfigError, match="price"):
         asked(task, ScriptedModel(unpriced), student, Budget(max_cost=1.0))
 

@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 
 from pilotfish.compete.advise import Advice, Settings, advise
-from pilotfish.compete.page import digits, dollars, page
+from pilotfish.compete.page import cost_of, digits, dollars, page
 from pilotfish.compete.task import text_task
 from pilotfish.measure.report import render_html, render_terminal
 from pilotfish.measure.report.document import Figure, Table
 from pilotfish.model import Price
 from pilotfish.models.encoder import Encoder
-from tests.compete.help import made_rows, oracle, truth_of
+from tests.compete.help import made_rows, oracle, scored, truth_of
 
 NASTY = ["<script>alert(1)</script>", '"&quot;" `code`', "$x^2$ \n new line"]
 SECTIONS = [
@@ -117,6 +117,28 @@ def test_titles_are_different_and_none_is_long(advice: Advice) -> None:
     titles = [one.title for one in advice.candidates]
     assert len(set(titles)) == len(titles)
     assert all(len(one.title) < 60 for one in advice.candidates if one.family != "baseline")
+
+
+def test_the_distilled_student_its_twin_and_what_its_teacher_took_are_told(advice: Advice) -> None:
+    assert advice.distilled is not None
+    shown = io.StringIO()
+    render_terminal(page(advice), Console(file=shown, width=100))
+    text = " ".join(shown.getvalue().split())
+    lesson = advice.distilled.lesson
+    assert f"the large model labelled {lesson.taught:,} texts, all of them training rows, once, for $" in text
+    assert f"{advice.distilled.gain.value * 100:+.1f} points of accuracy" in text
+    assert "USD for the first 10,000 rows" in text
+    rows = tables(advice)["What the large model's labels are worth to the same student."].rows
+    assert [row[1:3] for row in rows] == [[0, lesson.taught], [lesson.people, 0], [lesson.people, lesson.taught]]
+
+
+def test_a_teachers_answers_count_in_full_for_the_first_rows() -> None:
+    one = scored("taught", [1.0], dollars=0.0, seconds=0.002, teacher_seconds=30.0)
+    one.once = 2.5
+    assert cost_of(one, 10_000, priced=True) == 2.5
+    assert cost_of(one, 10_000, priced=False) == pytest.approx(50.0)
+    one.once = None
+    assert cost_of(one, 10_000, priced=True) is None
 
 
 def test_numbers_are_never_in_powers_of_ten() -> None:

@@ -269,3 +269,23 @@ def test_few_shared_rows_do_not_make_a_taught_model_the_answer() -> None:
     assert found.answer == "small"
     assert found.differences["t"].n == 300 and found.differences["t"].value > 0
     assert found.differences["l"].n == 30
+
+
+def test_a_distilled_student_must_be_better_than_its_own_twin_too() -> None:
+    contenders = four(0.70, 0.95, 0.95, 0.95)
+    same, worse = scored("small", right(0.945)), scored("small", right(0.80))
+    assert decide(contenders, margin=0.02, twin=worse).answer == "large at training time only"
+    verdict = decide(contenders, margin=0.02, twin=same)
+    assert verdict.answer != "large at training time only"
+    # Where the large model was asked about some rows only, student and twin are compared on all of them.
+    contenders[2:] = [scored("large", right(0.95)[:40], rows=np.arange(40), dollars=0.001)]
+    assert decide(contenders, margin=0.02, twin=worse).answer == "large at training time only"
+    assert decide(contenders, margin=0.02, twin=same).answer != "large at training time only"
+
+
+def test_what_a_teacher_took_once_is_told_with_the_choice() -> None:
+    contenders = four(0.70, 0.95, 0.95, 0.95)
+    contenders[1].details |= {"teacher_calls": 700, "teacher_seconds": 61.0, "student": "tiny + head"}
+    assert "its teacher was asked 700 times, once, for 61 s" in decide(contenders, margin=0.02).reason
+    contenders[1].once = 1.5
+    assert "its teacher was asked 700 times, once, for $1.50" in decide(contenders, margin=0.02).reason

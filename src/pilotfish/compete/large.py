@@ -38,7 +38,6 @@ class Judged:
         calibrate: its answers for `task.calibrate[:n]`.
         taught: its answers for the first texts of the pool, for the small model to learn from.
         sizes: how many rows of each kind were answered.
-        taught_dollars: what the labels to learn from cost, in US dollars; None where the price is not known.
     """
 
     zero: Candidate
@@ -48,7 +47,6 @@ class Judged:
     calibrate: Labels
     taught: Labels
     sizes: Sizes
-    taught_dollars: float | None = 0.0
 
 
 def medoids(task: TextTask, student: Student, shots: int) -> list[tuple[str, str]]:
@@ -143,7 +141,6 @@ def judge(
         calibrate,
         taught,
         Sizes(n, len(calibrate.labels), len(taught.labels), plan.ways),
-        _total([trace.cost for trace in taught.traces]),
     )
 
 
@@ -244,11 +241,6 @@ def _candidate(task: TextTask, way: _Way, rows: NDArray[np.int64], found: Labels
             "bias_corrected": labeller.prior_ is not None,
         },
     )
-
-
-def _total(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
 
 
 def _weights(model: Model) -> int:

@@ -33,6 +33,8 @@ class LinearStudent(LabelStudent):
         held_out: as in `LabelStudent`.
         seed: of the split.
         max_iter: the most L-BFGS steps.
+        tolerance: the relative change of the loss at which they end; 1e-7 takes a third of the time that 1e-12 takes,
+            and leaves probabilities within 0.01 of their end, which does to choose by.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class LinearStudent(LabelStudent):
         held_out: float = 0.2,
         seed: int = 0,
         max_iter: int = 1000,
+        tolerance: float = 1e-12,
     ) -> None:
         super().__init__(alpha, held_out, seed)
-        self.features, self.c, self.temperature, self.max_iter = features, c, temperature, max_iter
+        self.features, self.c, self.temperature = features, c, temperature
+        self.max_iter, self.tolerance = max_iter, tolerance
 
     @property
     def classifier(self) -> TextClassifier:
@@ -92,7 +96,7 @@ class LinearStudent(LabelStudent):
         return self.features.transform(inputs)
 
     def _learn(self, x: Any, targets: Targets, alpha: float) -> None:
-        coef, intercept = fit_soft(x, targets, alpha, self.temperature, self.c, self.max_iter)
+        coef, intercept = fit_soft(x, targets, alpha, self.temperature, self.c, self.max_iter, self.tolerance)
         self.coef_, self.intercept_ = coef.astype(np.float32), intercept.astype(np.float32)
 
     def _raw(self, x: Any) -> NDArray[np.float64]:
@@ -100,7 +104,13 @@ class LinearStudent(LabelStudent):
 
 
 def fit_soft(
-    x: Any, targets: Targets, alpha: float, temperature: float = 1.0, c: float = 10.0, max_iter: int = 1000
+    x: Any,
+    targets: Targets,
+    alpha: float,
+    temperature: float = 1.0,
+    c: float = 10.0,
+    max_iter: int = 1000,
+    tolerance: float = 1e-12,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the coefficients (classes, features) and intercepts (classes,) that minimise the summed loss.
 
@@ -140,8 +150,7 @@ def fit_soft(
         gradient[:, width] = c * slope.sum(axis=0)
         return c * total + 0.5 * float((coef * coef).sum()), gradient.ravel()
 
-    found = optimize.minimize(
-        loss, np.zeros(classes * (width + 1)), jac=True, method="L-BFGS-B", options={"maxiter": max_iter, "ftol": 1e-12}
-    )
+    options = {"maxiter": max_iter, "ftol": tolerance}
+    found = optimize.minimize(loss, np.zeros(classes * (width + 1)), jac=True, method="L-BFGS-B", options=options)
     weights = found.x.reshape(classes, width + 1)
     return weights[:, :width], weights[:, width]
