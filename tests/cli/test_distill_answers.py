@@ -40,7 +40,9 @@ def teacher(seen: Seen) -> Answer:
     return Answer(text=SAMPLES[int(seen.body.get("seed") or 0)])
 
 
-def test_answers_pass_checks_then_agree_then_are_right_then_the_best(tiny_folder: Any, tmp_path: Path) -> None:
+def test_answers_pass_checks_then_agree_then_are_right_then_the_best(
+    tiny_folder: Any, tmp_path: Path, here: Command
+) -> None:
     """In that order, which the file says; the same command again asks neither the teacher nor the judge."""
     write_rows(tmp_path / "rows.jsonl", [{"n": n, "right": "2" if n % 2 else "3", "id": n} for n in range(12)])
     with ScriptedUpstream(teacher) as upstream:
@@ -81,6 +83,10 @@ balanced = true
         again = pilotfish("distill", "team.toml", "--json", "--quiet", cwd=tmp_path)
         assert json.loads(again.stdout) == told
         assert upstream.calls == calls
+        # Behind the same name another model: what the first one said is not taken for its.
+        text = (tmp_path / "team.toml").read_text()
+        (tmp_path / "team.toml").write_text(text.replace("scripted-1", "scripted-2"))
+        assert "what cloud said with other settings" in error_of(here("distill", "team.toml", cwd=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -152,6 +158,25 @@ alpha = 0.75
     asked = here("ask", "use.toml", "what is 3?", cwd=tmp_path)
     plain = here("ask", "use.toml", "--model", "tuned", "[label] what is 3?", cwd=tmp_path)
     assert asked.returncode == 0 and asked.stdout == plain.stdout
+
+
+def test_a_teacher_whose_weights_are_here_may_give_reasons_too(tiny_folder: Any, tmp_path: Path, here: Command) -> None:
+    """It is asked for text: a distribution over the rows would not be a label and why."""
+    student = tiny_folder("llama", "plain")
+    write_rows(tmp_path / "rows.jsonl", [{"n": n} for n in range(8)])
+    table = """[distill.rationales]
+prompt = "why {question}"
+parse = '(?s)(?P<rationale>.+)(?P<label>[a-zA-Z0-9])'
+weigh = "tokens"
+alpha = 0.25
+temperature = 0.7
+max_tokens = 400
+"""
+    write_toml(tmp_path / "team.toml", head(student, str(student), 'dtype = "float32"'), table, FIT)
+    done = here("distill", "team.toml", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {row["weight"] for row in read_rows(tmp_path / "taught-rationales" / "rows.jsonl")} == {0.25, 0.75}
+    assert json.loads(done.stdout)["teacher"] is None
 
 
 def judging(seen: Seen) -> Answer:

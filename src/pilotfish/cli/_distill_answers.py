@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.cli._common import say
-from pilotfish.cli._distill_parts import model_named, rows_with, student_of_spec
+from pilotfish.cli._distill_parts import asked_in, model_named, rows_with, student_of_spec
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -33,7 +33,7 @@ def answered(
         taught = answers(
             rows,
             model_named(models, spec, spec.teacher),
-            f"{spec.out}-answers",
+            asked_in(models, f"{spec.out}-answers", spec.teacher, *_name_of(asked.judge)),
             prompt=spec.prompt,
             samples=asked.samples,
             keep=keep,
@@ -85,7 +85,7 @@ def rationalised(
         taught = rationales(
             rows,
             model_named(models, spec, spec.teacher),
-            f"{spec.out}-rationales",
+            asked_in(models, f"{spec.out}-rationales", spec.teacher),
             question=spec.prompt,
             labels=labels,
             parse=asked.parse,
@@ -121,7 +121,7 @@ def preferred(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> Prefe
             [row for row, _ in rows],
             LocalModel(student, device=spec.device, catalog=models.catalog),
             JudgeGrades(model, **more) if asked.by == "grades" else JudgePairs(model, **more),
-            f"{spec.out}-preferences",
+            asked_in(models, f"{spec.out}-preferences", *(_name_of(asked.judge) or [str(spec.teacher)])),
             prompt=spec.prompt,
             samples=asked.samples,
             pairs=asked.pairs,
@@ -164,6 +164,10 @@ def _told(taught: Taught, question: str | None = None) -> list[dict[str, Any]]:
         return [{name: value for name, value in row.items() if name != "source"} for row in taught.rows]
     fill = Template(question).fill
     return [{**row, "source": fill(row["source"])} for row in taught.rows]
+
+
+def _name_of(judge: str | JudgeSpec | None) -> list[str]:
+    return [] if judge is None else [judge if isinstance(judge, str) else judge.model]
 
 
 def _asked_judge(models: Collaboration, asked: str | JudgeSpec) -> tuple[Model, dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.cli._distill_encoder import encoder_in, fit_of
-from pilotfish.cli._distill_parts import model_named, rows_with
+from pilotfish.cli._distill_parts import asked_in, model_named, rows_with
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -95,7 +95,7 @@ def _said(
             [texts[i] for i in open_rows],
             _labeller(models, spec, spec.labels, classes),
             classes,
-            f"{spec.out}-labels",
+            asked_in(models, f"{spec.out}-labels", str(spec.teacher)),
             concurrency=spec.labels.concurrency,
             progress=not quiet,
         )

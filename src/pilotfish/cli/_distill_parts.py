@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.model import Model
 
-__all__ = ["model_named", "rows_of", "rows_with", "student_of_spec", "teacher_of", "white"]
+__all__ = ["asked_in", "model_named", "rows_of", "rows_with", "student_of_spec", "teacher_of", "white"]
 
 
 def rows_of(spec: DistillSpec, *, answers: bool) -> list[dict[str, Any]]:
@@ -134,6 +134,33 @@ def model_named(models: Collaboration, spec: DistillSpec, name: str) -> Model:
         return models.model(name)
     weights = weights_from(name, models.folder)
     return LocalModel(weights, dtype=spec.dtype, device=spec.device, catalog=models.catalog)
+
+
+def asked_in(models: Collaboration, folder: str, *names: str) -> str:
+    """Return the folder of what models of the file say, having seen that no others said what lies there already.
+
+    Raises:
+        ConfigError: others did: the tables behind the names have changed since.
+    """
+    import json
+    from pathlib import Path
+
+    from pilotfish.errors import ConfigError
+    from pilotfish.rows._atomic import atomic
+
+    said_by = {name: models.answers_by(name) if name in models.names else name for name in names}
+    told = json.loads(json.dumps(said_by, default=str))
+    path = Path(folder) / "said-by.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as file:
+            file.write(json.dumps(told, indent=1, ensure_ascii=False).encode())
+    elif (before := json.loads(path.read_text(encoding="utf-8"))) != told:
+        changed = sorted(name for name in told if before.get(name) != told[name]) or sorted(before)
+        raise ConfigError(
+            f"{folder} holds what {', '.join(changed)} said with other settings; give another `out`, or remove it"
+        )
+    return folder
 
 
 def student_of_spec(models: Collaboration, spec: DistillSpec, texts: list[str], *, quiet: bool) -> str:
