@@ -26,12 +26,14 @@ def encoder_in(models: Collaboration, spec: DistillSpec, name: str, *, lm: bool 
     Raises:
         ConfigError: a model of the file that has no weights.
     """
+    from pilotfish._extras import need
     from pilotfish.assemble.build import weights_from
     from pilotfish.assemble.specs import EncoderSpec, LocalSpec
     from pilotfish.errors import ConfigError
-    from pilotfish.models._weights import located
+    from pilotfish.models._weights import located, quiet
     from pilotfish.models.local import LocalModel
     from pilotfish.train.folder import digest
+    from pilotfish.train.processes import main_first
 
     weights = name
     if name in models.names:
@@ -50,10 +52,12 @@ def encoder_in(models: Collaboration, spec: DistillSpec, name: str, *, lm: bool 
     if lm:
         return LocalModel(weights, device=spec.device, catalog=models.catalog)
     made = Path(f"{spec.out}-encoder-{digest(weights, ())[:8]}")  # of other weights another is made
-    if not (made / "modules.json").is_file():
-        from pilotfish.distill.blackbox.students import encoder_of_lm
+    with main_first():
+        if not (made / "modules.json").is_file():
+            from pilotfish.distill.blackbox.students import encoder_of_lm
 
-        encoder_of_lm(weights, made, catalog=models.catalog)
+            quiet(need("transformers", "train"))
+            encoder_of_lm(weights, made, catalog=models.catalog)
     return _loaded(str(made), spec, models)
 
 

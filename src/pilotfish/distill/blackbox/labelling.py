@@ -25,7 +25,7 @@ from pilotfish.distill.rows import keyed
 from pilotfish.measure.intervals import Interval, paired_score, wilson
 from pilotfish.rows.split import split
 from pilotfish.train.folder import digest, finished, write_report
-from pilotfish.train.processes import is_main
+from pilotfish.train.processes import is_main, wait
 
 __all__ = ["RUN", "LabelsTaught", "Student", "teach_labels"]
 
@@ -132,6 +132,7 @@ def teach_labels(
     known = keyed([{"gold": mark, "teacher": each} for mark, each in zip(gold, shares, strict=True)])
     identity = digest([settings, held_out, seed, list(teacher.classes)], [*keys, *known])
     done = finished(out, REPORT, identity, (RUN,))
+    wait()  # all processes have looked before one writes
     if done is not None:
         # What the teacher took may have come from another session since: that part is told as it stands now.
         return replace(LabelsTaught.from_json(done), bill=teacher.bill)

@@ -11,7 +11,7 @@ from typing import Any
 from pilotfish.distill.blackbox.students import EmbeddingStudent
 from pilotfish.distill.blackbox.students.embedding import Nearer
 from pilotfish.train.folder import digest, finished, settled, write_report
-from pilotfish.train.processes import is_main
+from pilotfish.train.processes import is_main, wait
 
 __all__ = ["VectorsTaught", "teach_vectors"]
 
@@ -58,6 +58,7 @@ def teach_vectors(student: EmbeddingStudent, texts: Sequence[str], out: str | Pa
     identity = digest(told, texts)
     # The student's folder comes whole or not at all; one without a report was killed between the two.
     done = finished(out, REPORT, identity, ("modules.json",))
+    wait()  # all processes have looked before one writes
     if done is not None:
         return VectorsTaught(**{**done, "near": Nearer(**done["near"])})
     student.fit(texts)
