@@ -101,6 +101,21 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
                     "seconds_per_1000": None if candidate.seconds is None else round(candidate.seconds * 1000, 4),
                 }
             )
+        if advice.distilled is not None:
+            gain, details = advice.distilled.gain, advice.distilled.candidate.details
+            cases.append(
+                {
+                    "case": f"{one.name}: {advice.distilled.candidate.title}, over the same without the large model's",
+                    "value": round(gain.value, 4),
+                    "low": round(gain.low, 4),
+                    "high": round(gain.high, 4),
+                    "unit": "accuracy, paired difference",
+                    "n": gain.n,
+                    "alpha": advice.distilled.alpha,
+                    "teacher_calls": details["teacher_calls"],
+                    "teacher_seconds": round(details["teacher_seconds"], 1),
+                }
+            )
         crossing = advice.crossings.get(advice.small.key)
         cases.append(
             {

@@ -20,19 +20,19 @@ import numpy as np
 
 from pilotfish.compete import gates
 from pilotfish.compete.candidate import Candidate
-from pilotfish.compete.curve import COUNTS, Crossover, Curve, crossover, learning_curves, mean_labels
-from pilotfish.compete.distilled import Distilled, distil
+from pilotfish.compete.curve import Crossover, Curve, crossover, learning_curves, mean_labels
+from pilotfish.compete.distilled import Distilled
 from pilotfish.compete.large import Judged, judge
 from pilotfish.compete.learner import AnyStudent
-from pilotfish.compete.lesson import lesson_of, pool
+from pilotfish.compete.lesson import pool
 from pilotfish.compete.memo import Memo, identity
-from pilotfish.compete.mix import Threshold, cascade, threshold_by, threshold_for
+from pilotfish.compete.mix import Threshold, cascade
 from pilotfish.compete.plan import Sizes
+from pilotfish.compete.settings import Settings
 from pilotfish.compete.students import Student, fitted, majority, students, tune
-from pilotfish.compete.tuned import fine_tuned
+from pilotfish.compete.together import together
 from pilotfish.compete.verdict import Verdict, best_by_kept_rows, decide
 from pilotfish.compete.watch import Budget, Watch
-from pilotfish.errors import ConfigError
 from pilotfish.measure.meters import Meter, Reading, machine
 from pilotfish.models.classify import TextClassifier
 from pilotfish.models.encoder import Encoder
@@ -43,54 +43,6 @@ if TYPE_CHECKING:
     from pilotfish.compete.task import TextTask
     from pilotfish.measure.report import Gate
     from pilotfish.model import Model
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to advise.
-
-    Attributes:
-        margin: the loss of accuracy that does not matter (0.02: two points).
-        alpha: the one-sided error rate of each comparison.
-        counts: labels a class on the learning curve.
-        seeds: draws of the labels for each count.
-        shots: examples a label in the few-shot prompt.
-        test_rows: the most held-out rows that the large model is asked about.
-        calibrate_rows: the most rows kept back for the cascade's threshold that it is asked about.
-        unlabelled_rows: the most texts that it labels for a student to learn from: unlabelled ones, then training rows.
-        max_seconds: of wall time for the whole; None for no limit.
-        max_cost: US dollars for the large model; None for no limit.
-        max_memory: bytes of weights that the choice may hold.
-        licences: licences that are allowed; empty for any, unknown ones warned of.
-        seed: of every draw.
-    """
-
-    margin: float = 0.02
-    alpha: float = 0.05
-    counts: tuple[int, ...] = COUNTS
-    seeds: int = 3
-    shots: int = 1
-    test_rows: int = 500
-    calibrate_rows: int = 300
-    unlabelled_rows: int = 400
-    max_seconds: float | None = None
-    max_cost: float | None = None
-    max_memory: int | None = None
-    licences: tuple[str, ...] = ()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.margin < 0.5:
-            raise ConfigError(f"--margin must lie between 0 and 0.5 (0.02 is two points), not {self.margin:g}")
-        if not 0 < self.alpha < 0.5:
-            raise ConfigError(f"alpha must lie between 0 and 0.5 (0.05 is usual), not {self.alpha:g}")
-        least = {"seeds": 1, "shots": 1, "test_rows": 1, "calibrate_rows": 0, "unlabelled_rows": 0, "seed": 0}
-        for name, at_least in least.items():
-            if getattr(self, name) < at_least:
-                raise ConfigError(f"{name} must be at least {at_least}, not {getattr(self, name)}")
-        if any(count < 0 for count in self.counts):
-            raise ConfigError(f"counts are labels a class, 0 or more, not {min(self.counts)}")
-        Budget(self.max_seconds, self.max_cost)  # which checks them
 
 
 @dataclass
@@ -220,28 +172,21 @@ def advise(
                 seed=settings.seed,
             )
         if judged is not None:
-            with watch.phase("cascade and distilled student"):
-                threshold = threshold_for(task, kinds[index], judged)
-                lesson = lesson_of(task, judged, texts)
-                distilled = distil(task, kinds[index], best, lesson, watch, budget, settings.seed)
-            tuned = None
-            if distilled is not None:
-                reading = next(one for one, _ in found if one.key == "encoder").seconds or 0.0
-                tuned = fine_tuned(task, small, lesson, distilled.alpha, reading, watch, budget, settings.seed)
-            if distilled is not None and tuned is not None:
-                distilled = distilled.beside(tuned)
-                measured.append(tuned.gold)
-                best = best_by_kept_rows([best, tuned.gold])
-                if best is tuned.gold:
-                    classifier = tuned.by_people.student
-                    threshold = threshold_by(task, judged, tuned.by_people.kept, task.labels)
+            both = together(
+                task, small, kinds[index], [one for one, _ in found], judged, texts, watch, budget, settings.seed
+            )
+            threshold, distilled = both.threshold, both.distilled
+            if both.tuned is not None:
+                measured.append(both.tuned.gold)
+            if both.tuned is not None and both.small is both.tuned.gold:
+                best, classifier = both.small, both.tuned.by_people.student
     contenders = [best]
     candidates = [majority(task), *measured]
     crossings: dict[str, Crossover] = {}
     if judged is not None and threshold is not None:
-        both = cascade(task, best, judged, threshold)
-        contenders += [both, judged.best]
-        candidates += [judged.zero, *([judged.few] if judged.few else []), both]
+        deferring = cascade(task, best, judged, threshold)
+        contenders += [deferring, judged.best]
+        candidates += [judged.zero, *([judged.few] if judged.few else []), deferring]
         crossings = {curve.key: crossover(curve, judged.best.correct, judged.best.rows) for curve in curves}
     if distilled is not None:
         contenders.insert(1, distilled.candidate)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
-from pilotfish.compete.learner import AnyStudent, learned, measured
+from pilotfish.compete.learner import AnyStudent, Learner, learned, measured
+from pilotfish.compete.students import weights_of
 from pilotfish.compete.verdict import best_by_kept_rows
 from pilotfish.distill.blackbox.students import LinearStudent
 from pilotfish.measure.intervals import Interval, paired_bootstrap, paired_score
@@ -115,29 +116,27 @@ def distil(
         if alphas is None:
             return None
         by_large, both = learned(task, make, large, 0.0), learned(task, make, lesson, alphas)
-    found = {
-        "both": measured(
-            task,
-            both,
-            lesson,
-            "distilled",
-            f"distilled: {lesson.people:,} people's + {lesson.taught:,} large's labels",
-            kind.title,
-        ),
-        "silver": measured(
-            task, by_large, large, "distilled-large", f"distilled: {lesson.taught:,} large's labels only", kind.title
-        ),
-        "twin": measured(
-            task, by_people, people, "distilled-people", f"the same: {lesson.people:,} people's labels only", kind.title
-        ),
-    }
-    for one in found.values():
+    wholly = f"distilled: {lesson.people:,} people's + {lesson.taught:,} large's labels"
+    alone = f"distilled: {lesson.taught:,} large's labels only"
+    twin = f"the same: {lesson.people:,} people's labels only"
+
+    def candidate(learner: Learner, part: Lesson, key: str, title: str) -> Candidate:
+        one = measured(task, learner, part, key, title, kind.title)
+        assert isinstance(learner.student, LinearStudent)
+        if read is not None:
+            learner.student.features = kind.features  # for texts that are not the task's
+        one.weights = weights_of(learner.student.classifier)
         one.seconds, one.p50, one.p95 = small.seconds, small.p50, small.p95
-        one.joules, one.joules_kind, one.weights = small.joules, small.joules_kind, small.weights
-    assert isinstance(both.student, LinearStudent)
-    if read is not None:
-        both.student.features = kind.features
-    return Distilled(found["both"], found["twin"], found["silver"], both.student, lesson)
+        one.joules, one.joules_kind = small.joules, small.joules_kind
+        return one
+
+    return Distilled(
+        candidate(both, lesson, "distilled", wholly),
+        candidate(by_people, people, "distilled-people", twin),
+        candidate(by_large, large, "distilled-large", alone),
+        both.student,
+        lesson,
+    )
 
 
 def _alphas(fit: float, watch: Watch, budget: Budget) -> tuple[float, ...] | None:

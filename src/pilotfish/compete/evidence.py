@@ -108,6 +108,7 @@ def both_models(advice: Advice) -> list[Block]:
             ("people's labels only", distilled.twin),
             ("people's and large's labels", chosen),
         )
+        if one.details["student"] == chosen.details["student"]  # the fine-tuned one has no such third
     ]
     columns = [
         Column(f"The student, on {chosen.details['student']}, taught by"),
