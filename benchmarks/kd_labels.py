@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ RUNS = Path(__file__).resolve().parents[1] / ".bench" / "kd-labels"
 LARGE, SMALL, ENCODER = "qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct", "all-minilm-l6-v2"
 GOLD, TAUGHT, TESTED, POOL_SEED, SEEDS = 200, 400, 600, 7, (10, 11, 12, 13, 14)
 LM = Fit(epochs=2, batch_tokens=1024, rank=16, rate=5e-4)
+TUNED = Fit(epochs=4, batch_tokens=512, rate=5e-5, decay=0.01, dtype="float32")
 
 
 @dataclass(frozen=True)
@@ -138,15 +140,20 @@ def _students(
         return LinearStudent(EncoderFeatures(Encoder(ENCODER)), seed=seed)
 
     def tuned() -> EncoderStudent:
-        return EncoderStudent(Encoder(ENCODER), seed=seed, fit=Fit(**{**_TUNED, "seed": seed}))
+        return EncoderStudent(Encoder(ENCODER), seed=seed, fit=replace(TUNED, seed=seed))
 
-    for name, make in (("linear on MiniLM", linear), ("MiniLM fine-tuned", tuned)):
-        for way, fit in (
-            ("people's labels", lambda made: made.fit(texts, gold)),
-            ("and the teacher's", lambda made: made.fit(both, marked, beside)),
-        ):
+    makers: dict[str, Callable[[], LinearStudent | EncoderStudent]] = {
+        "linear on MiniLM": linear,
+        "MiniLM fine-tuned": tuned,
+    }
+
+    def said_by(make: Callable[[], LinearStudent | EncoderStudent], *learnt: Any) -> list[str]:
+        return make().fit(*learnt).predict(tests)
+
+    for name, make in makers.items():
+        for way, learnt in (("people's labels", (texts, gold)), ("and the teacher's", (both, marked, beside))):
             key = f"{name}, {way}"
-            yield key, _kept(folder / "correct", key, seed, lambda m=make, f=fit: f(m()).predict(tests), truth)
+            yield key, _kept(folder / "correct", key, seed, partial(said_by, make, *learnt), truth)
     if lm:
         mine = [_labelling(text, one.names[label]) for text, label in zip(texts, gold, strict=True)]
         theirs = [
@@ -154,17 +161,14 @@ def _students(
             for i, label in zip(pool, said.labels, strict=True)
             if label is not None
         ]
-        for way, learnt in (
+        for way, tasks in (
             ("people's labels", mine),
             ("and the teacher's", mine + theirs),
             ("and the teacher's, and its rationales", mine + theirs + why),
         ):
             key = f"SmolLM2-135M, {way}"
             out = folder / f"{key.replace(' ', '-').replace(',', '')}-{seed}"
-            yield key, _kept(folder / "correct", key, seed, lambda r=learnt, o=out: _lm(one, r, o, seed, tests), truth)
-
-
-_TUNED = {"epochs": 4, "batch_tokens": 512, "rate": 5e-5, "decay": 0.01, "dtype": "float32"}
+            yield key, _kept(folder / "correct", key, seed, partial(_lm, one, tasks, out, seed, tests), truth)
 
 
 def _kept(
@@ -213,7 +217,7 @@ def _rationales(
 
 def _lm(one: Set, rows: list[dict[str, Any]], out: Path, seed: int, tests: Sequence[str]) -> list[str]:
     """Teach the language model, and return what it says of the test rows."""
-    how = Fit(**{**vars(LM), "seed": seed})
+    how = replace(LM, seed=seed)
     Distiller(SMALL, None, out, alpha=0.0, fit=how, length=256, held_out=0.05).fit(rows)
     taught = LocalModel(out)
     contexts = [taught.render(Request.of(f"[label] {text}")) for text in tests]

@@ -29,7 +29,7 @@ from pilotfish.train.settings import Fit
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "kd-students"
 LARGE, MIDDLE, SMALL = "qwen2.5-coder-1.5b-instruct", "qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct"
-ADAPTERS = {"rank": 16, "rate": 3e-4, "every": 10}
+ADAPTERS: dict[str, Any] = {"rank": 16, "rate": 3e-4, "every": 10}
 
 
 def main(quick: bool, data: Path | None) -> dict[str, Any]:

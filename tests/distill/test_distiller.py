@@ -209,13 +209,13 @@ def test_a_student_is_saved_in_the_dtype_it_came_in(models: tuple[Path, Path], t
 def test_answers_alone_are_learnt_without_a_teacher(models: tuple[Path, Path], tmp_path: Path) -> None:
     rows = [row for row in ROWS if not isinstance(row, str)]
     one = distiller(models, tmp_path / "out", alpha=0.0)
-    one.teacher = None
+    one.teacher, one.answers_of = None, "gpt-large"
     report = one.fit(rows).report_
     assert set(report.figures) == {"cross_entropy"} and report.teacher is None
     assert report.figures["cross_entropy"].gain.high < -1
     assert "perplexity" in str(report) and "agreement" not in str(report)
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "Student of answers" in card and "Loss: cross-entropy." in card
+    assert "Student of the answers of `gpt-large`" in card and "Loss: cross-entropy." in card
     other = distiller(models, tmp_path / "none")
     other.teacher = None
     with pytest.raises(ConfigError, match="without a teacher"):

@@ -149,7 +149,7 @@ def test_rewards_are_what_follows_over_how_much_follows() -> None:
 
 def minillm_rows(one: OnPolicy) -> Any:
     """Return the prompts with their answers, as if the student had just said them."""
-    one.answered = list  # type: ignore[method-assign,assignment,misc]
+    one.answered = list  # type: ignore[method-assign,assignment]
     one.train()
     return one.prepare(PROMPTS, 0)
 
@@ -194,7 +194,12 @@ def test_a_student_learns_from_what_it_says(models: tuple[LocalModel, LocalModel
 
 
 def test_settings_are_checked() -> None:
-    mixed = [{"mixed": 0.2}, {"mixed": 1.0, "how": "minillm"}, {"mixed": 0.2, "how": "minillm", "temperature": 0.8}]
-    for wrong in [{"share": 0.0}, {"temperature": 0.0}, {"max_tokens": 0}, {"how": "ppo"}, *mixed]:
+    mixed: list[dict[str, Any]] = [
+        {"mixed": 0.2},
+        {"mixed": 1.0, "how": "minillm"},
+        {"mixed": 0.2, "how": "minillm", "temperature": 0.8},
+    ]
+    plain: list[dict[str, Any]] = [{"share": 0.0}, {"temperature": 0.0}, {"max_tokens": 0}, {"how": "ppo"}]
+    for wrong in plain + mixed:
         with pytest.raises(ConfigError, match="on-policy"):
             Sampling(**wrong)

@@ -90,6 +90,8 @@ def test_rows_of_pairs_make_a_student(tmp_path: Path) -> None:
     assert report.preferred.value > 0.9 and report.margin.low > 1
     again = prefer(folder, [*rows, *bad], tmp_path / "out", fit=settings, held_out=0.3, device="cpu", progress=False)
     assert again == report and "chosen answer" in str(report)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "tags: [dpo, pilotfish]" in card and "21 pairs; 9 were held out" in card and str(tmp_path) not in card
     told = LocalModel(tmp_path / "out", dtype="float32", device="cpu")
     assert told.score([("the", " cat")])[0].total < 0
     with pytest.raises(DataError, match="no row gives a pair"):

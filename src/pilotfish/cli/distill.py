@@ -43,7 +43,7 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
     import json
 
     from pilotfish.assemble import Collaboration
-    from pilotfish.cli._distill_check import spec_of
+    from pilotfish.cli._distill.check import spec_of
     from pilotfish.train.processes import is_main, join
 
     models = Collaboration.load(file)
@@ -66,18 +66,18 @@ def command(file: str, rows: str | None, as_json: bool, quiet: bool, **flags: An
 def _taught(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> tuple[Any, int]:
     """Return the report of a run, and how many rows gave nothing to learn."""
     if spec.labels is not None:
-        from pilotfish.cli._distill_labels import labelled
+        from pilotfish.cli._distill.labels import labelled
 
         return labelled(models, spec, quiet=quiet), 0
     if spec.vectors is not None:
-        from pilotfish.cli._distill_vectors import nearer
+        from pilotfish.cli._distill.vectors import nearer
 
         return nearer(models, spec, quiet=quiet), 0
     if spec.preferences is not None:
-        from pilotfish.cli._distill_answers import preferred
+        from pilotfish.cli._distill.answers import preferred
 
         report = preferred(models, spec, quiet=quiet)
         return report, report.refused
-    from pilotfish.cli._distill_lm import taught
+    from pilotfish.cli._distill.lm import taught
 
     return taught(models, spec, quiet=quiet)

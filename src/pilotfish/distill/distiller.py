@@ -67,6 +67,7 @@ class Distiller:
         matching: hidden states or attention are matched too (see `pilotfish.distill.hidden`).
         shard: the teacher's layers are shared among the processes that `accelerate launch` started (FSDP), each of
             which holds a part; for a teacher too large for one device. The student is whole in each of them.
+        answers_of: who gave the rows' answers, for the card of a student that has no teacher.
         teacher_dtype: of the teacher's weights.
         device: "auto", "cpu", "cuda", "mps".
         catalog: where names are looked up.
@@ -94,6 +95,7 @@ class Distiller:
         on_policy: Sampling | None = None,
         matching: Matching | None = None,
         shard: bool = False,
+        answers_of: str | None = None,
         teacher_dtype: str = "auto",
         device: str = "auto",
         catalog: Catalog | None = None,
@@ -105,6 +107,7 @@ class Distiller:
         self.length, self.held_out = length, held_out
         self.cached, self.cache = cached, cache
         self.on_policy, self.matching, self.shard = on_policy, matching, shard
+        self.answers_of = answers_of
         self.teacher_dtype, self.device = teacher_dtype, device
         self.catalog, self.progress = catalog, progress
 
@@ -133,7 +136,7 @@ class Distiller:
         if not 0 <= self.alpha <= 1 or not self.temperature > 0:
             raise ConfigError(f"alpha is a share and the temperature above 0, not {self.alpha} and {self.temperature}")
         kind = divergence_of(self.divergence, **(self.settings or {}))
-        apart = ("catalog", "progress", "out", "how", "report_", "shard")  # shared or not, the result is the same
+        apart = ("catalog", "progress", "out", "how", "report_", "shard", "answers_of")  # not of the result
         told = {name: value for name, value in vars(self).items() if value is not None and name not in apart}
         told |= {name: settled(told[name]) for name in ("on_policy", "matching") if name in told}
         identity = digest([told, settled(how)], keyed(rows))
@@ -169,6 +172,7 @@ class Distiller:
             before=before,
             after=after,
             local=local,
+            answers_of=self.answers_of,
         )
         if is_main():
             task.student.save_pretrained(out, safe_serialization=True)

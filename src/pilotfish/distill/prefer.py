@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish.distill._card import preferred_card
+from pilotfish.distill.preferred import Preferred
 from pilotfish.distill.rows import keyed, origin, request_of
 from pilotfish.errors import DataError, ModelError
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.models._weights import stored_dtype
 from pilotfish.models.local import LocalModel
+from pilotfish.rows._atomic import atomic
 from pilotfish.rows.split import split
 from pilotfish.train.examples import answered
 from pilotfish.train.folder import digest, finished, settled, write_report
@@ -26,49 +29,10 @@ if TYPE_CHECKING:
     from pilotfish.distill.preference import Pair
     from pilotfish.models.catalog import Catalog
 
-__all__ = ["Preferred", "prefer"]
+__all__ = ["prefer"]
 
 REPORT = "pilotfish-preferred.json"
 RUN = "run"
-
-
-@dataclass(frozen=True)
-class Preferred:
-    """What it did, measured on pairs that taught nothing.
-
-    Attributes:
-        student: the weights it began with.
-        folder: the result's.
-        pairs: pairs trained on.
-        held_out: pairs measured on.
-        refused: rows that gave no pair.
-        steps: taken.
-        seconds: spent.
-        preferred: the share of held-out pairs whose chosen answer gained on the rejected one (a tie counts half; one
-            half before), with its interval.
-        margin: by how many nats on average.
-    """
-
-    student: str
-    folder: str
-    pairs: int
-    held_out: int
-    refused: int
-    steps: int
-    seconds: float
-    preferred: Interval
-    margin: Interval
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.folder}: {self.pairs} pairs, {self.steps} steps, {self.seconds:.0f} s; of {self.held_out} held-out "
-            f"pairs {self.preferred.value:.1%} [{self.preferred.low:.1%}, {self.preferred.high:.1%}] moved towards the "
-            f"chosen answer, by {self.margin.value:.2f} [{self.margin.low:.2f}, {self.margin.high:.2f}] nats"
-        )
 
 
 def prefer(
@@ -144,6 +108,8 @@ def prefer(
     if is_main():
         task.student.save_pretrained(out, safe_serialization=True)
         local.tokenizer.save_pretrained(out)
+        with atomic(out / "README.md") as file:
+            file.write(preferred_card(report, how, local.licence, beta).encode())
     write_report(out, REPORT, identity, report.to_json())
     if is_main():
         shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)

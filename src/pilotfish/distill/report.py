@@ -50,6 +50,7 @@ class Distilled:
         figures: "cross_entropy" and "divergence" in nats a token, "agreement" (the share of tokens of which student
             and teacher think the same likeliest).
         processes: that shared the steps.
+        answers_of: who gave the answers that were learnt, where a teacher's name is known and its weights are not here.
     """
 
     student: str
@@ -66,6 +67,7 @@ class Distilled:
     licence: str
     figures: dict[str, Figure]
     processes: int = 1
+    answers_of: str | None = None
 
     @classmethod
     def of(
@@ -80,6 +82,7 @@ class Distilled:
         before: Nearness,
         after: Nearness,
         local: LocalModel,
+        answers_of: str | None = None,
     ) -> Distilled:
         """Return the report of a run."""
         return cls(
@@ -99,6 +102,7 @@ class Distilled:
                 name: Figure(before.mean(name), after.mean(name), after.gain(name, before)) for name in before.figures
             },
             processes=fitted.processes,
+            answers_of=answers_of,
         )
 
     @property

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotfish.cli._distill_encoder import encoder_in, fit_of
-from pilotfish.cli._distill_parts import asked_in, model_named, rows_with
+from pilotfish.cli._distill.encoder import encoder_in, fit_of
+from pilotfish.cli._distill.parts import asked_in, model_named, rows_with
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration

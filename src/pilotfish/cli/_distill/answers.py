@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.cli._common import say
-from pilotfish.cli._distill_parts import asked_in, model_named, rows_with, student_of_spec
+from pilotfish.cli._distill.parts import asked_in, model_named, rows_with, student_of_spec
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.distill.blackbox import Filter
     from pilotfish.distill.blackbox.report import Taught
-    from pilotfish.distill.prefer import Preferred
+    from pilotfish.distill.preferred import Preferred
     from pilotfish.model import Model
 
 __all__ = ["answered", "preferred", "rationalised"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilotfish.cli._distill_encoder import encoder_in, fit_of
-from pilotfish.cli._distill_parts import rows_with
+from pilotfish.cli._distill.encoder import encoder_in, fit_of
+from pilotfish.cli._distill.parts import rows_with
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.cli._common import read_rows, say, say_rejects
-from pilotfish.cli._distill_check import WHITE
+from pilotfish.cli._distill.check import WHITE
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilotfish.cli._distill_answers import answered, rationalised
-from pilotfish.cli._distill_parts import rows_of, rows_with, student_of_spec, teacher_of, white
+from pilotfish.cli._distill.answers import answered, rationalised
+from pilotfish.cli._distill.parts import rows_of, rows_with, student_of_spec, teacher_of, white
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -61,6 +61,7 @@ def taught(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> tuple[An
             length=spec.length,
             cache=spec.cache,
             shard=spec.shard,
+            answers_of=spec.teacher if teacher is None else None,
             on_policy=None if spec.on_policy is None else Sampling(**spec.on_policy.model_dump()),
             matching=None if spec.matching is None else Matching(**spec.matching.model_dump()),
             teacher_dtype=dtype,

@@ -1,0 +1,1 @@
+"""What `pilotfish distill` works with: settings checked, rows, teachers, and a way for each thing that is learnt."""
