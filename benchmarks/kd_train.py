@@ -1,6 +1,6 @@
 """A student of half its teacher's layers, taught in several ways: which way leaves it nearest to the data?
 
-SmolLM2-135M teaches a copy of itself with 15 of its 30 layers, 400 steps of 512 tokens on WikiText-2's evaluation part;
+SmolLM2-135M teaches a copy of itself with 15 of its 30 layers, 400 steps of 256 tokens on WikiText-2's evaluation part;
 a fifth of its articles is held out before anything learns. Each way runs with three seeds; the gain in nats a token
 over the cross-entropy alone is a paired bootstrap over the held-out articles of all seeds. A run that was stopped goes
 on, and one that has ended is not repeated (`.bench/kd-train`). Before all that, our loop's speed and memory are
@@ -78,7 +78,7 @@ def _taught(
         own = dict(settings)
         if "cached" in own:
             own["cache"] = out.parent / "teacher"  # one for all seeds
-        how = Fit(steps=steps, batch_tokens=512, rate=3e-4, seed=seed, every=50)
+        how = Fit(steps=steps, batch_tokens=LENGTH, rate=3e-4, seed=seed, every=50)
         Distiller(half, TEACHER, out, fit=how, length=LENGTH, held_out=0.02, **own).fit(train)
         kept.write_text(json.dumps([one.tolist() for one in _measured(out, test)]), encoding="utf-8")
     losses, counts = (np.array(one) for one in json.loads(kept.read_text(encoding="utf-8")))
