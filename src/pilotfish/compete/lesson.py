@@ -11,9 +11,9 @@ import numpy as np
 from pilotfish.compete.plan import lanes
 from pilotfish.compete.purse import list_cost
 from pilotfish.compete.students import MIN_TUNE
-from pilotfish.distill.blackbox.asking import Bill
 from pilotfish.distill.blackbox.students import TeacherLabels
 from pilotfish.models.classify.head import fit_temperature, softmax
+from pilotfish.rows.asking import Bill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

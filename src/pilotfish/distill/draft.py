@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._sync import ask
-from pilotfish.distill.blackbox.asking import asked
 from pilotfish.distill.distiller import Distiller
 from pilotfish.distill.report import Distilled
 from pilotfish.distill.rows import keyed, request_of
@@ -22,6 +21,7 @@ from pilotfish.errors import DataError
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
+from pilotfish.rows.asking import asked
 from pilotfish.rows.split import split
 from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.processes import join, main_first

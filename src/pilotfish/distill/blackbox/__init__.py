@@ -13,13 +13,13 @@ was made of stands under `source`, so that a column of its own is never taken fo
 from __future__ import annotations
 
 from pilotfish.distill.blackbox.answers import answers
-from pilotfish.distill.blackbox.asking import Bill, Said
 from pilotfish.distill.blackbox.dpo import dpo_loss
 from pilotfish.distill.blackbox.filters import Agreeing, Best, Filter, Graded, Group, Verified
 from pilotfish.distill.blackbox.judge import BestByJudge, JudgeGrades
 from pilotfish.distill.blackbox.preferences import JudgePairs, preferences
 from pilotfish.distill.blackbox.rationales import LabelPrefixed, rationales
 from pilotfish.distill.blackbox.report import Gathered, Taught
+from pilotfish.rows.asking import Bill, Said
 
 __all__ = [
     "Agreeing",

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pilotfish.distill.blackbox.asking import Asked, asked
 from pilotfish.distill.blackbox.filters import Filter, Group
 from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError, DataError
@@ -25,6 +24,7 @@ from pilotfish.model import Message, Model, Request
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._json import encoded
 from pilotfish.rows._row import Row
+from pilotfish.rows.asking import Asked, asked
 from pilotfish.rows.model_stage import Template
 from pilotfish.rows.read import read
 from pilotfish.rows.rejects import Rejects

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish._sync import wait
-from pilotfish.distill.blackbox.asking import Bill, Said
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.answers import answer_by
 from pilotfish.measure.grade import Grade, function_at, grader
 from pilotfish.model import Reply, Request
 from pilotfish.rows._row import Row
+from pilotfish.rows.asking import Bill, Said
 
 __all__ = ["Agreeing", "Best", "Filter", "Graded", "Group", "RowFilter", "Verified", "best"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pilotfish.distill.blackbox.asking import Bill, asked
 from pilotfish.distill.blackbox.filters import Filter, Group, best
 from pilotfish.errors import ConfigError
 from pilotfish.model import Message, Model, Request
+from pilotfish.rows.asking import Bill, asked
 
 __all__ = ["GRADE", "BestByJudge", "JudgeGrades", "grade_in", "task_of"]
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.distill.blackbox.asking import Bill
 from pilotfish.distill.blackbox.students import EncoderStudent, LinearStudent, TeacherLabels, TreeStudent
 from pilotfish.distill.rows import keyed
 from pilotfish.measure.intervals import Interval, paired_score, wilson
+from pilotfish.rows.asking import Bill
 from pilotfish.rows.split import split
 from pilotfish.train.folder import digest, finished, write_report
 from pilotfish.train.processes import is_main, wait

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish.distill.blackbox.answers import gather, requests_of, weight_of, written
-from pilotfish.distill.blackbox.asking import Said
 from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Delta, Message, Model, Reply, Request
 from pilotfish.models.classify._parse import parse_label
 from pilotfish.rows._row import Row
+from pilotfish.rows.asking import Said
 
 __all__ = ["LABEL", "RATIONALE", "LabelPrefixed", "rationales", "read_rationale"]
 

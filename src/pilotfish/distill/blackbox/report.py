@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pilotfish.distill.blackbox.asking import Bill
 from pilotfish.rows._row import Row
+from pilotfish.rows.asking import Bill
 
 __all__ = ["Gathered", "Taught"]
 

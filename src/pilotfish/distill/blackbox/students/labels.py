@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.distill.blackbox.asking import Bill, asked
 from pilotfish.errors import DataError
 from pilotfish.model import Model, Request
 from pilotfish.models.classify import Labeller, Labels
 from pilotfish.rows._row import Rows
+from pilotfish.rows.asking import Bill, asked
 from pilotfish.rows.run import read_output, run
 from pilotfish.rows.stage import Outcome, Stage
 
