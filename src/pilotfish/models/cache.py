@@ -20,7 +20,7 @@ from pilotfish._home import home
 from pilotfish.model import Call, Reply, TokenLogprob, ToolCall, Trace
 from pilotfish.rows._sqlite import Kind
 
-__all__ = ["ReplyCache", "default_cache"]
+__all__ = ["ReplyCache", "decode_reply", "default_cache", "encode_reply"]
 
 _PRUNE_EVERY = 256  # replies between two looks at the size
 _CREATE = (
@@ -70,7 +70,7 @@ class ReplyCache:
         if row is None:
             return None
         data = json.loads(row[0])
-        reply = _decode(data)
+        reply = decode_reply(data)
         seconds = time.perf_counter() - start
         call = Call(model, "model", data["in"], data["out"], seconds, 0.0, cached=True, why="reply cache")
         return reply.with_(trace=Trace((call,)))
@@ -82,7 +82,7 @@ class ReplyCache:
             DataError: as in `get`, or the disk is full.
         """
         usage = reply.usage
-        data = {**_encode(reply), "in": usage.tokens_in, "out": usage.tokens_out}
+        data = {**encode_reply(reply), "in": usage.tokens_in, "out": usage.tokens_out}
         row = (key, time.time(), json.dumps(data, separators=(",", ":")))
         with self._using("_writer") as writer:
             writer.execute("INSERT OR REPLACE INTO replies (key, created, reply) VALUES (?, ?, ?)", row)
@@ -156,7 +156,7 @@ def _used(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def _encode(reply: Reply) -> dict[str, Any]:
+def encode_reply(reply: Reply) -> dict[str, Any]:
     """Return a reply as plain data, without its trace."""
     logprobs = reply.logprobs
     return {
@@ -164,14 +164,14 @@ def _encode(reply: Reply) -> dict[str, Any]:
         "finish": reply.finish_reason,
         "calls": [[call.id, call.name, call.arguments] for call in reply.tool_calls],
         "logprobs": None if logprobs is None else [[row.token, row.logprob, row.top] for row in logprobs],
-        "choices": [_encode(choice) for choice in reply.choices],
+        "choices": [encode_reply(choice) for choice in reply.choices],
     }
 
 
-def _decode(data: dict[str, Any]) -> Reply:
+def decode_reply(data: dict[str, Any]) -> Reply:
     rows = data["logprobs"]
     logprobs = None
     if rows is not None:
         logprobs = tuple(TokenLogprob(token, score, tuple((t, p) for t, p in top)) for token, score, top in rows)
     calls = tuple(ToolCall(*call) for call in data["calls"])
-    return Reply(data["text"], calls, data["finish"], logprobs, choices=tuple(map(_decode, data["choices"])))
+    return Reply(data["text"], calls, data["finish"], logprobs, choices=tuple(map(decode_reply, data["choices"])))

@@ -18,6 +18,9 @@ class Progress:
         before: how many were finished by an earlier session; they do not count for the rate.
         shown: False shows nothing.
         unit: what is counted.
+
+    Attributes:
+        note: what the line ends with, as what was spent.
     """
 
     def __init__(self, total: int | None, before: int = 0, *, shown: bool = True, unit: str = "rows") -> None:
@@ -27,6 +30,7 @@ class Progress:
         self.rejected = 0
         self.shown = shown
         self.unit = unit
+        self.note = ""
         self.started = self.last = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -82,7 +86,7 @@ class Progress:
                 text += f", {_span((self.total - self.done) / rate)} left"
         if self.rejected:
             text += f", {self.rejected:,} rejected"
-        return text
+        return f"{text}, {self.note}" if self.note else text
 
     def _print(self) -> None:
         sys.stderr.write(f"{self.unit}: {self.line()}\n")

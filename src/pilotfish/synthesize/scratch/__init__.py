@@ -1,0 +1,1 @@
+"""Rows from scratch: recipes that need no rows of the user's."""
