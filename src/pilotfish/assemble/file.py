@@ -34,6 +34,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_serve import ServeSpec
+    from pilotfish.assemble._specs_synthesize import SynthesizeSpec
     from pilotfish.model import Model
     from pilotfish.models.catalog import Catalog
     from pilotfish.models.encoder import Encoder
@@ -65,7 +66,8 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
                     )
-        for table, held in (("serve", self._file.serve), ("distill", self._file.distill)):
+        jobs = {"serve": self._file.serve, "distill": self._file.distill, "synthesize": self._file.synthesize}
+        for table, held in jobs.items():
             for key, target in references(held) if held is not None else ():
                 if target not in self._specs:
                     raise ConfigError(
@@ -132,6 +134,11 @@ class Collaboration:
     def serve(self) -> ServeSpec | None:
         """The `[serve]` table, if there is one."""
         return self._file.serve
+
+    @property
+    def synthesize(self) -> SynthesizeSpec | None:
+        """The `[synthesize]` table, if there is one."""
+        return self._file.synthesize
 
     @property
     def distill(self) -> DistillSpec | None:

@@ -17,6 +17,7 @@ from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
+from pilotfish.assemble._specs_synthesize import SynthesizeSpec
 from pilotfish.decode.quantize import Quantize
 
 
@@ -197,6 +198,7 @@ class FileSpec(Spec):
     map: MapSpec | None = None
     serve: ServeSpec | None = None
     distill: DistillSpec | None = None
+    synthesize: SynthesizeSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:
