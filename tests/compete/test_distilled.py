@@ -210,6 +210,16 @@ def test_what_it_is_chosen_by_has_not_seen_the_rows_kept_back_in_any_form(task: 
     assert not seen[0] & kept
     assert seen[1] == set(one.texts) > kept
     assert found.kept.shape == (len(task.calibrate), len(task.labels))
+    part = one.without(kept)
+    first = LinearStudent(TfidfFeatures(), alpha=found.alpha, held_out=0.0)
+    first.fit(part.texts, part.gold, part.teacher)
+    texts, truth = task.taken(np.concatenate([task.tune, task.calibrate]))
+    logits = np.log(first.predict_proba(texts))
+    losses = []
+    for sharper in np.geomspace(0.06, 18, 400):  # the best temperature there is, whatever it has been calibrated to
+        scaled = np.exp(logits / sharper) / np.exp(logits / sharper).sum(axis=1, keepdims=True)
+        losses.append(-np.mean([np.log(p[task.labels.index(label)]) for p, label in zip(scaled, truth, strict=True)]))
+    assert found.loss == pytest.approx(min(losses), rel=0.01)
     threshold = threshold_by(copied, judged(copied, said(copied, []), said(copied, [])), found.kept, copied.labels)
     assert threshold.rows == 0
 
@@ -270,11 +280,11 @@ def test_the_encoder_is_fine_tuned_where_time_allows_and_its_folder_is_whole(
     # The better of the two distilled students by rows kept back stands for both.
     linear = distilled(task, prepared(task, encoder, "tfidf"), one)
     assert linear is not None
-    found.both.chosen_by = linear.candidate.chosen_by + 0.1
+    found.by_both.loss = linear.candidate.details["loss_on_rows_kept_back"] - 0.01
     better = linear.beside(found)
     assert (better.candidate, better.twin, better.other) == (found.both, found.gold, linear.candidate)
     assert better.student is found.by_both.student
-    found.both.chosen_by = 0.0
+    found.by_both.loss += 0.02
     assert linear.beside(found).candidate is linear.candidate and linear.beside(found).other is found.both
     assert linear.beside(deaf) is linear
 

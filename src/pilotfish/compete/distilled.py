@@ -17,7 +17,6 @@ import numpy as np
 from pilotfish._extras import need
 from pilotfish.compete.learner import AnyStudent, Learner, learned, measured
 from pilotfish.compete.students import weights_of
-from pilotfish.compete.verdict import best_by_kept_rows
 from pilotfish.distill.blackbox.students import LinearStudent
 from pilotfish.measure.intervals import Interval, paired_bootstrap, paired_score
 from pilotfish.models.classify import Features, TfidfFeatures
@@ -69,10 +68,10 @@ class Distilled:
         return float(self.candidate.details["alpha"])
 
     def beside(self, tuned: Tuned) -> Distilled:
-        """Return the better of the linear student and the fine-tuned one, by rows kept back, and the other one too."""
+        """Return it with the fine-tuned student; the better of the two, by their loss on rows kept back, is it now."""
         if tuned.both is None or tuned.by_both is None:
             return self
-        if best_by_kept_rows([self.candidate, tuned.both]) is self.candidate:
+        if tuned.by_both.loss >= self.candidate.details["loss_on_rows_kept_back"]:
             return replace(self, other=tuned.both)
         student = tuned.by_both.student
         return replace(self, candidate=tuned.both, twin=tuned.gold, student=student, other=self.candidate)

@@ -11,7 +11,7 @@ import numpy as np
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.students import MIN_TUNE
 from pilotfish.distill.blackbox.students import EncoderStudent, LinearStudent
-from pilotfish.models.classify.head import fit_temperature
+from pilotfish.models.classify.head import fit_temperature, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class Learner:
         student: learnt from every row.
         chosen_by: the share of the tuning rows that it was right on without them; 0 where there are none.
         kept: (rows kept back for the threshold, classes) its probabilities without them.
+        loss: the log-loss of people's labels of all rows kept back, tuning rows too, without them, in nats a row and at
+            the temperature at which it is least, as over folds: where rows are few it tells students apart that are
+            right on as many of them; infinite where there are none.
         alpha: the share of people's labels in its loss.
         tried: each alpha that was tried -> the log-loss of people's labels over folds, in nats a row.
     """
@@ -39,6 +42,7 @@ class Learner:
     student: AnyStudent
     chosen_by: float
     kept: NDArray[np.float64]
+    loss: float
     alpha: float
     tried: dict[float, float]
 
@@ -59,10 +63,21 @@ def learned(task: TextTask, make: Make, lesson: Lesson, alpha: float | Sequence[
         # Not calibrated yet: the logarithms of its probabilities are its logits, but for a number a row.
         logits = np.log(first.predict_proba(held).clip(min=1e-30))
         first.temperature_ = fit_temperature(logits, np.array([index[label] for label in truth]))
-    sure = first.predict_proba(task.taken(task.calibrate)[0])
+    texts, labels = task.taken(task.calibrate)
+    sure = first.predict_proba(texts)
+    everything = np.concatenate([first.predict_proba(held).reshape(-1, len(first.classes_)), sure])
+    loss = _loss(everything, [first.classes_.index(label) for label in [*truth, *labels]])
     last = make(first.report_.alpha).fit(lesson.texts, lesson.gold, lesson.teacher)
     last.temperature_, last.report_.tried = first.temperature_, first.report_.tried
-    return Learner(last, hits, sure, first.report_.alpha, first.report_.tried)
+    return Learner(last, hits, sure, loss, first.report_.alpha, first.report_.tried)
+
+
+def _loss(probabilities: NDArray[np.float64], truth: Sequence[int]) -> float:
+    if not truth:
+        return float("inf")
+    logits = np.log(probabilities.clip(min=1e-30))
+    scaled = softmax(logits / fit_temperature(logits, np.array(truth)))
+    return float(-np.log(scaled[np.arange(len(truth)), truth].clip(min=1e-12)).mean())
 
 
 def measured(
@@ -98,6 +113,7 @@ def measured(
             "large_labels_used": lesson.taught,
             "alpha": learner.alpha,
             "alphas_tried": learner.tried,
+            "loss_on_rows_kept_back": learner.loss,
             "teacher_calls": bill.calls,
             "teacher_tokens": bill.tokens_in + bill.tokens_out,
             "teacher_seconds": bill.seconds,

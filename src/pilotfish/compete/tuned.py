@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pilotfish.models.local import LocalModel
 
 # Seconds of learning from a text, in seconds of reading it; and what a fit takes besides (a copy, a checkpoint).
-TIMES, BESIDES = 4.0, 3.0
+TIMES, BESIDES = 6.0, 3.0
 PATIENCE = 0.5  # the share of the time left that it may take
 
 
