@@ -52,7 +52,7 @@ def test_a_judge_s_grades_decide(tmp_path: Path) -> None:
     assert model.calls == 3
     for wrong in ({"least": 11}, {"low": 10, "high": 1}, {"prompt": "Grade: {row}"}):
         with pytest.raises(ConfigError):
-            Graded(model, tmp_path / "x", **wrong)  # type: ignore[arg-type]
+            Graded(model, tmp_path / "x", **wrong)
 
 
 def test_a_label_is_kept_where_another_model_reads_it_too(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Labels kept only where a second model, a small one as a rule, reads the same label off the row.
 
 It is the round trip of a row written for a label, and the test of an augmented row whether it still means what its
-parent did. Sources: Anaby-Tavor et al. 2020 (LAMBADA), the filtering step; Alberti et al. 2019 (round-trip consistency).
+parent did. Sources: Anaby-Tavor et al. 2020 (LAMBADA), its filter; Alberti et al. 2019 (round-trip consistency).
 """
 
 from __future__ import annotations
