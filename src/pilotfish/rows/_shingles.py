@@ -1,4 +1,4 @@
-"""Texts as sets of character n-grams, and the similarity join over such sets, in numpy.
+"""Texts as sets of n-grams, and the similarity join over such sets, in numpy.
 
 The join is exact: it gives every pair with Jaccard similarity at or above the threshold, and no other. Sources:
 prefix and length filters, Bayardo, Ma and Srikant 2007 (All-Pairs); position filter, Xiao et al. 2008 (PPJoin); bitmap
@@ -8,7 +8,6 @@ filter, Sandes, Teodoro and Melo 2020.
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.rows._grams import hashed
+
 Ints = NDArray[np.int64]
 
 _WORDS = 4  # 64-bit words of a bitmap
 _CHUNK = 1 << 21  # candidate pairs held at a time
-
-_SPACES = re.compile(r"\s+")
 
 
 class _Blanks(dict[int, int | str]):
@@ -41,8 +40,7 @@ def normalised(text: str) -> str:
     A text of nothing but punctuation keeps it, or all such texts would be the same.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    bare = _SPACES.sub(" ", folded.translate(_BLANKS)).strip()
-    return bare or _SPACES.sub(" ", folded).strip()
+    return " ".join(folded.translate(_BLANKS).split()) or " ".join(folded.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +59,14 @@ class Sets:
         return np.diff(self.starts)
 
 
-def shingles(texts: Sequence[str], n: int) -> Sets:
-    """Return the set of character n-grams of each text, one blank put before and after it.
+def shingles(texts: Sequence[str], n: int, unit: str = "char") -> Sets:
+    """Return the set of n-grams of each text, of characters or words, as `hashed` tells them.
 
-    A text shorter than n characters, blanks counted, is its own only n-gram. Up to n = 3 an n-gram is told exactly by
-    63 bits (three code points); above, by a 64-bit hash, which two n-grams share with a chance of about 1 in 10^19.
+    Raises:
+        ConfigError: an unknown unit.
     """
-    padded = [f" {text} ".ljust(n) for text in texts]
-    lengths = np.fromiter(map(len, padded), dtype=np.int64, count=len(padded))
-    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    grams = codes[: len(codes) - n + 1].copy()
-    for offset in range(1, n):
-        step = codes[offset : len(codes) - n + 1 + offset]
-        # Past 63 bits a multiplication by an odd constant spreads the bits before the next code point comes in.
-        grams = (grams << np.uint64(21)) | step if n <= 3 else (grams ^ (grams >> np.uint64(29))) * _SPREAD + step
-    counts = lengths - n + 1
-    ends = np.cumsum(lengths)
-    owner = np.repeat(np.arange(len(texts), dtype=np.int64), lengths)[: len(grams)]
-    # A window that starts in the last n - 1 characters of a text runs into the next one.
-    inside = np.arange(len(grams), dtype=np.int64) + n <= ends[owner] if len(grams) else np.zeros(0, dtype=bool)
-    return _ranked(grams[inside], owner[inside], len(counts))
-
-
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+    grams, counts = hashed(texts, n, unit)
+    return _ranked(grams, np.repeat(np.arange(len(texts), dtype=np.int64), counts), len(texts))
 
 
 def _ranked(grams: NDArray[np.uint64], owner: Ints, sets: int) -> Sets:

@@ -1,110 +1,32 @@
 """Near-duplicates, found before rows are split, so that no test row is a training row in other clothes.
 
 Two texts are the same when they agree after `normalised` (Unicode form, case, punctuation, white space); they are near
-when the Jaccard similarity of their sets of character trigrams reaches a threshold. The search is exact, not sampled:
-it finds every such pair and gives the same answer each time. 10,000 short texts take about a second, 100,000 about half
-a minute.
+when the Jaccard similarity of their sets of n-grams, characters by threes unless said otherwise, reaches a threshold.
+Two methods look for near texts. `exact` finds every pair: 10,000 short texts take a second, 100,000 half a minute.
+`minhash` finds nearly every group (the candidates are drawn by sketches, then compared exactly): 100,000 short texts
+take about two seconds, and long texts little more. `auto` takes the exact one up to two million characters in all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError, DataError, did_you_mean
+from pilotfish.rows._duplicates import Conflict, Duplicates, Leaks, grouped
+from pilotfish.rows._grams import UNITS
+from pilotfish.rows._near import MinHash, near_across, near_within
 from pilotfish.rows._row import Rows, need_columns
 from pilotfish.rows._shingles import normalised, shingles, similar_pairs
 
-__all__ = ["Conflict", "Duplicates", "Leaks", "dedupe", "leaks", "near_duplicates"]
+__all__ = ["METHODS", "Conflict", "Duplicates", "Leaks", "dedupe", "leaks", "near_duplicates"]
 
 Ints = NDArray[np.int64]
 THRESHOLD = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A group of duplicates whose labels differ: one of them is wrong, or the labels overlap.
-
-    Attributes:
-        rows: the rows of the group.
-        labels: their labels, in the same order.
-    """
-
-    rows: tuple[int, ...]
-    labels: tuple[Any, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Duplicates:
-    """Which texts say the same.
-
-    Attributes:
-        group: (texts,) the first text of each text's group; equal numbers mean the same group. Groups are the connected
-            components of nearness: a ~ b and b ~ c put a and c together. Pass it to `split` as `group`.
-        pairs: (left, right, similarity) for the near pairs, nearest first; exact copies, each with the first of its
-            kind, have similarity 1.
-        exact: how many texts are an exact copy, after normalising, of an earlier one.
-        conflicts: groups with more than one label, where labels were given.
-    """
-
-    group: Ints
-    pairs: tuple[tuple[int, int, float], ...] = ()
-    exact: int = 0
-    conflicts: tuple[Conflict, ...] = ()
-
-    @property
-    def keep(self) -> list[int]:
-        """The first text of each group, in order."""
-        return [int(place) for place in np.flatnonzero(self.group == np.arange(len(self.group)))]
-
-    @property
-    def removed(self) -> list[int]:
-        """All other texts, in order."""
-        return [int(place) for place in np.flatnonzero(self.group != np.arange(len(self.group)))]
-
-    @property
-    def removed_ratio(self) -> float:
-        """The share of texts that are a duplicate of an earlier one; 0 for no texts."""
-        return len(self.removed) / len(self.group) if len(self.group) else 0.0
-
-    def to_json(self, examples: int = 20) -> dict[str, Any]:
-        """Return the counts, and the first few pairs and conflicts, as plain data."""
-        return {
-            "texts": len(self.group),
-            "kept": len(self.keep),
-            "removed": len(self.removed),
-            "exact": self.exact,
-            "removed_ratio": self.removed_ratio,
-            "pairs": [list(pair) for pair in self.pairs[:examples]],
-            "conflicts": len(self.conflicts),
-            "conflicting": [
-                {"rows": list(conflict.rows), "labels": list(conflict.labels)} for conflict in self.conflicts[:examples]
-            ],
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Leaks:
-    """Which training texts are copies of test texts.
-
-    Attributes:
-        train: the training texts to drop, in order.
-        pairs: (train, test, similarity) for every near pair, nearest first.
-    """
-
-    train: Ints
-    pairs: tuple[tuple[int, int, float], ...] = field(default=())
-
-    def __len__(self) -> int:
-        return len(self.train)
-
-    def to_json(self, examples: int = 20) -> dict[str, Any]:
-        """Return the count and the first few pairs as plain data."""
-        return {"leaks": len(self.train), "pairs": [list(pair) for pair in self.pairs[:examples]]}
+METHODS = ("auto", "exact", "minhash")
+_EXACT = 2_000_000  # characters that `auto` still compares exactly
 
 
 def near_duplicates(
@@ -113,6 +35,9 @@ def near_duplicates(
     *,
     labels: Sequence[Hashable] | None = None,
     ngram: int = 3,
+    unit: str = "char",
+    method: str = "auto",
+    seed: int = 0,
 ) -> Duplicates:
     """Group the texts that say the same.
 
@@ -120,31 +45,25 @@ def near_duplicates(
         texts: the texts.
         threshold: the least Jaccard similarity of near texts, above 0; 1 asks for equal sets of n-grams.
         labels: one a text; groups with several different ones are reported as conflicts. None labels nothing.
-        ngram: characters an n-gram; more is stricter about small changes, and faster.
+        ngram: characters or words an n-gram; more is stricter about small changes, and faster.
+        unit: n-grams of `char` or of `word`.
+        method: `exact`, `minhash`, or `auto`, by size.
+        seed: of MinHash; the exact method has none.
 
     Raises:
-        ConfigError: the threshold or the n-gram length is out of range.
+        ConfigError: the threshold, the n-gram length, the unit or the method is not one.
         DataError: there are not as many labels as texts.
     """
-    _check(threshold, ngram)
+    _check(threshold, ngram, unit, method)
     if labels is not None and len(labels) != len(texts):
         raise DataError(f"{len(texts)} texts but {len(labels)} labels")
     unique, firsts, first_of = _distinct(texts)
-    left, right, similarity = similar_pairs(shingles(unique, ngram), threshold)
-    parent = _components(len(unique), left, right)
-    # `unique` is in order of first appearance, so the least member of a component is its first text.
-    group = firsts[parent[first_of]] if len(texts) else np.empty(0, np.int64)
-    copies = np.flatnonzero(firsts[first_of] != np.arange(len(texts))) if len(texts) else np.empty(0, np.int64)
-    pairs = [(int(firsts[first_of[copy]]), int(copy), 1.0) for copy in copies]
-    near = [
-        (int(firsts[a]), int(firsts[b]), round(float(s), 6)) for a, b, s in zip(left, right, similarity, strict=True)
-    ]
-    return Duplicates(
-        group=group,
-        pairs=tuple(sorted(pairs + near, key=lambda pair: (-pair[2], pair[0], pair[1]))),
-        exact=len(copies),
-        conflicts=_conflicts(group, labels) if labels is not None else (),
-    )
+    if _exactly(method, unique):
+        near = similar_pairs(shingles(unique, ngram, unit), threshold)
+    else:
+        how = MinHash(threshold, ngram, unit, seed=seed)
+        near = near_within(how.sketched(unique), how, unique)
+    return grouped(firsts, first_of, near, labels)
 
 
 def dedupe(
@@ -154,6 +73,9 @@ def dedupe(
     label: str | None = None,
     threshold: float = THRESHOLD,
     ngram: int = 3,
+    unit: str = "char",
+    method: str = "auto",
+    seed: int = 0,
 ) -> tuple[Rows, Duplicates]:
     """Return the rows without later duplicates, and what was found.
 
@@ -161,11 +83,14 @@ def dedupe(
         rows: the rows; they are not changed.
         text: the column that is compared.
         label: the column whose differences within a group are reported.
-        threshold: as for `near_duplicates`.
-        ngram: as for `near_duplicates`.
+        threshold: as for `near_duplicates`, like all that follow.
+        ngram: characters or words an n-gram.
+        unit: n-grams of `char` or of `word`.
+        method: `exact`, `minhash`, or `auto`, by size.
+        seed: of MinHash.
 
     Raises:
-        ConfigError: the threshold or the n-gram length is out of range.
+        ConfigError: the threshold, the n-gram length, the unit or the method is not one.
         DataError: a row lacks a column, or its text is none.
     """
     for place, row in enumerate(rows):
@@ -173,33 +98,55 @@ def dedupe(
         if not isinstance(row[text], str):
             raise DataError(f"row {place + 1}: column {text!r} is {type(row[text]).__name__}, not text")
     labels = [row[label] for row in rows] if label else None
-    found = near_duplicates([row[text] for row in rows], threshold, labels=labels, ngram=ngram)
+    found = near_duplicates(
+        [row[text] for row in rows], threshold, labels=labels, ngram=ngram, unit=unit, method=method, seed=seed
+    )
     return [rows[place] for place in found.keep], found
 
 
-def leaks(train: Sequence[str], test: Sequence[str], threshold: float = THRESHOLD, *, ngram: int = 3) -> Leaks:
+def leaks(
+    train: Sequence[str],
+    test: Sequence[str],
+    threshold: float = THRESHOLD,
+    *,
+    ngram: int = 3,
+    unit: str = "char",
+    method: str = "auto",
+    seed: int = 0,
+) -> Leaks:
     """Return which training texts are the same as, or near, a test text.
 
     Drop them from the training set, not from the test set: the test set is what others measure on too.
 
     Raises:
-        ConfigError: the threshold or the n-gram length is out of range.
+        ConfigError: the threshold, the n-gram length, the unit or the method is not one.
     """
-    _check(threshold, ngram)
+    _check(threshold, ngram, unit, method)
     if not len(train) or not len(test):
         return Leaks(np.empty(0, np.int64))
     texts = [normalised(text) for text in (*train, *test)]
-    sets = shingles(texts, ngram)
-    left, right, similarity = similar_pairs(sets, threshold, split=len(train))
+    if _exactly(method, texts):
+        left, right, similarity = similar_pairs(shingles(texts, ngram, unit), threshold, split=len(train))
+    else:
+        how = MinHash(threshold, ngram, unit, seed=seed)
+        left, right, similarity = near_across(how.sketched(texts), how, len(train), texts)
     pairs = [(int(a), int(b) - len(train), round(float(s), 6)) for a, b, s in zip(left, right, similarity, strict=True)]
     return Leaks(np.unique(left), tuple(sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))))
 
 
-def _check(threshold: float, ngram: int) -> None:
+def _check(threshold: float, ngram: int, unit: str, method: str) -> None:
     if not 0 < threshold <= 1:
         raise ConfigError(f"the threshold of near-duplicates must be above 0 and at most 1, not {threshold}")
+    if unit not in UNITS:
+        raise ConfigError(f"n-grams are of {' or '.join(UNITS)}, not {unit!r}")
     if not 1 <= ngram <= 16:
-        raise ConfigError(f"an n-gram has 1 to 16 characters, not {ngram}")
+        raise ConfigError(f"an n-gram has 1 to 16 {'characters' if unit == 'char' else 'words'}, not {ngram}")
+    if method not in METHODS:
+        raise ConfigError(f"unknown method {method!r} to find near-duplicates{did_you_mean(method, METHODS)}")
+
+
+def _exactly(method: str, texts: Sequence[str]) -> bool:
+    return method == "exact" or (method == "auto" and sum(map(len, texts)) <= _EXACT)
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], Ints, Ints]:
@@ -214,31 +161,3 @@ def _distinct(texts: Sequence[str]) -> tuple[list[str], Ints, Ints]:
             firsts.append(index)
         first_of[index] = place[key]
     return list(place), np.array(firsts, dtype=np.int64), first_of
-
-
-def _components(size: int, left: Ints, right: Ints) -> Ints:
-    """Return for each node the least node of its connected component."""
-    parent = list(range(size))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for a, b in zip(left.tolist(), right.tolist(), strict=True):
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return np.array([root(node) for node in range(size)], dtype=np.int64)
-
-
-def _conflicts(group: Ints, labels: Sequence[Hashable]) -> tuple[Conflict, ...]:
-    members: dict[int, list[int]] = {}
-    for place, first in enumerate(group.tolist()):
-        if labels[place] is not None:
-            members.setdefault(first, []).append(place)
-    return tuple(
-        Conflict(tuple(rows), tuple(labels[row] for row in rows))
-        for rows in members.values()
-        if len({labels[row] for row in rows}) > 1
-    )
