@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pilotfish.rows._groups import components
 
-__all__ = ["Conflict", "Duplicates", "Leaks", "grouped"]
+__all__ = ["Conflict", "Duplicates", "Leaks", "conflicts_of", "grouped"]
 
 Ints = NDArray[np.int64]
 Pairs = tuple[Ints, Ints, NDArray[np.float64]]
@@ -130,11 +130,12 @@ def grouped(firsts: Ints, first_of: Ints, near: Pairs, labels: Sequence[Hashable
         group=group,
         pairs=tuple(sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))),
         exact=len(copies),
-        conflicts=_conflicts(group, labels) if labels is not None else (),
+        conflicts=conflicts_of(group, labels) if labels is not None else (),
     )
 
 
-def _conflicts(group: Ints, labels: Sequence[Hashable]) -> tuple[Conflict, ...]:
+def conflicts_of(group: Ints, labels: Sequence[Hashable]) -> tuple[Conflict, ...]:
+    """Return the groups with more than one label; None labels nothing."""
     members: dict[int, list[int]] = {}
     for place, first in enumerate(group.tolist()):
         if labels[place] is not None:

@@ -73,7 +73,7 @@ _BITS = np.uint64(51)
 def _keyed(grams: Words, counts: Ints) -> Words:
     """Return (number of the text, hash of the n-gram) as one number."""
     owner = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
-    return np.asarray((owner << _BITS) | (mixed(grams) >> np.uint64(13)), dtype=np.uint64)
+    return (owner << _BITS) | (mixed(grams) >> np.uint64(13))
 
 
 def _of_pairs(keys: Words, starts: Ints, sizes: Ints, side: Ints) -> Words:
@@ -81,4 +81,4 @@ def _of_pairs(keys: Words, starts: Ints, sizes: Ints, side: Ints) -> Words:
     counts = sizes[side]
     within = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
     grams = keys[np.repeat(starts[side], counts) + within] & ((np.uint64(1) << _BITS) - np.uint64(1))
-    return (np.repeat(np.arange(len(side), dtype=np.uint64), counts) << _BITS) | grams
+    return np.asarray((np.repeat(np.arange(len(side), dtype=np.uint64), counts) << _BITS) | grams, dtype=np.uint64)
