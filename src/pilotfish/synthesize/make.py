@@ -150,8 +150,7 @@ class _Making:
             if reason is not None:
                 self._reject(f"not needed: {reason}", number, prompt, row)
                 continue
-            made.rows.append(row)
-            made.facts.append(prompt.facts)
+            made.keep(row, prompt.facts)
             self.told.append({**row, "synthesis": self._origin(number, prompt)})
 
     def _origin(self, number: int, prompt: Prompt) -> dict[str, Any]:

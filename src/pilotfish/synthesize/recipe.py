@@ -65,6 +65,14 @@ class Made:
     raw: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     round: int = 0
+    _counts: dict[str, Counter[Any]] = field(default_factory=dict, repr=False)
+
+    def keep(self, row: Row, facts: Mapping[str, Any]) -> None:
+        """Add a row that passed."""
+        self.rows.append(row)
+        self.facts.append(facts)
+        for column, counts in self._counts.items():
+            counts[_hashable(row.get(column))] += 1
 
     @property
     def missing(self) -> int:
@@ -77,8 +85,10 @@ class Made:
         return max(0.05, len(self.rows) / self.asked) if self.asked else 1.0
 
     def counts(self, column: str) -> Counter[Any]:
-        """Return how many kept rows have each value of a column."""
-        return Counter(row.get(column) for row in self.rows)
+        """Return how many kept rows have each value of a column; counted once, then kept up."""
+        if column not in self._counts:
+            self._counts[column] = Counter(_hashable(row.get(column)) for row in self.rows)
+        return self._counts[column]
 
 
 class Recipe(ABC):
@@ -131,3 +141,7 @@ class Check(ABC):
 
     def close(self) -> None:  # noqa: B027  # a hook, not a duty
         """Let go of what the check opened."""
+
+
+def _hashable(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
