@@ -9,7 +9,7 @@ take about two seconds, and long texts little more. `auto` takes the exact one u
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ def near_duplicates(
     unit: str = "char",
     method: str = "auto",
     seed: int = 0,
+    progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """Group the texts that say the same.
 
@@ -49,6 +50,7 @@ def near_duplicates(
         unit: n-grams of `char` or of `word`.
         method: `exact`, `minhash`, or `auto`, by size.
         seed: of MinHash; the exact method has none.
+        progress: called with the number of texts that MinHash has sketched, some at a time.
 
     Raises:
         ConfigError: the threshold, the n-gram length, the unit or the method is not one.
@@ -62,7 +64,7 @@ def near_duplicates(
         near = similar_pairs(shingles(unique, ngram, unit), threshold)
     else:
         how = MinHash(threshold, ngram, unit, seed=seed)
-        near = near_within(how.sketched(unique), how, unique)
+        near = near_within(how.sketched(unique, progress), how, unique)
     return grouped(firsts, first_of, near, labels)
 
 
