@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pilotfish.rows._json import plain
+
 if TYPE_CHECKING:
     from pilotfish.synthesize.report import Synthesized
 
@@ -32,16 +34,19 @@ def card(report: Synthesized) -> str:
             "",
             *_table("not kept", "rows or replies", report.rejected),
             *_table("template", "prompts", report.templates),
-            "## Settings",
-            "",
-            *(f"    {line}" for line in json.dumps(_settings(report), indent=1, ensure_ascii=False).splitlines()),
-            "",
+            *(_block("Measured", report.findings) if report.findings else ()),
+            *_block("Settings", _settings(report)),
         ]
     )
 
 
 def _settings(report: Synthesized) -> dict[str, Any]:
     return {"recipe": report.recipe, "checks": report.checks}
+
+
+def _block(title: str, data: dict[str, Any]) -> list[str]:
+    lines = json.dumps(data, indent=1, ensure_ascii=False, default=plain).splitlines()
+    return [f"## {title}", "", *(f"    {line}" for line in lines), ""]
 
 
 def _table(first: str, second: str, rows: dict[str, int]) -> list[str]:

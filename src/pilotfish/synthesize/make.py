@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish._sync import wait
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError
 from pilotfish.model import Model, Reply
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._json import plain
@@ -116,24 +116,18 @@ class _Making:
         """Read a round's replies, and keep what the checks leave."""
         made = self.made
         found: list[tuple[Row, Prompt, int]] = []
-        for number, (prompt, reply) in enumerate(zip(prompts, replies, strict=True), made.asked):
+        for prompt in prompts:
             if prompt.template:
                 self.templates[prompt.template] = self.templates.get(prompt.template, 0) + 1
-            if isinstance(reply, Failure):
-                self._reject(reply.reason, number, prompt, None)
-                self.again += reply.again
+        for at, part in self.recipe.read_round(prompts, replies):
+            prompt, number = prompts[at], made.asked + at
+            if not isinstance(part, Unread):
+                made.raw += 1
+                found.append((part, prompt, number))
                 continue
-            try:
-                read = list(self.recipe.read(prompt, reply))
-            except DataError as error:
-                self._reject(str(error), number, prompt, reply.text)
-                continue
-            made.raw += len(read)
-            for part in read:
-                if isinstance(part, Unread):
-                    self._reject(part.reason, number, prompt, part.raw)
-                else:
-                    found.append((part, prompt, number))
+            made.raw += part.part
+            self.again += part.again
+            self._reject(part.reason, number, prompt, part.raw)
         for check in self.checks:
             if not found:
                 break
@@ -198,6 +192,7 @@ class _Making:
             stored=self.calls.taken,
             bill=self.calls.bill,
             seed=made.seed,
+            findings=self.recipe.findings(),
         )
 
 

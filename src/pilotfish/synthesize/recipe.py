@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pilotfish.errors import DataError
 from pilotfish.model import Reply, Request
 from pilotfish.rows._row import Row
+from pilotfish.synthesize.calls import Failure
 
 __all__ = ["Check", "Made", "Prompt", "Recipe", "Unread"]
 
@@ -31,15 +33,19 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Unread:
-    """A part of a reply that is no row.
+    """A part of a reply that is no row, or is none to keep.
 
     Attributes:
         reason: why not, in words that begin with the kind of reason and a colon, or are it.
-        raw: the part as it stands.
+        raw: the part as it stands; None where there was no reply.
+        again: whether another run would ask again.
+        part: whether it stands where a row would; False where a whole reply holds none, or there was no reply.
     """
 
     reason: str
-    raw: str
+    raw: Row | str | None
+    again: bool = False
+    part: bool = True
 
 
 @dataclass
@@ -110,6 +116,28 @@ class Recipe(ABC):
         Raises:
             DataError: none can be read; the reply goes to the rejects as it is.
         """
+
+    def read_round(
+        self, prompts: Sequence[Prompt], replies: Sequence[Reply | Failure]
+    ) -> Iterable[tuple[int, Row | Unread]]:
+        """Return what all replies of a round hold, each with the number of its prompt in the round.
+
+        One reply after the other, as `read` says; a recipe whose rows are made of several replies has its own way.
+        """
+        for number, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
+            if isinstance(reply, Failure):
+                yield number, Unread(reply.reason, None, again=reply.again, part=False)
+                continue
+            try:
+                read = list(self.read(prompt, reply))
+            except DataError as error:
+                yield number, Unread(str(error), reply.text, part=False)
+                continue
+            yield from ((number, one) for one in read)
+
+    def findings(self) -> dict[str, Any]:
+        """Return what the recipe has found out on the way, as plain data for the report."""
+        return {}
 
     def surplus(self, row: Row, made: Made) -> str | None:
         """Say why a good row is not needed (its class is full); None where it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pilotfish.rows.asking import Bill
@@ -32,6 +32,7 @@ class Synthesized:
         stored: answers taken from earlier sessions.
         bill: what all calls took, earlier sessions included.
         seed: of all that was drawn.
+        findings: what the recipe has found out on the way: of labels, how right they are on gold rows.
     """
 
     folder: str
@@ -51,6 +52,7 @@ class Synthesized:
     stored: int
     bill: Bill
     seed: int
+    findings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kept_ratio(self) -> float:
