@@ -1,4 +1,4 @@
-"""`pilotfish rows`: convert, de-duplicate, split and look at files of rows."""
+"""`pilotfish rows`: convert, de-duplicate, decontaminate, split and look at files of rows."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotfish.cli._common import format_options, read_rows, rows_with_text, say, say_rejects
+from pilotfish.cli._rows_decontaminate import decontaminate
+from pilotfish.cli._rows_dedupe import dedupe
+from pilotfish.cli._rows_diversity import diversity
+from pilotfish.cli._rows_files import REJECTS, TO, rejects_of, shown, tell_duplicates
 
 if TYPE_CHECKING:
-    from pilotfish.rows import Rejects, Rows
-    from pilotfish.rows.dedupe import Duplicates
+    from pilotfish.rows import Rows
 
 __all__ = ["group"]
-
-TO = "Of the output: jsonl, csv, tsv or parquet; told by its name otherwise (- is jsonl)."
 
 
 @click.group("rows")
 def group() -> None:
-    """Convert, de-duplicate, split and look at files of rows.
+    """Convert, de-duplicate, decontaminate, split and look at files of rows.
 
     "-" stands for standard input or output. A bad row never stops a command, unless --strict, and is never dropped in
     silence: it goes into a file of rejects, with its line and the reason, and the command says so.
     """
+
+
+for _command in (dedupe, decontaminate, diversity):
+    group.add_command(_command)
 
 
 @group.command("convert")
@@ -34,61 +39,16 @@ def group() -> None:
 @click.option("--to", help=TO)
 @click.option("--columns", help="Keep only these columns, separated by commas.")
 @click.option("--split", help="The split to take from a datasets folder with several.")
-@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl; for - rejects.jsonl]")
+@click.option("--rejects", "rejects_file", help=REJECTS)
 @format_options
 def convert(src: str, dst: str, to: str | None, rejects_file: str | None, **options: Any) -> None:
     """Write the rows of SRC to DST in another format, in constant memory."""
     from pilotfish.cli._target import check_target, put
 
     check_target(dst, to)
-    with _rejects(rejects_file, src, dst) as rejects:
+    with rejects_of(rejects_file, src, dst) as rejects:
         count = put(read_rows(src, rejects, **options), dst, to)
-        say(f"{count:,} rows in {_shown(dst)}")
-        say_rejects(rejects)
-
-
-@group.command("dedupe")
-@click.argument("src")
-@click.argument("dst")
-@click.option("--text", required=True, help="The column that is compared.")
-@click.option("--label", help="Report duplicates that differ in this column.")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.8,
-    show_default=True,
-    help="The least similarity (Jaccard, of character trigrams) of two texts that count as one.",
-)
-@click.option("--report", help="Write what was found into this JSON file.")
-@click.option("--to", help=TO)
-@click.option("--rejects", "rejects_file", help="Where bad rows go.  [default: DST.rejects.jsonl; for - rejects.jsonl]")
-@format_options
-def dedupe(
-    src: str,
-    dst: str,
-    text: str,
-    label: str | None,
-    threshold: float,
-    report: str | None,
-    to: str | None,
-    rejects_file: str | None,
-    **options: Any,
-) -> None:
-    """Write the rows of SRC to DST without those that say the same as an earlier one."""
-    from pilotfish.cli._target import check_target, put
-    from pilotfish.rows._atomic import atomic
-    from pilotfish.rows.dedupe import dedupe as deduped
-
-    check_target(dst, to)
-    with _rejects(rejects_file, src, dst) as rejects:
-        rows = rows_with_text(src, rejects, text, label, **options)
-        kept, found = deduped(rows, text=text, label=label, threshold=threshold)
-        put(kept, dst, to)
-        if report is not None:
-            with atomic(Path(report)) as file:
-                file.write(json.dumps(found.to_json(), ensure_ascii=False, indent=1, default=str).encode() + b"\n")
-        _tell_duplicates(rows, found, text, label)
-        say(f"{len(kept):,} rows in {_shown(dst)}")
+        say(f"{count:,} rows in {shown(dst)}")
         say_rejects(rejects)
 
 
@@ -131,14 +91,14 @@ def split(
     shares = _shares(parts)
     for name in shares:
         check_target(f"{name}.{to}", to)
-    with locked(out), _rejects(str(out / "rejects.jsonl"), src, None) as rejects:
+    with locked(out), rejects_of(str(out / "rejects.jsonl"), src, None) as rejects:
         rows: Rows
         rows = rows_with_text(src, rejects, text, **options) if text else list(read_rows(src, rejects, **options))
         need_columns(rows[0], *[column for column in (stratify, group_by) if column], source=src)
         before = len(rows)
         if text:
             rows, found = deduped(rows, text=text, threshold=threshold)
-            _tell_duplicates(rows, found, text, None)
+            tell_duplicates(rows, found, text, None)
         chosen = dealt(rows, shares, seed, stratify=stratify, group=group_by)
         for name, where in chosen.items():
             if not len(where):
@@ -165,44 +125,6 @@ def head(src: str, count: int, to: str, **options: Any) -> None:
     rejects = Rejects()
     put(islice(read_rows(src, rejects, **options), count), "-", to)
     say_rejects(rejects)
-
-
-def _rejects(given: str | None, src: str, dst: str | None) -> Rejects:
-    """Return the rejects of a command; what an earlier one left in the file goes.
-
-    Raises:
-        ConfigError: the file is the input or the output.
-    """
-    from pilotfish.errors import ConfigError
-    from pilotfish.rows import Rejects
-    from pilotfish.rows._atomic import cannot_write
-
-    # Beside standard output, a pipe or a device there is no place for them.
-    beside = dst is not None and dst != "-" and (Path(dst).is_file() or not Path(dst).exists())
-    path = Path(given or (f"{dst}.rejects.jsonl" if beside else "rejects.jsonl"))
-    taken = [Path(name).resolve() for name in (src, dst) if name is not None]
-    if path.resolve() in taken:
-        raise ConfigError(f"{path}: this is the input or the output; choose another file with --rejects")
-    try:
-        if path.is_file():
-            path.unlink()
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    return Rejects(path)
-
-
-def _tell_duplicates(rows: Rows, found: Duplicates, text: str, label: str | None) -> None:
-    """Say what was removed, and show the first conflicts."""
-    removed = len(found.removed)
-    say(f"{removed:,} of {len(found.group):,} rows removed as duplicates, {found.exact:,} of them exact copies")
-    if label is None or not found.conflicts:
-        return
-    say(f"{len(found.conflicts):,} groups of duplicates differ in {label!r}, such as:")
-    for conflict in found.conflicts[:3]:
-        shown = [
-            f"{rows[row][text][:50]!r} is {value}" for row, value in zip(conflict.rows, conflict.labels, strict=True)
-        ]
-        say("  " + "; ".join(shown[:3]))
 
 
 def _shares(parts: str) -> dict[str, float]:
@@ -248,7 +170,3 @@ def _write_parts(out: Path, kind: str, parts: dict[str, Rows], how: dict[str, An
     with atomic(note) as file:
         how["parts"] = {name: len(rows) for name, rows in parts.items()}
         file.write(json.dumps(how, ensure_ascii=False, indent=1).encode() + b"\n")
-
-
-def _shown(target: str) -> str:
-    return "standard output" if target == "-" else target

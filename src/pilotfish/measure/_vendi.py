@@ -69,7 +69,7 @@ def vendi_of_kernel(kernel: ArrayLike, q: float = 1.0) -> float:
         raise DataError(f"a kernel is a square matrix of at least one row; got shape {matrix.shape}")
     if not np.allclose(matrix, matrix.T, atol=1e-8) or not np.allclose(np.diag(matrix), 1, atol=1e-8):
         raise DataError("a kernel is symmetric and has 1 on its diagonal")
-    values: Floats = np.linalg.eigvalsh(matrix / len(matrix))
+    values = np.linalg.eigvalsh(matrix / len(matrix)).astype(np.float64)
     if values.min() < -1e-6:
         raise DataError(f"a kernel has no negative eigenvalues; the least is {values.min() * len(matrix):.3g}")
     return _effective(values, q)
