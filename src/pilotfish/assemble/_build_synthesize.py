@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
     from pilotfish.rows._row import Row
+    from pilotfish.synthesize.asking import Asking
     from pilotfish.synthesize.recipe import Recipe
 
 __all__ = ["build_recipe"]
@@ -24,9 +25,18 @@ def build_recipe(spec: SynthesizeSpec, folder: Path) -> Recipe:
 
     table = spec.attributed
     assert table is not None
-    given: dict[str, Any] = table.model_dump(exclude={"examples", "template"})
+    given: dict[str, Any] = table.model_dump(exclude={"examples", "template", *_ASKING})
     examples = [] if table.examples is None else _rows(folder / table.examples)
-    return Attributed(**given, examples=examples, template=_template(table.template, folder))
+    return Attributed(**given, asking=_asking(table), examples=examples, template=_template(table.template, folder))
+
+
+_ASKING = ("temperatures", "max_tokens", "constrained")
+
+
+def _asking(table: Any) -> Asking:
+    from pilotfish.synthesize.asking import Asking
+
+    return Asking(tuple(table.temperatures), table.max_tokens, table.constrained)
 
 
 def _rows(path: Path) -> list[Row]:

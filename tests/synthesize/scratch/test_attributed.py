@@ -11,6 +11,7 @@ import pytest
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Request
+from pilotfish.synthesize.asking import Asking
 from pilotfish.synthesize.make import synthesize
 from pilotfish.synthesize.recipe import Made
 from pilotfish.synthesize.scratch.attributed import Attributed
@@ -50,7 +51,7 @@ def test_what_was_not_kept_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_several_rows_a_prompt_and_a_sweep_of_temperatures() -> None:
-    one = recipe(each=4, temperatures=(0.3, 1.2), examples=[{"text": "hello", "intent": "card"}])
+    one = recipe(each=4, asking=Asking((0.3, 1.2)), examples=[{"text": "hello", "intent": "card"}])
     prompts = one.prompts(Made(wanted=24))
     assert len(prompts) == 6 and Counter(prompt.request.temperature for prompt in prompts) == {0.3: 3, 1.2: 3}
     for prompt in prompts:
@@ -62,7 +63,7 @@ def test_several_rows_a_prompt_and_a_sweep_of_temperatures() -> None:
 
 
 def test_without_classes_there_are_rows_alone(tmp_path: Path) -> None:
-    plain = Attributed("Facts.", {"fact": "a fact"}, constrained=False)
+    plain = Attributed("Facts.", {"fact": "a fact"}, asking=Asking(constrained=False))
     model = ScriptedModel('{"fact": "water is wet"}')
     report = synthesize(plain, model, tmp_path, rows=3, progress=False)
     assert report.kept == 3 and model.requests[0].response_format is None

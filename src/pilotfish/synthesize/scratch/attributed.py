@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pilotfish.errors import ConfigError
-from pilotfish.model import Reply, Request
+from pilotfish.model import Reply
 from pilotfish.rows._row import Row
+from pilotfish.synthesize.asking import Asking
 from pilotfish.synthesize.fields import Fields
 from pilotfish.synthesize.recipe import Made, Prompt, Recipe, Unread
+from pilotfish.synthesize.scratch._turns import turns, values_of
 from pilotfish.synthesize.templates import Template
 
 __all__ = ["Attributed"]
+
+ASKING = Asking()
 
 
 class Attributed(Recipe):
@@ -40,10 +45,8 @@ class Attributed(Recipe):
         examples: rows to show the form by; `shots` of them are drawn for each prompt, of its class where they say it.
         shots: how many.
         each: rows a prompt.
-        temperatures: one is taken after the other.
-        max_tokens: of an answer.
+        asking: how the model is asked.
         template: a name of ours, or a file.
-        constrained: ask for the JSON schema in `response_format`; False where an endpoint does not know that.
 
     Raises:
         ConfigError: settings that do not go together.
@@ -64,10 +67,8 @@ class Attributed(Recipe):
         examples: Sequence[Row] = (),
         shots: int = 3,
         each: int = 1,
-        temperatures: Sequence[float] = (1.0,),
-        max_tokens: int = 512,
+        asking: Asking = ASKING,
         template: str | Path = "attributed",
-        constrained: bool = True,
     ) -> None:
         if (label is None) != (labels is None):
             raise ConfigError("give `label`, the column, and `labels`, its classes, or neither")
@@ -78,15 +79,15 @@ class Attributed(Recipe):
         if label is not None and len(self.labels) < 2:
             raise ConfigError("`labels` needs two classes or more")
         self.shares = _shares(self.labels, shares)
-        self.attributes = _values(attributes or {})
-        self.by_label = {name: _values(own) for name, own in (by_label or {}).items()}
+        self.attributes = values_of(attributes or {})
+        self.by_label = {name: values_of(own) for name, own in (by_label or {}).items()}
         unknown = [name for name in self.by_label if name not in self.labels]
         if unknown:
             raise ConfigError(f"`by_label` has {unknown[0]!r}, which is not among the labels")
-        if each < 1 or shots < 0 or max_tokens < 1 or not temperatures:
-            raise ConfigError("each and max_tokens are 1 or more, shots 0 or more, and a temperature is needed")
+        if each < 1 or shots < 0:
+            raise ConfigError(f"each is 1 or more, shots 0 or more, not {each} and {shots}")
         self.task, self.examples, self.shots, self.each = task, [dict(row) for row in examples], shots, each
-        self.temperatures, self.max_tokens, self.constrained = list(temperatures), max_tokens, constrained
+        self.asking = asking
         self.template = Template(template)
         self._asked = self.fields.without(label) if label is not None else self.fields
 
@@ -100,7 +101,7 @@ class Attributed(Recipe):
             count = -(-lacking // self.each)
             if made.round:
                 count = max(1, round(lacking / made.kept_a_prompt))
-            drawn = _turns({**self.attributes, **self.by_label.get(name, {})}, count, random)
+            drawn = turns({**self.attributes, **self.by_label.get(name, {})}, count, random)
             found += [self._prompt(name, one, made, random, len(found) + i) for i, one in enumerate(drawn)]
         return [found[int(i)] for i in random.permutation(len(found))]
 
@@ -130,7 +131,12 @@ class Attributed(Recipe):
     def config(self) -> dict[str, Any]:
         """Return the settings."""
         told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {**told, "fields": self.fields.schema, "template": self.template.version}
+        return {
+            **told,
+            "fields": self.fields.schema,
+            "template": self.template.version,
+            "asking": asdict(self.asking),
+        }
 
     def _prompt(self, name: str, drawn: dict[str, str], made: Made, random: np.random.Generator, number: int) -> Prompt:
         shown = [row for row in self.examples if not name or row.get(self.label or "", name) == name] or self.examples
@@ -148,26 +154,13 @@ class Attributed(Recipe):
                 "fields": self._asked.meanings,
             }
         )
-        request = Request.of(
-            text,
-            temperature=self.temperatures[number % len(self.temperatures)],
-            max_tokens=self.max_tokens,
-            response_format=self._asked.response_format(self.each) if self.constrained else None,
-            metadata={"sample": [made.round, number]},
-        )
+        request = self.asking.request(text, made, number, self._asked.response_format(self.each))
         facts: dict[str, Any] = {"attributes": drawn} if drawn else {}
         return Prompt(request, {**facts, "label": name} if name else facts, self.template.version)
 
 
 def _shown(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False)
-
-
-def _values(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    for name, values in given.items():
-        if isinstance(values, str) or not values:
-            raise ConfigError(f"the attribute {name!r} needs a list of values")
-    return {name: [str(value) for value in values] for name, values in given.items()}
 
 
 def _shares(labels: Mapping[str, str], shares: Mapping[str, float] | None) -> dict[str, float]:
@@ -186,14 +179,3 @@ def _quotas(shares: Mapping[str, float], wanted: int) -> dict[str, int]:
     for name in left[: wanted - sum(found.values())]:
         found[name] += 1
     return found
-
-
-def _turns(attributes: Mapping[str, Sequence[str]], count: int, random: np.random.Generator) -> list[dict[str, str]]:
-    """Return `count` draws: an attribute's values come in turn, in a new order each time round."""
-    drawn: list[dict[str, str]] = [{} for _ in range(count)]
-    for name, values in attributes.items():
-        turns = -(-count // len(values)) if count else 0
-        order = [int(i) for _ in range(turns) for i in random.permutation(len(values))]
-        for one, i in zip(drawn, order, strict=False):
-            one[name] = values[i]
-    return drawn
