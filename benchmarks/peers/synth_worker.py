@@ -68,7 +68,7 @@ def curator(job: dict[str, Any]) -> tuple[int, float]:
     )
     from bespokelabs import curator as peer  # type: ignore[import-not-found]
 
-    class Sentences(peer.LLM):  # type: ignore[misc,name-defined]
+    class Sentences(peer.LLM):  # type: ignore[misc]
         def prompt(self, input: dict[str, Any]) -> str:
             return str(input["prompt"])
 

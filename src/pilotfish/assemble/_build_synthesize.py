@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
-    from pilotfish.rows._row import Row
-    from pilotfish.synthesize.asking import Asking
-    from pilotfish.synthesize.recipe import Recipe
+    from pilotfish.synthesize.recipe import Check, Recipe
 
-__all__ = ["build_recipe"]
+__all__ = ["build_checks", "build_recipe"]
 
 
 def build_recipe(spec: SynthesizeSpec, folder: Path) -> Recipe:
@@ -21,30 +19,17 @@ def build_recipe(spec: SynthesizeSpec, folder: Path) -> Recipe:
         ConfigError: settings that do not go together.
         DataError: a file of rows cannot be read.
     """
-    from pilotfish.synthesize.scratch.attributed import Attributed
+    from pilotfish.assemble._build_scratch import build_scratch
 
-    table = spec.attributed
-    assert table is not None
-    given: dict[str, Any] = table.model_dump(exclude={"examples", "template", *_ASKING})
-    examples = [] if table.examples is None else _rows(folder / table.examples)
-    return Attributed(**given, asking=_asking(table), examples=examples, template=_template(table.template, folder))
+    return build_scratch(spec.recipe, getattr(spec, spec.recipe), folder)
 
 
-_ASKING = ("temperatures", "max_tokens", "constrained")
+def build_checks(spec: SynthesizeSpec, folder: Path) -> list[Check]:
+    """Return the checks of a table, in the order in which they sift.
 
+    Raises:
+        ConfigError: settings that do not go together.
+    """
+    from pilotfish.assemble._build_scratch import checks_of_scratch
 
-def _asking(table: Any) -> Asking:
-    from pilotfish.synthesize.asking import Asking
-
-    return Asking(tuple(table.temperatures), table.max_tokens, table.constrained)
-
-
-def _rows(path: Path) -> list[Row]:
-    from pilotfish.rows import read
-
-    return list(read(path))
-
-
-def _template(name: str, folder: Path) -> str | Path:
-    own = folder / name
-    return own if own.is_file() else name
+    return checks_of_scratch(spec.recipe, getattr(spec, spec.recipe))

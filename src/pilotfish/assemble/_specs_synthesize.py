@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from pilotfish.assemble._spec import Above0, Count, From0, Ref, Spec, Text
+from pilotfish.assemble._spec import Above0, Count, Ref, Spec, Text
+from pilotfish.assemble._specs_scratch import (
+    SCRATCH,
+    AttributedSpec,
+    BranchedSpec,
+    CodedSpec,
+    ConversedSpec,
+    EvolvedSpec,
+    InstructedSpec,
+    QuestionedSpec,
+    TabularSpec,
+)
 
-__all__ = ["AttributedSpec", "BudgetSpec", "SynthesizeSpec"]
-
-Values = Annotated[list[Text], Field(min_length=1)]
+__all__ = ["BudgetSpec", "SynthesizeSpec"]
 
 
 class BudgetSpec(Spec):
@@ -21,33 +30,8 @@ class BudgetSpec(Spec):
     dollars: Above0 | None = None
 
 
-class AttributedSpec(Spec):
-    """`[synthesize.attributed]`: rows by class and attributes; see `pilotfish.synthesize.scratch.attributed`."""
-
-    task: Text
-    fields: Annotated[dict[str, Any], Field(min_length=1)]
-    label: Text | None = None
-    labels: Annotated[list[Text], Field(min_length=2)] | dict[str, str] | None = None
-    shares: dict[str, Above0] | None = None
-    attributes: dict[str, Values] = {}
-    by_label: dict[str, dict[str, Values]] = {}
-    examples: Text | None = None
-    shots: Annotated[int, Field(ge=0)] = 3
-    each: Count = 1
-    temperatures: Annotated[list[From0], Field(min_length=1)] = [1.0]
-    max_tokens: Count = 512
-    template: Text = "attributed"
-    constrained: bool = True
-
-    @model_validator(mode="after")
-    def _fits(self) -> AttributedSpec:
-        if self.examples is None and "shots" in self.model_fields_set:
-            raise ValueError("`shots` are drawn from `examples`, a file of rows: give that")
-        return self
-
-
 # The recipes, one table each.
-RECIPES = ("attributed",)
+RECIPES = SCRATCH
 
 
 class SynthesizeSpec(Spec):
@@ -62,6 +46,13 @@ class SynthesizeSpec(Spec):
     concurrency: Count | None = None
     seed: int = 0
     attributed: AttributedSpec | None = None
+    instructed: InstructedSpec | None = None
+    evolved: EvolvedSpec | None = None
+    branched: BranchedSpec | None = None
+    questioned: QuestionedSpec | None = None
+    conversed: ConversedSpec | None = None
+    tabular: TabularSpec | None = None
+    coded: CodedSpec | None = None
 
     @model_validator(mode="after")
     def _one_recipe(self) -> SynthesizeSpec:

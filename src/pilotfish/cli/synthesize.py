@@ -36,7 +36,7 @@ def command(file: str, as_json: bool, quiet: bool, **flags: Any) -> None:
     import json
 
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble._build_synthesize import build_recipe
+    from pilotfish.assemble._build_synthesize import build_checks, build_recipe
     from pilotfish.synthesize.budget import Budget
     from pilotfish.synthesize.make import synthesize
 
@@ -50,6 +50,7 @@ def command(file: str, as_json: bool, quiet: bool, **flags: Any) -> None:
             models.model(spec.model),
             spec.out,
             rows=spec.rows,
+            checks=build_checks(spec, models.folder),
             budget=Budget(**spec.budget.model_dump()),
             rounds=spec.rounds,
             reuse=spec.reuse,

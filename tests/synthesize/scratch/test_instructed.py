@@ -73,6 +73,7 @@ def test_generations_are_made_of_the_last_one_s_tasks(tmp_path: Path) -> None:
     ]
     assert {one["way"] for one in facts} <= set(WAYS)
     assert "Input: with 3" in next(one.prompt for one in model.requests if "seed 3\n" in one.prompt)
-    for wrong in ({"ways": ["sideways"]}, {"generations": 0}, {"seeds": []}):
+    mistakes: list[dict[str, Any]] = [{"ways": ["sideways"]}, {"generations": 0}, {"seeds": []}]
+    for wrong in mistakes:
         with pytest.raises(ConfigError, match="evolving"):
-            Evolved(**{"seeds": SEEDS, **wrong})  # type: ignore[arg-type]
+            Evolved(**{"seeds": SEEDS, **wrong})

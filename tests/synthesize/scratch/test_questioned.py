@@ -44,7 +44,7 @@ def test_a_passage_is_asked_about_twice_at_most(tmp_path: Path) -> None:
     assert few.prompts == 1 and few.whole
     for wrong in ({"each": 0}, {"words": 5}, {"text": "body"}):
         with pytest.raises(ConfigError):
-            Questioned([{"text": TEXT}], **wrong)  # type: ignore[arg-type]
+            Questioned([{"text": TEXT}], **wrong)
 
 
 @given(st.text(max_size=400), st.integers(1, 20))
