@@ -1,0 +1,140 @@
+"""Confidence made honest on gold rows: brought to a temperature, or put through a rising staircase.
+
+Sources: Guo et al. 2017, section 4.2 (temperature); Zadrozny and Elkan 2002 (isotonic regression, by pooling adjacent
+violators); Zhou et al. 2023 (Batch Calibration), equation 3, for a model's bias towards some answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pilotfish.models.classify.head import fit_temperature, softmax
+from pilotfish.synthesize.labels.kind import Joined, Kind, Opinion
+
+__all__ = ["Calibrate", "Honest", "Isotonic", "Temperature", "calibrator", "debiased"]
+
+Calibrate = Literal["auto", "off", "temperature", "isotonic"]
+_FEW, _MANY = 30, 200  # gold rows: with fewer nothing is fitted, with more a staircase
+
+
+class Honest(Protocol):
+    """Turns how sure the answers are into how often such answers are right."""
+
+    def __call__(self, joined: Joined) -> float:
+        """Return the confidence, 0 to 1."""
+
+    def config(self) -> dict[str, Any]:
+        """Return what was fitted, as plain data."""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Shares p become p^(1/T), normalised: over the classes where there are, else over right and wrong.
+
+    Attributes:
+        temperature: T.
+        classes: the kind's, where one of few values is the label.
+        floor: the least share, as an answer that was never given is not impossible.
+    """
+
+    temperature: float
+    classes: tuple[Any, ...] | None
+    floor: float
+
+    def __call__(self, joined: Joined) -> float:
+        """See `Honest`."""
+        logits = _logits(joined, self.classes, self.floor)
+        return float(softmax(logits[None] / self.temperature)[0][_place(joined, self.classes)])
+
+    def config(self) -> dict[str, Any]:
+        """See `Honest`."""
+        return {"how": "temperature", "temperature": self.temperature}
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A staircase that never falls.
+
+    Attributes:
+        edges: (steps,) the lowest confidence of each step, rising.
+        heights: (steps,) the share of right answers on it.
+    """
+
+    edges: tuple[float, ...]
+    heights: tuple[float, ...]
+
+    def __call__(self, joined: Joined) -> float:
+        """See `Honest`."""
+        at = int(np.searchsorted(self.edges, joined.confidence, side="right")) - 1
+        return self.heights[max(0, at)]
+
+    def config(self) -> dict[str, Any]:
+        """See `Honest`."""
+        return {"how": "isotonic", "steps": [list(one) for one in zip(self.edges, self.heights, strict=True)]}
+
+    @classmethod
+    def fit(cls, confidence: Sequence[float], right: Sequence[bool]) -> Isotonic:
+        """Pool neighbours until the share of right answers rises with confidence; equal confidences are one."""
+        sure, which = np.unique(np.asarray(confidence, np.float64), return_inverse=True)
+        counts = np.bincount(which).astype(np.float64)
+        hits = np.bincount(which, weights=np.asarray(right, np.float64))
+        steps: list[tuple[float, float, float]] = []  # lowest confidence, right ones, all
+        for edge, hit, count in zip(sure, hits, counts, strict=True):
+            steps.append((float(edge), float(hit), float(count)))
+            while len(steps) > 1 and steps[-2][1] * steps[-1][2] >= steps[-1][1] * steps[-2][2]:
+                _, hit_above, count_above = steps.pop()
+                low, hit_below, count_below = steps.pop()
+                steps.append((low, hit_below + hit_above, count_below + count_above))
+        # One right and one wrong answer more on each step: a step of three right ones is no certainty.
+        return cls(tuple(one[0] for one in steps), tuple((one[1] + 1) / (one[2] + 2) for one in steps))
+
+
+def calibrator(
+    kind: Kind, joined: Sequence[Joined], gold: Sequence[Any], *, how: Calibrate, floor: float
+) -> Honest | None:
+    """Fit on rows whose labels people gave; None where it is off, or "auto" has too few rows for anything."""
+    rows = len(joined)
+    if how == "off" or not rows or (how == "auto" and rows < _FEW):
+        return None
+    right = [kind.right(one.value, truth) for one, truth in zip(joined, gold, strict=True)]
+    if how == "isotonic" or (how == "auto" and rows >= _MANY):
+        return Isotonic.fit([one.confidence for one in joined], right)
+    logits = np.array([_logits(one, kind.classes, floor) for one in joined])
+    if kind.classes is None:
+        targets = np.array([0 if hit else 1 for hit in right])
+    else:
+        targets = np.array([kind.classes.index(truth) for truth in gold])
+    return Temperature(fit_temperature(logits, targets), kind.classes, floor)
+
+
+def _logits(joined: Joined, classes: tuple[Any, ...] | None, floor: float) -> NDArray[np.float64]:
+    if classes is None:
+        sure = min(max(joined.confidence, floor), 1 - floor)
+        return np.log(np.array([sure, 1 - sure]))
+    shares = dict(joined.shares)
+    return np.log(np.maximum([shares.get(name, 0.0) for name in classes], floor))
+
+
+def _place(joined: Joined, classes: tuple[Any, ...] | None) -> int:
+    return 0 if classes is None else classes.index(joined.value)
+
+
+def debiased(opinions: Sequence[Opinion]) -> list[Opinion]:
+    """Return probabilities over the same answers, divided by their means over all rows, and normalised.
+
+    A model that prefers an answer whatever the row prefers it on average; no label is looked at.
+    """
+    values = list(opinions[0].shares) if opinions else []
+    if not all(set(one.shares) == set(values) for one in opinions):
+        return list(opinions)
+    matrix = np.array([[one.shares[value] for value in values] for one in opinions])
+    if not len(matrix):
+        return []
+    matrix /= matrix.mean(axis=0).clip(min=1e-12)
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    return [Opinion(dict(zip(values, map(float, row), strict=True)), soft=True) for row in matrix]
