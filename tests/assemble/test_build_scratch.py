@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pilotfish.assemble import Collaboration
 from pilotfish.assemble._build_synthesize import build_checks, build_recipe
 from pilotfish.assemble._specs_scratch import SCRATCH
 from pilotfish.assemble._specs_synthesize import SynthesizeSpec
@@ -59,7 +60,7 @@ def test_a_table_makes_its_recipe(folder: Path, name: str) -> None:
     assert recipe.name == name and json.dumps(recipe.config(), default=str)
     prompts = recipe.prompts(Made(wanted=4))
     assert prompts and all(prompt.template for prompt in prompts)
-    checks = build_checks(spec(name), folder)
+    checks = build_checks(spec(name), Collaboration({}), folder)
     assert [check.name for check in checks] == (["not proven"] if name == "coded" else [])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.help import error_of, pilotfish
-from tests.fakes import Answer, ScriptedUpstream
+from tests.fakes import Answer, ScriptedUpstream, Seen
 
 FILE = """
 [models.large]
@@ -64,6 +64,35 @@ def test_an_endpoint_is_asked_for_what_is_missing_only(tmp_path: Path) -> None:
         told = json.loads(done.stdout)
         assert told["kept"] == 6 and upstream.calls == 6 and told["bill"]["calls"] == 6
         assert "made by Pilotfish" in (tmp_path / "made" / "README.md").read_text()
+
+
+def test_what_is_kept_is_told_by_the_file(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"text": "Message 0"}\n')
+
+    def said(seen: Seen) -> Answer:
+        if "You grade rows" in seen.prompt:
+            return Answer("Grade: 2" if "Message 3" in seen.prompt else "Grade: 9")
+        number = upstream.calls % 5
+        return Answer(json.dumps({"text": "twice the same" if number == 4 else f"Message {number}"}))
+
+    keep = """
+[synthesize.keep]
+verify = [{ by = "pattern", pattern = "^[MT]", column = "text" }]
+clean = { tests = { official = "test.jsonl" }, ngram = 4, columns = ["text"] }
+unlike = { columns = ["text"], threshold = 0.99 }
+grade = { judge = "large", least = 5 }
+"""
+    with ScriptedUpstream(said) as upstream:
+        weights = f'model = "m"\nbase_url = "{upstream.url}"\nkey_env = ""'
+        _file(tmp_path, "openai", weights)
+        with (tmp_path / "team.toml").open("a") as file:
+            file.write(keep)
+        done = pilotfish("synthesize", "team.toml", "--json", "--quiet", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    rows = [json.loads(line) for line in (tmp_path / "made" / "rows.jsonl").read_text().splitlines()]
+    assert [check["name"] for check in told["checks"]] == ["not verified", "contaminated", "said already", "graded low"]
+    assert set(told["rejected"]) == {"not verified", "contaminated", "said already", "graded low"}
+    assert {row["text"] for row in rows} == {"Message 1", "Message 2"}
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import model_validator
 
 from pilotfish.assemble._spec import Above0, Count, Ref, Spec, Text
+from pilotfish.assemble._specs_keep import KeepSpec
+from pilotfish.assemble._specs_labels import LabelsOnlySpec
 from pilotfish.assemble._specs_scratch import (
     SCRATCH,
     AttributedSpec,
@@ -31,7 +33,7 @@ class BudgetSpec(Spec):
 
 
 # The recipes, one table each.
-RECIPES = SCRATCH
+RECIPES = (*SCRATCH, "labels")
 
 
 class SynthesizeSpec(Spec):
@@ -45,6 +47,7 @@ class SynthesizeSpec(Spec):
     reuse: Literal["exact", "finished"] = "exact"
     concurrency: Count | None = None
     seed: int = 0
+    keep: KeepSpec | None = None
     attributed: AttributedSpec | None = None
     instructed: InstructedSpec | None = None
     evolved: EvolvedSpec | None = None
@@ -53,6 +56,7 @@ class SynthesizeSpec(Spec):
     conversed: ConversedSpec | None = None
     tabular: TabularSpec | None = None
     coded: CodedSpec | None = None
+    labels: LabelsOnlySpec | None = None
 
     @model_validator(mode="after")
     def _one_recipe(self) -> SynthesizeSpec:
@@ -60,6 +64,8 @@ class SynthesizeSpec(Spec):
         if len(given) != 1:
             said = "give one" if not given else f"{' and '.join(given)} are two: give one"
             raise ValueError(f"a synthesis has one recipe, a table of its own ({', '.join(RECIPES)}); {said}")
+        if self.labels is not None and "rounds" in self.model_fields_set:
+            raise ValueError("labels are one round: `rounds` is for rows from scratch")
         return self
 
     @property

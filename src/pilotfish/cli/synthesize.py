@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,7 +51,7 @@ def command(file: str, as_json: bool, quiet: bool, **flags: Any) -> None:
             models.model(spec.model),
             spec.out,
             rows=spec.rows,
-            checks=build_checks(spec, models.folder),
+            checks=build_checks(spec, models, Path(spec.out)),
             budget=Budget(**spec.budget.model_dump()),
             rounds=spec.rounds,
             reuse=spec.reuse,

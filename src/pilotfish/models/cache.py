@@ -169,6 +169,7 @@ def encode_reply(reply: Reply) -> dict[str, Any]:
 
 
 def decode_reply(data: dict[str, Any]) -> Reply:
+    """Return the reply of what `encode_reply` gave, without a trace."""
     rows = data["logprobs"]
     logprobs = None
     if rows is not None:

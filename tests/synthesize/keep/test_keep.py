@@ -12,7 +12,7 @@ import pytest
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.measure.checks import ByFunction, FitsSchema, Matches
 from pilotfish.model import Reply, Request, TokenLogprob
-from pilotfish.synthesize.keep import Agrees, Graded, Verified
+from pilotfish.synthesize.keep import Agrees, Clean, Graded, Unlike, Verified
 from pilotfish.synthesize.recipe import Check, Made, Prompt
 from tests.fakes import ScriptedModel
 
@@ -74,3 +74,39 @@ def test_a_label_is_kept_where_another_model_reads_it_too(tmp_path: Path) -> Non
 def test_settings_are_told_without_what_is_open(tmp_path: Path) -> None:
     told: dict[str, Any] = Graded(ScriptedModel(name="judge"), tmp_path / "a").config()
     assert told["judge"] == "judge" and not any(name.startswith("_") for name in told)
+
+
+LONG = "the quick brown fox jumps over the lazy dog near the old river bank at dawn"
+
+
+def test_what_is_said_already_goes() -> None:
+    made = Made()
+    made.keep({"text": "where is my new card"}, {})
+    rows = [
+        {"text": "Where is my new card?"},
+        {"text": "how do I get a loan"},
+        {"text": "how do I get a loan!"},
+        {"text": "the rates are too high"},
+        {"text": "a seed of the user's own"},
+    ]
+    check = Unlike(["text"], 0.8, others=[{"text": "a seed of the user's own."}])
+    found = list(asyncio.run(check.reasons(rows, PROMPTS[:1] * 5, made)))
+    assert [reason is None for reason in found] == [False, True, False, True, False]
+    assert found[0] == "1.00 like 'where is my new card'"
+    assert check.config()["others"] == 1
+    loose = Unlike(["text"], 0.3)
+    near = [{"text": "aaaa bbbb cccc"}, {"text": "bbbb cccc dddd"}, {"text": "cccc dddd eeee"}]
+    kept = [reason is None for reason in asyncio.run(loose.reasons(near, PROMPTS, Made()))]
+    assert kept == [True, False, True]  # what goes takes nothing with it
+    with pytest.raises(ConfigError, match="similarity"):
+        Unlike(threshold=0.0)
+
+
+def test_rows_that_hold_test_rows_go() -> None:
+    rows = [{"text": f"I said {LONG} and more"}, {"text": "something else altogether"}, {"text": LONG.upper()}]
+    check = Clean({"official": ["unrelated words here", LONG]}, ["text"])
+    found = list(asyncio.run(check.reasons(rows, PROMPTS, Made())))
+    assert found[1] is None and found[0] and "row 2 of official" in found[0] and found[2]
+    assert check.config()["tests"] == {"official": 2}
+    with pytest.raises(ConfigError, match="test sets"):
+        Clean({})
