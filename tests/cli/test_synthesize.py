@@ -95,6 +95,28 @@ grade = { judge = "large", least = 5 }
     assert {row["text"] for row in rows} == {"Message 1", "Message 2"}
 
 
+def test_a_student_is_taught_and_measured(tmp_path: Path) -> None:
+    def said(seen: Seen) -> Answer:
+        word = "money back" if '"refund"' in seen.prompt else "card"
+        return Answer(json.dumps({"text": f"my {word} {upstream.calls}"}))
+
+    gold = [{"text": f"I want my {word} n{i}", "intent": intent} for i in range(9) for word, intent in GOLD]
+    (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in gold))
+    with ScriptedUpstream(said) as upstream:
+        weights = f'model = "m"\nbase_url = "{upstream.url}"\nkey_env = ""'
+        _file(tmp_path, "openai", weights, "rows = 6", "rows = 24")
+        assert "--train needs" in error_of(pilotfish("synthesize", "team.toml", "--train", cwd=tmp_path))
+        with (tmp_path / "team.toml").open("a") as file:
+            file.write('[synthesize.train]\ngold = "gold.jsonl"\nlabel = "intent"\n')
+        done = pilotfish("synthesize", "team.toml", "--train", "--json", "--quiet", cwd=tmp_path)
+    proof = json.loads(done.stdout)["proof"]
+    assert proof["rows"] == 24 and proof["gold"] == 18 and proof["accuracy"]["value"] > 0.9
+    assert (tmp_path / "made" / "student" / "classifier.json").exists()
+
+
+GOLD = (("money back", "refund"), ("card", "card"))
+
+
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
     weights = 'model = "m"\nbase_url = "http://127.0.0.1:9/v1"\nkey_env = ""'
     for old, new, said in (

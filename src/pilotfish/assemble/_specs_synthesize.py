@@ -21,7 +21,7 @@ from pilotfish.assemble._specs_scratch import (
     TabularSpec,
 )
 
-__all__ = ["BudgetSpec", "SynthesizeSpec"]
+__all__ = ["BudgetSpec", "SynthesizeSpec", "TrainSpec"]
 
 
 class BudgetSpec(Spec):
@@ -30,6 +30,20 @@ class BudgetSpec(Spec):
     calls: Count | None = None
     tokens: Count | None = None
     dollars: Above0 | None = None
+
+
+class TrainSpec(Spec):
+    """`[synthesize.train]`: the student that `--train` teaches, and the rows of people that it is measured on.
+
+    `features` are "tf-idf", or an encoder of the file or by its weights; `few` is a file of people's labels to learn
+    from as well.
+    """
+
+    gold: Text
+    text: Text = "text"
+    label: Text = "label"
+    features: Text = "tf-idf"
+    few: Text | None = None
 
 
 # The recipes, one table each.
@@ -48,6 +62,7 @@ class SynthesizeSpec(Spec):
     concurrency: Count | None = None
     seed: int = 0
     keep: KeepSpec | None = None
+    train: TrainSpec | None = None
     attributed: AttributedSpec | None = None
     instructed: InstructedSpec | None = None
     evolved: EvolvedSpec | None = None

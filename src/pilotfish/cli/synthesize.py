@@ -25,9 +25,10 @@ __all__ = ["command"]
 @click.option("--max-calls", type=click.IntRange(1), help="The most calls.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The most tokens, prompts and answers together.")
 @click.option("--seed", type=int, help="Of all that is drawn.")
+@click.option("--train", is_flag=True, help="Teach the student of [synthesize.train] then, and measure it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def command(file: str, as_json: bool, quiet: bool, **flags: Any) -> None:
+def command(file: str, train: bool, as_json: bool, quiet: bool, **flags: Any) -> None:
     """Make rows as the [synthesize] table of FILE says.
 
     The folder holds rows.jsonl, rejects.jsonl with what was not kept and why, report.json, a card, and every call under
@@ -38,11 +39,14 @@ def command(file: str, as_json: bool, quiet: bool, **flags: Any) -> None:
 
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._build_synthesize import build_checks, build_recipe
+    from pilotfish.errors import ConfigError
     from pilotfish.synthesize.budget import Budget
     from pilotfish.synthesize.make import synthesize
 
     models = Collaboration.load(file)
     spec = _spec(models, file, flags)
+    if train and spec.train is None:
+        raise ConfigError(f"{file}: --train needs a [synthesize.train] table: what is the student measured on?")
     recipe = build_recipe(spec, models.folder)
     assert spec.out is not None
     try:
@@ -61,10 +65,18 @@ def command(file: str, as_json: bool, quiet: bool, **flags: Any) -> None:
         )
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command goes on, all finished calls are in {spec.out}") from None
-    if as_json:
-        click.echo(json.dumps(report.to_json()))
-    else:
+    told = report.to_json()
+    if not as_json:
         say(str(report))
+    if train:
+        from pilotfish.cli._synthesize_train import trained
+
+        proof = trained(models, spec)
+        told["proof"] = proof.to_json()
+        if not as_json:
+            say(str(proof))
+    if as_json:
+        click.echo(json.dumps(told))
 
 
 def _spec(models: Collaboration, file: str, flags: dict[str, Any]) -> SynthesizeSpec:
