@@ -53,8 +53,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     half = folder / "half"
     student_of(TEACHER, half, layers=LAYERS)
     if PEER.exists():
-        shape: dict[str, int] = {"rows": 2, "length": LENGTH, "steps": 4, "rounds": 1}
-        cases.add(against_trl(half, TEACHER, train, **shape if quick else shape | {"steps": 12, "rounds": 2}))
+        cases.add(_speed(folder, half, train, quick=quick))
     losses: dict[str, list[NDArray[np.float64]]] = {way: [] for way in WAYS}
     counts: NDArray[np.float64] | None = None
     for seed in SEEDS[:1] if quick else SEEDS:
@@ -67,6 +66,16 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     cases.add(compared(losses, counts))
     peer = "TRL, see benchmarks/peers/trl.txt" if PEER.exists() else f"TRL is not installed: {HINT}"
     return {"name": "kd-train", "peer": peer, "cases": cases.found}
+
+
+def _speed(folder: Path, half: Path, train: Sequence[str], *, quick: bool) -> list[dict[str, Any]]:
+    """Return our loop beside TRL's; measured once, first of all, since the hours that follow are no time to measure."""
+    kept = folder / "speed.json"
+    if not kept.exists():
+        shape: dict[str, int] = {"rows": 2, "length": LENGTH, "steps": 4, "rounds": 1}
+        found = against_trl(half, TEACHER, train, **shape if quick else shape | {"steps": 12, "rounds": 2})
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    return list(json.loads(kept.read_text(encoding="utf-8")))
 
 
 def _taught(
