@@ -71,8 +71,8 @@ def build_kind(table: LabelsOnlySpec) -> Kind:
     return made[table.kind](**table.settings)
 
 
-def rows_of(table: LabelsOnlySpec, folder: Path) -> tuple[list[Row], list[Row]]:
-    """Return the rows, and those that people have labelled.
+def rows_of(table: LabelsOnlySpec, folder: Path, *, gold_may_lack: bool = False) -> tuple[list[Row], list[Row]]:
+    """Return the rows, and those that people have labelled; `gold_may_lack` where nobody may have labelled any yet.
 
     Raises:
         DataError: a file cannot be read, has no rows, or lacks a column.
@@ -82,9 +82,10 @@ def rows_of(table: LabelsOnlySpec, folder: Path) -> tuple[list[Row], list[Row]]:
 
     found = []
     for name, columns in ((table.rows, table.columns), (table.gold, [*table.columns, table.into])):
-        rows = [] if name is None else list(read(folder / name))
-        if name is not None and not rows:
-            raise DataError(f"{folder / name}: no rows in it")
+        lacking = name is None or (gold_may_lack and name == table.gold and not (folder / name).exists())
+        rows = [] if lacking else list(read(folder / str(name)))
+        if not rows and not lacking:
+            raise DataError(f"{folder / str(name)}: no rows in it")
         for row in rows[:1]:
             need_columns(row, *columns, source=str(folder / str(name)))
         found.append(rows)

@@ -1,4 +1,4 @@
-"""`pilotfish synthesize`: rows written by a model."""
+"""`pilotfish synthesize`: rows written or labelled by a model."""
 
 from __future__ import annotations
 
@@ -8,15 +8,41 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotfish.cli._common import Stopped, say
+from pilotfish.cli._synthesize.people import export_command, import_command
+from pilotfish.cli._synthesize.select import select_command
 
 if TYPE_CHECKING:
-    from pilotfish.assemble import Collaboration
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
+    from pilotfish.model import Model
+    from pilotfish.synthesize.budget import Budget
+    from pilotfish.synthesize.recipe import Recipe
 
 __all__ = ["command"]
 
+RUN = "run"
+MANY = 100  # calls of which a sample is asked first, so that what all will cost is known early
 
-@click.command("synthesize")
+
+class Synthesize(click.Group):
+    """A group that runs a file where no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in that is meant."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = [RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("synthesize", cls=Synthesize)
+def command() -> None:
+    """Let a model write or label rows, and people what it is not sure of.
+
+    `pilotfish synthesize FILE` makes the rows that the [synthesize] table of FILE asks for: it is short for
+    `pilotfish synthesize run FILE`. The other commands are for labels, [synthesize.labels].
+    """
+
+
+@command.command(RUN)
 @click.argument("file")
 @click.option("--rows", type=click.IntRange(1), help="How many rows are wanted.")
 @click.option("--out", help="The folder for the rows; all calls are kept there.")
@@ -26,37 +52,45 @@ __all__ = ["command"]
 @click.option("--max-tokens", type=click.IntRange(1), help="The most tokens, prompts and answers together.")
 @click.option("--seed", type=int, help="Of all that is drawn.")
 @click.option("--train", is_flag=True, help="Teach the student of [synthesize.train] then, and measure it.")
+@click.option("--dry-run", is_flag=True, help="Ask nothing: tell what the calls still to be made would take.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def command(file: str, train: bool, as_json: bool, quiet: bool, **flags: Any) -> None:
+def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **flags: Any) -> None:
     """Make rows as the [synthesize] table of FILE says.
 
     The folder holds rows.jsonl, rejects.jsonl with what was not kept and why, report.json, a card, and every call under
     the hash of its request: the same command goes on where a stopped run was, and pays for no finished call again.
-    Flags win over the table.
+    Flags win over the table. Before labels are asked for, what they will cost is told: first by counting prompts,
+    then by the first calls, a seeded sample.
     """
     import json
 
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble._build_synthesize import build_checks, build_recipe
+    from pilotfish.assemble._build_synthesize import build_checks, build_synthesis
+    from pilotfish.cli._synthesize.settings import settings
     from pilotfish.errors import ConfigError
     from pilotfish.synthesize.budget import Budget
     from pilotfish.synthesize.make import synthesize
 
     models = Collaboration.load(file)
-    spec = _spec(models, file, flags)
+    spec = settings(models, file, flags)
     if train and spec.train is None:
         raise ConfigError(f"{file}: --train needs a [synthesize.train] table: what is the student measured on?")
-    recipe = build_recipe(spec, models.folder)
+    recipe, model = build_synthesis(spec, models)
     assert spec.out is not None
+    budget = Budget(**spec.budget.model_dump())
     try:
+        if dry_run or (spec.labels is not None and not quiet):
+            _foretell(recipe, model, spec, budget, ask=not dry_run)
+        if dry_run:
+            return
         report = synthesize(
             recipe,
-            models.model(spec.model),
+            model,
             spec.out,
             rows=spec.rows,
             checks=build_checks(spec, models, Path(spec.out)),
-            budget=Budget(**spec.budget.model_dump()),
+            budget=budget,
             rounds=spec.rounds,
             reuse=spec.reuse,
             concurrency=spec.concurrency,
@@ -79,29 +113,24 @@ def command(file: str, train: bool, as_json: bool, quiet: bool, **flags: Any) ->
         click.echo(json.dumps(told))
 
 
-def _spec(models: Collaboration, file: str, flags: dict[str, Any]) -> SynthesizeSpec:
-    """Return the settings, flags over the file's table, paths from the file's.
+def _foretell(recipe: Recipe, model: Model, spec: SynthesizeSpec, budget: Budget, *, ask: bool) -> None:
+    """Tell what the calls still to be made will take."""
+    from pilotfish.synthesize.calls import Calls
+    from pilotfish.synthesize.labels.estimate import counted, sampled
+    from pilotfish.synthesize.make import CALLS
 
-    Raises:
-        ConfigError: there is no such table, or a setting is wrong.
-    """
-    from pilotfish.assemble._specs_synthesize import SynthesizeSpec
-    from pilotfish.assemble.check import checked
-    from pilotfish.errors import ConfigError
+    assert spec.out is not None
+    first = counted(recipe, model, spec.out, rows=spec.rows, seed=spec.seed)
+    say(str(first))
+    if not ask or first.calls < MANY:
+        return
+    calls = Calls(model, Path(spec.out) / CALLS, budget=budget, concurrency=spec.concurrency, reuse=spec.reuse)
+    try:
+        say(str(sampled(recipe, calls, spec.out, rows=spec.rows, seed=spec.seed)))
+    finally:
+        calls.close()
 
-    if models.synthesize is None:
-        raise ConfigError(f"{file}: no [synthesize] table: it says what is made, and by whom")
-    table = models.synthesize.model_dump(exclude_unset=True)
-    if "out" in table:
-        table["out"] = str(models.folder / table["out"])
-    limits = {"dollars": flags["max_cost"], "calls": flags["max_calls"], "tokens": flags["max_tokens"]}
-    if any(value is not None for value in limits.values()):
-        given = {name: value for name, value in limits.items() if value is not None}
-        table["budget"] = {**table.get("budget", {}), **given}
-    for key in ("rows", "out", "model", "seed"):
-        if flags[key] is not None:
-            table[key] = flags[key]
-    spec = checked(SynthesizeSpec, table, f"{file} [synthesize]")
-    if spec.out is None:
-        raise ConfigError(f"--out must be given, here or in the [synthesize] table of {file}")
-    return spec
+
+command.add_command(select_command)
+command.add_command(export_command)
+command.add_command(import_command)

@@ -79,19 +79,25 @@ class Isotonic:
 
     @classmethod
     def fit(cls, confidence: Sequence[float], right: Sequence[bool]) -> Isotonic:
-        """Pool neighbours until the share of right answers rises with confidence; equal confidences are one."""
+        """Pool neighbours until the share of right answers rises with confidence; equal confidences are one.
+
+        One right and one wrong answer more stand on each step: three answers that are right are no certainty.
+        """
         sure, which = np.unique(np.asarray(confidence, np.float64), return_inverse=True)
         counts = np.bincount(which).astype(np.float64)
         hits = np.bincount(which, weights=np.asarray(right, np.float64))
         steps: list[tuple[float, float, float]] = []  # lowest confidence, right ones, all
         for edge, hit, count in zip(sure, hits, counts, strict=True):
             steps.append((float(edge), float(hit), float(count)))
-            while len(steps) > 1 and steps[-2][1] * steps[-1][2] >= steps[-1][1] * steps[-2][2]:
+            while len(steps) > 1 and _height(steps[-2]) >= _height(steps[-1]):
                 _, hit_above, count_above = steps.pop()
                 low, hit_below, count_below = steps.pop()
                 steps.append((low, hit_below + hit_above, count_below + count_above))
-        # One right and one wrong answer more on each step: a step of three right ones is no certainty.
-        return cls(tuple(one[0] for one in steps), tuple((one[1] + 1) / (one[2] + 2) for one in steps))
+        return cls(tuple(one[0] for one in steps), tuple(map(_height, steps)))
+
+
+def _height(step: tuple[float, float, float]) -> float:
+    return (step[1] + 1) / (step[2] + 2)
 
 
 def calibrator(

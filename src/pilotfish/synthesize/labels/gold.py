@@ -71,7 +71,7 @@ def judged(
         return Judged(None, figures)
     right = np.array([kind.right(one.value, value) for one, value in zip(read, truth, strict=True)], np.float64)
     confidence = np.array([min(1.0, one.confidence) for one in read])
-    figures["ece"] = calibration(confidence, right, bins=BINS, binning="equal-mass").ece
+    figures["ece"] = calibration(confidence, right, bins=BINS, binning="equal-width").ece
     honest = calibrator(kind, read, truth, how=calibrate, floor=floor)
     if honest is not None and len(set(groups)) >= FOLDS:
         how: Literal["temperature", "isotonic"] = honest.config()["how"]
@@ -80,7 +80,7 @@ def judged(
             assert fitted is not None
             confidence[outer] = [fitted(read[i]) for i in outer]
         figures["calibrated"] = honest.config()
-        figures["ece_calibrated"] = calibration(confidence, right, bins=BINS, binning="equal-mass").ece
+        figures["ece_calibrated"] = calibration(confidence, right, bins=BINS, binning="equal-width").ece
     steps = [_covered(confidence, right, share) for share in COVERAGES]
     figures["by_coverage"] = [one for i, one in enumerate(steps) if one not in steps[:i]]
     if least is not None:

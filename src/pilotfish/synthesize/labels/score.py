@@ -30,7 +30,8 @@ class Score(Kind):
         text: the column that is scored, or several.
         whole: whether answers are whole numbers.
         take: the "mean" of several answers or probabilities, or the commonest, their "mode".
-        within: how far a score may be off to count as right and as agreeing; by default an eighth of the scale.
+        within: how far a score may be off to count as right and as agreeing; by default an eighth of the
+            scale, of whole numbers a half at least.
     """
 
     name = "score"
@@ -55,7 +56,8 @@ class Score(Kind):
         if within is not None and within <= 0:
             raise ConfigError(f"`within` is above 0, not {within}")
         self.low, self.high, self.whole, self.take = low, high, whole, take
-        self.within = (high - low) / 8 if within is None else within
+        # Between two whole numbers half of one is the least that reaches either.
+        self.within = max((high - low) / 8, 0.5 if whole else 0.0) if within is None else within
         self.meanings = {str(name): str(meaning) for name, meaning in (meanings or {}).items()}
         if whole and high - low < MANY:
             # A list of numbers holds every decoder to the scale; of a range not every one knows the meaning.
