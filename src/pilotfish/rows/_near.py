@@ -72,7 +72,13 @@ class MinHash:
         return out
 
 
-def near_within(found: NDArray[np.uint32], how: MinHash, texts: Sequence[str] | None = None, since: int = 0) -> Pairs:
+def near_within(
+    found: NDArray[np.uint32],
+    how: MinHash,
+    texts: Sequence[str] | None = None,
+    since: int = 0,
+    rows: Ints | None = None,
+) -> Pairs:
     """Return near pairs i < j of sketches: (left, right, similarity), enough of them to join every group.
 
     A pair whose two are of one group through others by the time it comes up is not looked at, so a group of m copies of
@@ -83,13 +89,15 @@ def near_within(found: NDArray[np.uint32], how: MinHash, texts: Sequence[str] | 
         how: the settings they were made with.
         texts: the normalised texts; with them each pair is checked exactly, without by its sketches.
         since: only pairs with j >= since.
+        rows: which sketches to look at, ascending; i, j, `texts` and `since` then go by places in it. None takes all.
     """
     banding = how.banding
-    check = _Check(found, how, texts)
-    least = np.arange(len(found), dtype=np.int64)
+    check = _Check(found, how, texts, rows)
+    some = slice(None) if rows is None else rows
+    least = np.arange(check.total, dtype=np.int64)
     for band in range(banding.bands):
-        keys = banding.keys(found, band)
-        further = banding.keys(found, (band + 1) % banding.bands)
+        keys = banding.keys(found, band)[some]
+        further = banding.keys(found, (band + 1) % banding.bands)[some]
         for left, right in _pairs_of(keys, further, since):
             apart = least[left] != least[right]
             left, right, _ = check(left[apart], right[apart])  # noqa: PLW2901
@@ -122,8 +130,11 @@ def near_across(found: NDArray[np.uint32], how: MinHash, split: int, texts: Sequ
 class _Check:
     """Checks candidates, each once, and keeps the near ones."""
 
-    def __init__(self, found: NDArray[np.uint32], how: MinHash, texts: Sequence[str] | None) -> None:
-        self.found, self.how, self.texts = found, how, texts
+    def __init__(
+        self, found: NDArray[np.uint32], how: MinHash, texts: Sequence[str] | None, rows: Ints | None = None
+    ) -> None:
+        self.found, self.how, self.texts, self.rows = found, how, texts, rows
+        self.total = len(found) if rows is None else len(rows)
         # Before the exact check, what is 4 standard errors below the threshold is left out: 1 in 30,000 of the pairs
         # at the threshold, fewer above.
         error = np.sqrt(how.threshold * (1 - how.threshold) / how.size)
@@ -132,13 +143,13 @@ class _Check:
         self.kept: list[Pairs] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))]
 
     def __call__(self, left: Ints, right: Ints) -> Pairs:
-        total = len(self.found)
-        keys = np.unique(left * total + right)
+        keys = np.unique(left * self.total + right)
         if len(self.done):
             place = np.minimum(np.searchsorted(self.done, keys), len(self.done) - 1)
             keys = keys[self.done[place] != keys]
-        left, right = np.divmod(keys, total)
-        similarity = estimated(self.found, left, right)
+        left, right = np.divmod(keys, self.total)
+        a, b = (left, right) if self.rows is None else (self.rows[left], self.rows[right])
+        similarity = estimated(self.found, a, b)
         likely = similarity >= self.floor - 1e-12
         keys, left, right, similarity = keys[likely], left[likely], right[likely], similarity[likely]
         self.done = np.union1d(self.done, keys)

@@ -50,8 +50,8 @@ class MinHashIndex:
 
     @property
     def sketches(self) -> NDArray[np.uint32]:
-        """The sketches: (texts, size). A view."""
-        return self._sketches[: self._size]
+        """The sketches: (texts, size), a copy."""
+        return self._sketches[: self._size].copy()
 
     def add(self, texts: Iterable[str], progress: Callable[[int], None] | None = None) -> range:
         """Take texts in and return their numbers, which go on from those before.
@@ -99,8 +99,8 @@ class MinHashIndex:
         rank[order] = np.arange(len(order))
         firsts, first_of = first[order], rank[first_of]
         plain = None if texts is None else [normalised(texts[place]) for place in firsts]
-        found = self.sketches if len(firsts) == self._size else self.sketches[firsts]
-        near = near_within(found, self.how, plain, int(np.searchsorted(firsts, since)))
+        found, since = self._sketches[: self._size], int(np.searchsorted(firsts, since))
+        near = near_within(found, self.how, plain, since, None if len(firsts) == self._size else firsts)
         return grouped(firsts, first_of, near, labels)
 
     def save(self, path: str | Path) -> None:
@@ -111,7 +111,7 @@ class MinHashIndex:
         """
         about = json.dumps({"format": _FORMAT, **self.how.to_json()}).encode()
         with atomic(Path(path)) as file:
-            arrays: dict[str, Any] = {"sketches": self.sketches, "digests": self._digests[: self._size]}
+            arrays: dict[str, Any] = {"sketches": self._sketches[: self._size], "digests": self._digests[: self._size]}
             np.savez(file, about=np.frombuffer(about, dtype=np.uint8), **arrays)
 
     @classmethod
