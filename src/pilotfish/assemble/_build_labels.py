@@ -42,7 +42,7 @@ def build_labels(table: LabelsOnlySpec, models: Collaboration, model: Model, see
         shots = partial(Shots, count=table.shots, select="random", seed=seed)
     elif table.shots:
         vectors = (vectors_of(kind, rows, table, models), vectors_of(kind, gold, table, models))
-        more = {} if table.relevance is None else {"relevance": table.relevance}
+        more: dict[str, Any] = {} if table.relevance is None else {"relevance": table.relevance}
         shots = partial(Shots, count=table.shots, select=table.select or "mmr", vectors=vectors[1], **more)
     settings: dict[str, Any] = {"template": None if table.template is None else _file(table.template, models.folder)}
     if by == "answer":

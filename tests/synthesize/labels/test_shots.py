@@ -49,7 +49,7 @@ def test_mistakes_are_told() -> None:
         (2, {"vectors": VECTORS, "relevance": 2}),
     ):
         with pytest.raises(ConfigError):
-            Shots(KEYS, CLASSES, count, **settings)  # type: ignore[arg-type]
+            Shots(KEYS, CLASSES, count, **settings)
     with pytest.raises(ConfigError):
         Shots([], [], 2, select="random")
     assert Shots([], [], 0, select="random").of("q") == []

@@ -121,9 +121,9 @@ def calibrator(
 def _logits(joined: Joined, classes: tuple[Any, ...] | None, floor: float) -> NDArray[np.float64]:
     if classes is None:
         sure = min(max(joined.confidence, floor), 1 - floor)
-        return np.log(np.array([sure, 1 - sure]))
+        return np.asarray(np.log([sure, 1 - sure]))
     shares = dict(joined.shares)
-    return np.log(np.maximum([shares.get(name, 0.0) for name in classes], floor))
+    return np.asarray(np.log(np.maximum([shares.get(name, 0.0) for name in classes], floor)))
 
 
 def _place(joined: Joined, classes: tuple[Any, ...] | None) -> int:

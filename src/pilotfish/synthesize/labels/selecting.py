@@ -180,7 +180,7 @@ def _nearest(unit: Floats, known: Floats) -> Floats:
     found = np.full(len(unit), np.inf)
     for start in range(0, len(known), 1024):
         found = np.minimum(found, 2.0 - 2.0 * (unit @ known[start : start + 1024].T).max(axis=1))
-    return np.maximum(0.0, found)
+    return np.asarray(np.maximum(0.0, found))
 
 
 def _apart(unit: Floats, one: Floats) -> Floats:
