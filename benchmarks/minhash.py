@@ -169,8 +169,8 @@ def judged(
     group = components(len(texts), left, right)
     hits = [bool(group[a] == group[b]) for a, b in pairs]
     yield told(f"{which}: recall of planted pairs, .7 to .95", wilson(sum(hits), len(hits)))
-    for low, high in ((0.7, 0.75), (0.75, 0.8), (0.8, 0.95)):
-        some = [hit for hit, s in zip(hits, similarities, strict=True) if low <= s <= high]
+    for low, high in ((0.7, 0.75), (0.75, 0.8), (0.8, 1.0)):
+        some = [hit for hit, s in zip(hits, similarities, strict=True) if low <= s < high]
         if some:
             yield told(f"{which}: recall of planted pairs, {low} to {high}", wilson(sum(some), len(some)))
     sets = {place: shingled(texts[place], NGRAM) for pair in found for place in pair}

@@ -11,6 +11,8 @@ import json
 import os
 import sys
 import time
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 
@@ -59,12 +61,16 @@ def ours(job: dict[str, Any]) -> tuple[int, float]:
 
 def curator(job: dict[str, Any]) -> tuple[int, float]:
     """Ask by Bespoke Curator."""
+    litellm = find_spec("litellm")
+    assert litellm is not None and litellm.origin is not None
     os.environ.update(
         OPENAI_API_KEY="none",
         CURATOR_CACHE_DIR=job["folder"],
         CURATOR_DISABLE_RICH_DISPLAY="1",
         TELEMETRY_ENABLED="false",
         CURATOR_VIEWER="0",
+        # Its tokenizer would be fetched over the network; LiteLLM, on which it stands, brings the same one along.
+        TIKTOKEN_CACHE_DIR=str(Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers"),
     )
     from bespokelabs import curator as peer  # type: ignore[import-not-found]
 
