@@ -11,7 +11,7 @@ __all__ = ["clustered"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
-_ROUNDS = 20
+_ROUNDS = 10
 _SAMPLE = 256  # rows a cluster that the centroids are fitted on
 _BLOCK = 8192
 
@@ -38,8 +38,10 @@ def clustered(unit: Floats, clusters: int, seed: int = 0) -> Iterator[Ints]:
         if np.array_equal(nearest, before):
             break
         before = nearest
+        order = np.argsort(nearest, kind="stable")
+        held, starts = np.unique(nearest[order], return_index=True)
         sums = np.zeros((clusters, unit.shape[1]), dtype=np.float64)
-        np.add.at(sums, nearest, sample)
+        sums[held] = np.add.reduceat(sample[order], starts, axis=0)
         length = np.linalg.norm(sums, axis=1, keepdims=True)
         # A cluster without rows begins anew at a row drawn by chance.
         fresh = sample[rng.integers(len(sample), size=clusters)]
