@@ -114,6 +114,16 @@ def test_gold_rows_are_measured_and_never_shown_to_themselves(tmp_path: Path) ->
     assert "Measured" in (tmp_path / "README.md").read_text()
 
 
+def test_what_people_said_of_a_row_stays(tmp_path: Path) -> None:
+    rows = [{"text": "a good film"}, {"text": "another"}]
+    gold = [{"text": "a good film", "label": "neg"}, {"text": "a  good film", "label": "pos"}]
+    recipe = Labelling(Choice(LABELS), rows, task="Films.", gold=gold, samples=2, least=0.9)
+    run(recipe, ScriptedModel(lambda r: "?" if "good" in r.prompt else said(label="pos")), tmp_path)
+    first, second = lines(tmp_path / "rows.jsonl")
+    assert (first["label"], first["label_confidence"], first["label_votes"]) == ("neg", 1.0, [])
+    assert second["label"] == "pos"
+
+
 def test_probabilities_of_an_answer_weigh_and_are_the_confidence_of_one(tmp_path: Path) -> None:
     def logprob(request: Request, text: str) -> float:
         return -0.1 if request.metadata.get("sample", 0) == 0 else -3.0
@@ -216,6 +226,8 @@ def test_mistakes_are_told() -> None:
             Labelling(Choice(LABELS), rows, task="t", **wrong)
     with pytest.raises(ConfigError, match="cannot be listed"):
         Labelling(Spans(["a"]), rows, task="t", by="probability")
+    with pytest.raises(DataError, match="row 2: a row without 'text'"):
+        Labelling(Choice(LABELS), [{"text": "x"}, {"texts": "y"}], task="t")
     with pytest.raises(DataError, match="already"):
         Labelling(Choice(LABELS), [{"text": "x", "label": "pos"}], task="t")
     with pytest.raises(DataError, match="gold row 1: 'good' is none"):

@@ -87,12 +87,13 @@ def import_command(file: str, src: str, tool: str, gold: str | None) -> None:
         heard = (from_label_studio if tool == TOOLS[0] else from_argilla)(kind, table.into, exported)
     except DataError as error:
         raise DataError(f"{src}: {error}") from None
-    rows = {kind.key(row): row for row in (read(target) if target.exists() else ())}
-    before = len(rows)
-    rows.update({kind.key(row): row for row in heard.rows})
-    write(rows.values(), target)
+    there = list(read(target)) if target.exists() else []
+    said = {kind.key(row): row for row in heard.rows}
+    known = {kind.key(row) for row in there}
+    fresh = [row for key, row in said.items() if key not in known]
+    write([said.get(kind.key(row), row) for row in there] + fresh, target)
     passed = "".join(f"; {count:,} left out: {reason}" for reason, count in heard.passed.items())
-    say(f"{len(heard.rows):,} rows that people labelled, {len(rows) - before:,} of them new, in {target}{passed}")
+    say(f"{len(heard.rows):,} rows that people labelled, {len(fresh):,} of them new, in {target}{passed}")
 
 
 def _asked_about(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,7 @@ def select_command(
     left = [i for i, row in enumerate(rows) if kind.key(row) not in known]
     if not left:
         raise ConfigError(f"{file}: all rows are among the gold rows: none is left to label")
-    shares = _shares(models, file, out, kind, len(rows), table.into)
+    shares = _shares(models, file, out, kind, rows, table.into)
     how: Any = by or _best(shares is not None, table.encoder is not None)
     vectors = _vectors(models, table, kind, rows, gold) if how in HOW[3:] else None
     chosen = select(
@@ -84,7 +83,9 @@ def _best(votes: bool, vectors: bool) -> str:
     raise ConfigError("nothing tells the rows apart: label them first, name an --encoder, or take --by random")
 
 
-def _shares(models: Collaboration, file: str, out: str | None, kind: Kind, rows: int, into: str) -> NDArray[Any] | None:
+def _shares(
+    models: Collaboration, file: str, out: str | None, kind: Kind, rows: list[Row], into: str
+) -> NDArray[Any] | None:
     """Return the votes of a run, where there is one: (rows, classes)."""
     from pilotfish.cli._synthesize.settings import folder_of
     from pilotfish.errors import ConfigError, DataError
@@ -96,9 +97,11 @@ def _shares(models: Collaboration, file: str, out: str | None, kind: Kind, rows:
         return None
     if not (folder / "report.json").exists():
         return None
-    if json.loads((folder / "report.json").read_text(encoding="utf-8"))["recipe"].get("rows") != rows:
-        raise DataError(f"{folder}: its labels are of another number of rows than the file has now; label those first")
-    shares = shares_of(kind, rows, labelled(folder, into))
+    found = labelled(folder, into)
+    for one in found:
+        if one.number >= len(rows) or kind.key(one.row) != kind.key(rows[one.number]):
+            raise DataError(f"{folder}: its labels are of other rows than the file has now; label those first")
+    shares = shares_of(kind, len(rows), found)
     import numpy as np
 
     return None if np.isnan(shares).all() else shares

@@ -5,6 +5,7 @@ Sources: Wang et al. 2023 (Self-Consistency), section 2: several answers at a te
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +17,11 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Message, Reply, Request
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.calls import Failure
-from pilotfish.synthesize.labels.calibrating import Calibrate, Honest, debiased
+from pilotfish.synthesize.labels.calibrating import Calibrate, Honest
 from pilotfish.synthesize.labels.choosing import CHOICES
 from pilotfish.synthesize.labels.gold import judged
-from pilotfish.synthesize.labels.kind import Joined, Kind, Opinion
-from pilotfish.synthesize.labels.reading import answered, chosen
+from pilotfish.synthesize.labels.heard import Asked, unbias
+from pilotfish.synthesize.labels.kind import Joined, Kind
 from pilotfish.synthesize.labels.shots import Shots
 from pilotfish.synthesize.recipe import Made, Prompt, Recipe, Unread
 from pilotfish.synthesize.templates import Template
@@ -40,7 +41,8 @@ class Labelling(Recipe):
         into: the column of the label; `{into}_confidence` and `{into}_votes` stand beside it. The gold rows' label is
             in the column of this name.
         gold: rows that people have labelled: the labels are measured on them, the confidence is fitted on them, and
-            the examples are drawn from them. A gold row is asked about like any other, and never shown to itself.
+            the examples are drawn from them. A gold row is asked about like any other, and never shown to itself. A
+            row that is a gold row too keeps what people said, with confidence 1.
         judge: the most gold rows that are asked about, a seeded sample; 0 asks about none.
         shots: which examples each row is shown; see `shots_of`.
         vectors: of the rows and of the gold rows, where `shots` looks at them.
@@ -49,7 +51,7 @@ class Labelling(Recipe):
         samples: answers a row; above 1 at a temperature.
         temperature: of the answers; by default 0 for one and 0.7 for several.
         weigh: ask an endpoint for the answers' log-probabilities, and weigh the answers by them.
-        unbias: divide probabilities by their means over all rows; see `debiased`.
+        unbias: divide probabilities by their means over all rows; see `calibrating.debiased`.
         calibrate: how the confidence is fitted on gold rows; "auto" by a temperature from 30 rows on and by a
             staircase from 200.
         least: a label with less confidence is not kept: it goes to the rejects with its votes, as "not sure".
@@ -94,12 +96,18 @@ class Labelling(Recipe):
         self._check()
         self.template = Template(template or kind.template)
         self._rows = list(rows)
-        for row in self._rows:
+        for number, row in enumerate(self._rows, 1):
             if into in row:
                 raise DataError(f"the rows have a column {into!r} already: give the label's column another name")
+            try:
+                kind.key(row)
+            except DataError as error:
+                raise DataError(f"row {number}: {error}") from None
         self._gold = list(gold)
         self._truth = [self._true(number, row) for number, row in enumerate(self._gold, 1)]
         self._keys = [kind.key(row) for row in self._gold]
+        turns = [kind.turn(row, kind.variants[0]) for row in self._gold]
+        self._said = dict(zip(reversed(turns), reversed(self._truth), strict=True))
         self._shots = shots(self._keys, [_class(value) for value in self._truth]) if shots is not None else None
         self._vectors = None if vectors is None else tuple(np.asarray(one) for one in vectors)
         if self._vectors is not None and tuple(map(len, self._vectors)) != (len(self._rows), len(self._gold)):
@@ -126,7 +134,7 @@ class Labelling(Recipe):
         """Return each row with its label, or why it has none; gold rows are measured and not returned."""
         asked = list(self._grouped(prompts, replies))
         if self.unbias:
-            _unbias(asked)
+            unbias(asked)
         of_gold = [one for one in asked if one.where == "gold" and not one.failed]
         honest: Honest | None = None
         if of_gold:
@@ -171,7 +179,7 @@ class Labelling(Recipe):
             turns = [Message("system", system)]
             for i in shown:
                 told = self.kind.told(self._truth[i], variant)
-                said = _json(told) if choices is None else str(next(iter(told.values())))
+                said = json.dumps(told, ensure_ascii=False) if choices is None else str(next(iter(told.values())))
                 turns += [Message("user", self.kind.turn(self._gold[i], variant)), Message("assistant", said)]
             turns.append(Message("user", self.kind.turn(row, variant)))
             facts = {where: number, **({"variant": variant} if variant else {}), **({"shown": shown} if shown else {})}
@@ -191,37 +199,43 @@ class Labelling(Recipe):
             metadata={"sample": sample} if self.samples > 1 else {},
         )
 
-    def _grouped(self, prompts: Sequence[Prompt], replies: Sequence[Reply | Failure]) -> Iterator[_Asked]:
+    def _grouped(self, prompts: Sequence[Prompt], replies: Sequence[Reply | Failure]) -> Iterator[Asked]:
         """Yield what was said of each row; its prompts stand next to each other."""
-        one: _Asked | None = None
+        one: Asked | None = None
         for at, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
             where = "gold" if "gold" in prompt.facts else "row"
             number = int(prompt.facts[where])
             if one is None or (one.where, one.number) != (where, number):
                 if one is not None:
                     yield one
-                one = _Asked(where, number, (self._gold if where == "gold" else self._rows)[number], at)
-            one.hear(self, str(prompt.facts.get("variant", "")), reply)
+                one = Asked(where, number, (self._gold if where == "gold" else self._rows)[number], at)
+            one.hear(self.kind, self.by, str(prompt.facts.get("variant", "")), reply)
         if one is not None:
             yield one
 
-    def _labelled(self, one: _Asked, honest: Honest | None) -> Row | Unread:
+    def _labelled(self, one: Asked, honest: Honest | None) -> Row | Unread:
+        turn = self.kind.turn(one.row, self.kind.variants[0])
+        if turn in self._said:
+            return self._row(one, self._said[turn], 1.0, one.joined(self.kind))
         if one.failed is not None:
             return Unread(one.failed.reason, one.row, again=one.failed.again, part=False)
         joined = one.joined(self.kind)
         if joined is None:
             return Unread(one.faults[0], {**one.row, f"{self.into}_said": one.said}, part=False)
         confidence = None if not self.sure else min(1.0, joined.confidence if honest is None else honest(joined))
-        votes = [{"value": self.kind.plain(value), "share": round(share, 6)} for value, share in joined.shares]
-        row = {
-            **one.row,
-            self.into: self.kind.plain(joined.value),
-            f"{self.into}_confidence": None if confidence is None else round(confidence, 6),
-            f"{self.into}_votes": votes,
-        }
+        row = self._row(one, joined.value, confidence, joined)
         if self.least is not None and confidence is not None and confidence < self.least:
             return Unread(f"{UNSURE}: {confidence:.2f}", row)
         return row
+
+    def _row(self, one: Asked, value: Any, confidence: float | None, joined: Joined | None) -> Row:
+        shares = () if joined is None else joined.shares
+        return {
+            **one.row,
+            self.into: self.kind.plain(value),
+            f"{self.into}_confidence": None if confidence is None else round(confidence, 6),
+            f"{self.into}_votes": [{"value": self.kind.plain(of), "share": round(share, 6)} for of, share in shares],
+        }
 
     def _true(self, number: int, row: Row) -> Any:
         if self.into not in row:
@@ -249,61 +263,8 @@ class Labelling(Recipe):
             raise ConfigError("`least` needs a confidence: several `samples`, `weigh`, or probabilities")
 
 
-class _Asked:
-    """What was said of one row."""
-
-    def __init__(self, where: str, number: int, row: Row, first: int) -> None:
-        self.where, self.number, self.row, self.first = where, number, row, first
-        self.opinions: dict[str, list[Opinion | None]] = {}
-        self.said: list[str] = []
-        self.faults: list[str] = []
-        self.failed: Failure | None = None
-
-    def hear(self, recipe: Labelling, variant: str, reply: Reply | Failure) -> None:
-        """Take an answer in."""
-        opinion: Opinion | None = None
-        if isinstance(reply, Failure):
-            self.faults.append(reply.reason)
-            # Of a row that another run would ask on about, no label is made of half its answers.
-            if reply.again and self.failed is None:
-                self.failed = reply
-        else:
-            self.said.append(reply.text)
-            try:
-                if recipe.by == "probability":
-                    opinion = chosen(recipe.kind, variant, reply)
-                else:
-                    opinion = answered(recipe.kind, self.row, variant, reply)
-            except DataError as error:
-                self.faults.append(str(error))
-        self.opinions.setdefault(variant, []).append(opinion)
-
-    def joined(self, kind: Kind) -> Joined | None:
-        """Return what the answers come to; None where of one way of asking none could be read."""
-        if any(all(one is None for one in given) for given in self.opinions.values()):
-            return None
-        if len(self.opinions) < len(kind.variants):
-            return None
-        return kind.join(self.opinions)
-
-
-def _unbias(asked: Sequence[_Asked]) -> None:
-    places = [(one, variant, i) for one in asked for variant, given in one.opinions.items() for i in range(len(given))]
-    for variant in {variant for _, variant, _ in places}:
-        own = [(one, i) for one, name, i in places if name == variant and one.opinions[name][i] is not None]
-        opinions = [opinion for one, i in own if (opinion := one.opinions[variant][i]) is not None]
-        for (one, i), opinion in zip(own, debiased(opinions), strict=True):
-            one.opinions[variant][i] = opinion
-
-
 def _class(value: Any) -> Any:
     """Return what "balanced" examples differ in: of spans their labels, else the value."""
     if isinstance(value, tuple):
         return tuple(sorted({str(getattr(one, "label", one)) for one in value}))
     return value
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False)
