@@ -147,8 +147,13 @@ def _check(threshold: float, ngram: int, unit: str, method: str) -> None:
         raise ConfigError(f"unknown method {method!r} to find near-duplicates{did_you_mean(method, METHODS)}")
 
 
+def exactly(texts: Sequence[str]) -> bool:
+    """Say whether `auto` is exact for these texts."""
+    return sum(map(len, texts)) <= _EXACT
+
+
 def _exactly(method: str, texts: Sequence[str]) -> bool:
-    return method == "exact" or (method == "auto" and sum(map(len, texts)) <= _EXACT)
+    return method == "exact" or (method == "auto" and exactly(texts))
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], Ints, Ints]:

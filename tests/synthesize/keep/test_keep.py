@@ -98,6 +98,13 @@ def test_what_is_said_already_goes() -> None:
     near = [{"text": "aaaa bbbb cccc"}, {"text": "bbbb cccc dddd"}, {"text": "cccc dddd eeee"}]
     kept = [reason is None for reason in asyncio.run(loose.reasons(near, PROMPTS, Made()))]
     assert kept == [True, False, True]  # what goes takes nothing with it
+    copies = [{"text": "aaaa bbbb cccc"}, {"text": "bbbb cccc dddd"}, {"text": "Bbbb, cccc dddd"}]
+    kept = [reason is None for reason in asyncio.run(loose.reasons(copies, PROMPTS, Made()))]
+    assert kept == [True, False, False]  # but its copies
+    by_sketch = Unlike(["text"], 0.6, method="minhash")
+    many = [{"text": f"{LONG} {word}"} for word in ("", "today", "again")] + [{"text": "another thing"}]
+    kept = [reason is None for reason in asyncio.run(by_sketch.reasons(many, PROMPTS[:1] * 4, Made()))]
+    assert kept == [True, False, False, True]
     with pytest.raises(ConfigError, match="similarity"):
         Unlike(threshold=0.0)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from pilotfish.errors import ConfigError
 from pilotfish.rows._row import Row
-from pilotfish.rows.dedupe import near_duplicates
+from pilotfish.rows._shingles import normalised
+from pilotfish.rows.dedupe import exactly, near_duplicates
 from pilotfish.synthesize.keep._text import text_of
 from pilotfish.synthesize.recipe import Check, Made, Prompt
 
@@ -54,15 +55,25 @@ class Unlike(Check):
         nearest: dict[int, list[tuple[int, float]]] = {}
         for left, right, similarity in found.pairs:
             nearest.setdefault(max(left, right), []).append((min(left, right), similarity))
+        first = {normalised(text): number for number, text in reversed(list(enumerate(texts)))}
         said: list[str | None] = []
         gone: set[int] = set()
         for number in range(len(known), len(texts)):
-            # A row is held against what stays: of a chain of near rows the middle one takes the last with it, no more.
-            first = next(((at, near) for at, near in nearest.get(number, []) if at not in gone), None)
-            if first is not None:
+            copied = first[normalised(texts[number])]
+            like: tuple[int, float] | None = (copied, 1.0) if copied != number else None
+            if like is None and self._lists_all(texts):
+                # A row is held against what stays: of a chain of near rows the middle one takes no other with it.
+                like = next(((at, near) for at, near in nearest.get(number, []) if at not in gone), None)
+            elif like is None and int(found.group[number]) != number:
+                like = next(iter(nearest.get(number, [])), (int(found.group[number]), self.threshold))
+            if like is not None:
                 gone.add(number)
-            said.append(None if first is None else f"{first[1]:.2f} like {texts[first[0]][:80]!r}")
+            said.append(None if like is None else f"{like[1]:.2f} like {texts[like[0]][:80]!r}")
         return said
+
+    def _lists_all(self, texts: Sequence[str]) -> bool:
+        """Whether every near pair was listed: MinHash joins the groups, and lists no more than that takes."""
+        return self.method == "exact" or (self.method == "auto" and exactly(texts))
 
     def config(self) -> dict[str, Any]:
         """Return the settings; of the other rows, how many."""
