@@ -224,6 +224,8 @@ def test_mistakes_are_told() -> None:
     ):
         with pytest.raises(ConfigError):
             Labelling(Choice(LABELS), rows, task="t", **wrong)
+    with pytest.raises(ConfigError, match="needs a confidence"):
+        Labelling(Several(["a", "b"], ask="each"), rows, task="t", least=0.5)
     with pytest.raises(ConfigError, match="cannot be listed"):
         Labelling(Spans(["a"]), rows, task="t", by="probability")
     with pytest.raises(DataError, match="row 2: a row without 'text'"):

@@ -57,6 +57,7 @@ class Kind(ABC):
         variants: the ways a row is asked in, one prompt each: both orders of a pair, each label on its own.
         fields: the answer's schema.
         classes: the values, where they are few and one of them is the label.
+        twofold: whether one answer to each variant says already how far they agree.
     """
 
     name: str = ""
@@ -64,6 +65,7 @@ class Kind(ABC):
     variants: Sequence[str] = ("",)
     fields: Fields
     classes: tuple[Any, ...] | None = None
+    twofold: bool = False
 
     def __init__(self, text: str | Sequence[str]) -> None:
         self.text = (text,) if isinstance(text, str) else tuple(text)

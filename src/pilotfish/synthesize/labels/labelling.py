@@ -113,20 +113,26 @@ class Labelling(Recipe):
         if self._vectors is not None and tuple(map(len, self._vectors)) != (len(self._rows), len(self._gold)):
             raise ConfigError("vectors are one a row, and one a gold row")
         self._found: dict[str, Any] = {}
+        self._made: tuple[int, int | None, list[Prompt]] | None = None
+        self._questions: dict[str, str] = {}
 
     @property
     def sure(self) -> bool:
         """Whether there is any confidence: of a single answer without probabilities there is none."""
-        return self.samples > 1 or self.weigh or self.by == "probability" or len(self.kind.variants) == 2
+        return self.samples > 1 or self.weigh or self.by == "probability" or self.kind.twofold
 
     def prompts(self, made: Made) -> Sequence[Prompt]:
         """Return all prompts at once: of a sample of the gold rows, then of the rows."""
         if made.round:
             return []
+        if self._made is not None and self._made[:2] == (made.seed, made.wanted):
+            return self._made[2]  # an estimate has had them made before
         drawn = np.random.default_rng(made.seed).permutation(len(self._gold))[: self.judge]
         asked = [("gold", int(i), self._gold[int(i)]) for i in sorted(drawn)]
         asked += [("row", i, row) for i, row in enumerate(self._rows[: made.wanted])]
-        return [prompt for where, number, row in asked for prompt in self._asked(where, number, row)]
+        found = [prompt for where, number, row in asked for prompt in self._asked(where, number, row)]
+        self._made = (made.seed, made.wanted, found)
+        return found
 
     def read_round(
         self, prompts: Sequence[Prompt], replies: Sequence[Reply | Failure]
@@ -175,8 +181,10 @@ class Labelling(Recipe):
             shown = self._shots.of(self.kind.key(row), vector)
         for variant in self.kind.variants:
             choices = self.kind.choices(variant) if self.by == "probability" else None
-            system = self.template.fill({"task": self.task, "bare": choices is not None, **self.kind.places(variant)})
-            turns = [Message("system", system)]
+            if variant not in self._questions:
+                places = {"task": self.task, "bare": choices is not None, **self.kind.places(variant)}
+                self._questions[variant] = self.template.fill(places)
+            turns = [Message("system", self._questions[variant])]
             for i in shown:
                 told = self.kind.told(self._truth[i], variant)
                 said = json.dumps(told, ensure_ascii=False) if choices is None else str(next(iter(told.values())))

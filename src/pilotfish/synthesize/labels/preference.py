@@ -33,6 +33,7 @@ class Preference(Kind):
     template = "label_preference"
     variants = _ORDERS
     classes = ("first", "second", "tie")
+    twofold = True
 
     def __init__(
         self, first: str = "first", second: str = "second", text: str | Sequence[str] = (), *, ties: bool = True
