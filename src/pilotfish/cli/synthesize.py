@@ -103,7 +103,7 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
     if not as_json:
         say(str(report))
     if train:
-        from pilotfish.cli._synthesize_train import trained
+        from pilotfish.cli._synthesize.train import trained
 
         proof = trained(models, spec)
         told["proof"] = proof.to_json()
