@@ -1,7 +1,8 @@
 """Argilla: records with suggestions out, its exported records in (`Dataset.records.to_json`, version 2).
 
-A choice is a LabelQuestion, several are a MultiLabelQuestion, spans a SpanQuestion, a score a RatingQuestion, and a
-preference a LabelQuestion of "first", "second" and "tie"; the question's name is the label's column.
+A choice is a LabelQuestion, several are a MultiLabelQuestion, spans a SpanQuestion, a preference a LabelQuestion of
+"first", "second" and "tie", and a score a RatingQuestion, or, where its scale is not of whole numbers from 0 to 10, a
+TextQuestion; the question's name is the label's column.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pilotfish.synthesize.labels.votes import Labelled
 
 __all__ = ["from_argilla", "to_argilla"]
 
+_STARS = 10  # what a RatingQuestion goes up to
 _ROW = "row"  # the metadata that holds the whole row: fields are texts alone
 
 
@@ -77,7 +79,7 @@ def from_argilla(kind: Kind, into: str, exported: Any) -> Heard:
 
 def _suggested(kind: Kind, value: Any) -> Any:
     if isinstance(kind, Score):
-        return round(value)  # stars are whole
+        return round(value) if kind.whole and kind.low >= 0 and kind.high <= _STARS else f"{value:g}"
     if kind.name == "spans":
         return [{key: span[key] for key in ("start", "end", "label")} for span in value]
     return value

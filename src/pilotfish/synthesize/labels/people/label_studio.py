@@ -36,13 +36,14 @@ def to_label_studio(kind: Kind, into: str, rows: Iterable[Labelled], model: str)
         rows: what people are asked about.
         model: who labelled, for `model_version`.
     """
-    _columns(kind)
+    # Of a pair it is the first: the page finds a result by its control, and an import takes one object's name alone.
+    to = _columns(kind)[0] if not isinstance(kind, Preference) else kind.first
     found = []
     for one in rows:
         task: dict[str, Any] = {"data": dict(one.row)}
         if one.value is not None:
             result = [
-                {"id": f"{one.number}-{i}", "from_name": name, "to_name": _to(kind), "type": form, "value": value}
+                {"id": f"{one.number}-{i}", "from_name": name, "to_name": to, "type": form, "value": value}
                 for i, (name, form, value) in enumerate(_results(kind, into, one.value))
             ]
             score = {} if one.confidence is None else {"score": one.confidence}
