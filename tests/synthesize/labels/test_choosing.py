@@ -12,7 +12,7 @@ from pilotfish import ask
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
-from pilotfish.synthesize.labels import Choice, Choosing, Labelling, Preference, Score, Several, chooses
+from pilotfish.synthesize.labels import Choice, Choosing, Labelling, Preference, Score, Several, Spans, chooses
 from pilotfish.synthesize.labels.calibrating import debiased
 from pilotfish.synthesize.labels.choosing import CHOICES
 from pilotfish.synthesize.labels.kind import Opinion
@@ -79,3 +79,19 @@ def test_a_bias_is_divided_out(tiny_lm: LocalModel, tmp_path: Path) -> None:
     recipe = Labelling(Choice(["good", "bad"]), rows, task="Say.", by="probability", unbias=True)
     synthesize(recipe, Choosing(tiny_lm), tmp_path, progress=False)
     assert {row["label"] for row in lines(tmp_path / "rows.jsonl")} == {"good", "bad"}
+
+
+def test_kinds_by_answers_under_a_schema(tiny_lm: LocalModel, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": f"text {i}", "first": f"a{i}", "second": f"b{i}"} for i in range(3)]
+    kinds = (Choice(["good", "bad"]), Several(["x", "y"]), Preference(), Score(1, 5), Spans(["p", "q"], most=2))
+    for kind in kinds:
+        out = tmp_path / kind.name
+        recipe = Labelling(kind, rows, task="Say.", samples=2, temperature=1.0, max_tokens=120)
+        report = synthesize(recipe, tiny_lm, out, progress=False)
+        assert report.kept + sum(report.rejected.values()) == 3
+        if kind.name == "spans":  # a model with random weights names words that stand nowhere, or is cut
+            assert set(report.rejected) <= {"not in the text", "no whole JSON in the answer", "no JSON in the answer"}
+        else:
+            assert report.kept == 3, report.rejected
+        for row in lines(out / "rows.jsonl"):
+            assert kind.plain(kind.value(row["label"], row)) == row["label"] and 0 <= row["label_confidence"] <= 1

@@ -10,11 +10,12 @@ import pytest
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Price, Reply, Request, TokenLogprob
+from pilotfish.models.remote import RemoteModel
 from pilotfish.synthesize.budget import Budget
 from pilotfish.synthesize.labels import Choice, Labelling, Preference, Score, Several, Shots, Spans
 from pilotfish.synthesize.make import synthesize
 from pilotfish.synthesize.recipe import Made
-from tests.fakes import ScriptedModel
+from tests.fakes import Answer, ScriptedModel, ScriptedUpstream, rate_limited
 
 LABELS = {"pos": "likes it", "neg": "dislikes it"}
 
@@ -138,6 +139,21 @@ def test_probabilities_of_an_answer_weigh_and_are_the_confidence_of_one(tmp_path
     (row,) = lines(tmp_path / "two" / "rows.jsonl")
     assert row["label"] == "pos" and row["label_confidence"] > 0.9
     assert all(request.logprobs and request.top_logprobs == 10 for request in model.requests)
+
+
+def test_an_endpoint_is_asked_for_a_schema_and_its_probabilities_weigh(tmp_path: Path) -> None:
+    with ScriptedUpstream([rate_limited(0), *[Answer(said(label="pos"))] * 2]) as upstream:
+        model = RemoteModel("m", upstream.url, key_env="", concurrency=1, price=Price(1.0, 1.0))
+        recipe = Labelling(Choice(LABELS), [{"text": "x"}, {"text": "y"}], task="Films.", weigh=True)
+        report = synthesize(recipe, model, tmp_path, progress=False)
+        again = synthesize(recipe, model, tmp_path, progress=False)
+        assert upstream.calls == 3 and (report.asked, again.asked) == (2, 0)  # one of them was turned away
+        body = upstream.seen[-1].body
+    assert body["logprobs"] is True and body["top_logprobs"] == 10
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert schema["properties"] == {"label": {"enum": ["pos", "neg"]}} and body["messages"][0]["role"] == "system"
+    assert all(0 < row["label_confidence"] < 1 for row in lines(tmp_path / "rows.jsonl"))
+    assert report.bill.cost and report.bill.cost == again.bill.cost
 
 
 def test_both_orders_of_a_pair_are_asked_and_a_tie_is_where_they_disagree(tmp_path: Path) -> None:
