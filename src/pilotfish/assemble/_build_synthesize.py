@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from pilotfish.assemble._build_augment import build_augment, confirm_of
+from pilotfish.assemble._specs_augment import AUGMENT
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
     from pilotfish.model import Model
+    from pilotfish.synthesize.augment.varied import Varied
     from pilotfish.synthesize.recipe import Check, Recipe
 
 __all__ = ["build_checks", "build_recipe", "build_synthesis"]
 
 
-def build_synthesis(spec: SynthesizeSpec, models: Collaboration) -> tuple[Recipe, Model]:
-    """Return the recipe of a table, and the model that it is asked of.
+def build_synthesis(spec: SynthesizeSpec, models: Collaboration) -> tuple[Recipe, Model | None]:
+    """Return the recipe of a table, and the model that it is asked of; None where it asks nobody.
 
     Raises:
         ConfigError: settings that do not go together.
         DataError: a file of rows cannot be read.
     """
-    model = models.model(spec.model)
+    model = None if spec.model is None else models.model(spec.model)
+    if spec.recipe in AUGMENT:
+        return build_augment(spec.recipe, getattr(spec, spec.recipe), models), model
+    assert model is not None
     if spec.labels is None:
         return build_recipe(spec, models.folder), model
     from pilotfish.assemble._build_labels import build_labels
@@ -41,8 +48,10 @@ def build_recipe(spec: SynthesizeSpec, folder: Path) -> Recipe:
     return build_scratch(spec.recipe, getattr(spec, spec.recipe), folder)
 
 
-def build_checks(spec: SynthesizeSpec, models: Collaboration, out: Path) -> list[Check]:
+def build_checks(spec: SynthesizeSpec, models: Collaboration, out: Path, recipe: Recipe | None = None) -> list[Check]:
     """Return the checks of a table, in the order in which they sift; what models are asked is kept in `out`.
+
+    `recipe` is the one that is built already, if it is: of augmentation, its parents teach who confirms labels.
 
     Raises:
         ConfigError: settings that do not go together.
@@ -51,5 +60,11 @@ def build_checks(spec: SynthesizeSpec, models: Collaboration, out: Path) -> list
     from pilotfish.assemble._build_keep import build_keep
     from pilotfish.assemble._build_scratch import checks_of_scratch
 
-    own = [] if spec.labels is not None else checks_of_scratch(spec.recipe, getattr(spec, spec.recipe))
+    table = getattr(spec, spec.recipe)
+    own: list[Check] = []
+    if spec.recipe in AUGMENT:
+        varied = cast("Varied", recipe) if recipe is not None else build_augment(spec.recipe, table, models)
+        own = confirm_of(table, varied, models, out)
+    elif spec.labels is None:
+        own = checks_of_scratch(spec.recipe, table)
     return own if spec.keep is None else [*own, *build_keep(spec.keep, models, out)]

@@ -7,6 +7,17 @@ from typing import Literal
 from pydantic import model_validator
 
 from pilotfish.assemble._spec import Above0, Count, Ref, Spec, Text
+from pilotfish.assemble._specs_augment import (
+    AUGMENT,
+    UNASKED,
+    BacktranslatedSpec,
+    FlippedSpec,
+    MixedSpec,
+    NoisedSpec,
+    ParaphrasedSpec,
+    RestyledSpec,
+    SlottedSpec,
+)
 from pilotfish.assemble._specs_keep import KeepSpec
 from pilotfish.assemble._specs_labels import LabelsOnlySpec
 from pilotfish.assemble._specs_scratch import (
@@ -47,13 +58,13 @@ class TrainSpec(Spec):
 
 
 # The recipes, one table each.
-RECIPES = (*SCRATCH, "labels")
+RECIPES = (*SCRATCH, "labels", *AUGMENT)
 
 
 class SynthesizeSpec(Spec):
     """The `[synthesize]` table; one of its recipes' tables says what is made."""
 
-    model: Ref
+    model: Ref | None = None
     out: Text | None = None
     rows: Count | None = None
     budget: BudgetSpec = BudgetSpec()
@@ -72,6 +83,13 @@ class SynthesizeSpec(Spec):
     tabular: TabularSpec | None = None
     coded: CodedSpec | None = None
     labels: LabelsOnlySpec | None = None
+    paraphrased: ParaphrasedSpec | None = None
+    restyled: RestyledSpec | None = None
+    backtranslated: BacktranslatedSpec | None = None
+    flipped: FlippedSpec | None = None
+    mixed: MixedSpec | None = None
+    noised: NoisedSpec | None = None
+    slotted: SlottedSpec | None = None
 
     @model_validator(mode="after")
     def _one_recipe(self) -> SynthesizeSpec:
@@ -79,6 +97,11 @@ class SynthesizeSpec(Spec):
         if len(given) != 1:
             said = "give one" if not given else f"{' and '.join(given)} are two: give one"
             raise ValueError(f"a synthesis has one recipe, a table of its own ({', '.join(RECIPES)}); {said}")
+        if given[0] not in UNASKED and self.model is None:
+            raise ValueError(f"{given[0]} rows are asked of a `model`: name one")
+        unread = [key for key in ("model", "budget", "reuse", "concurrency") if key in self.model_fields_set]
+        if given[0] in UNASKED and unread:
+            raise ValueError(f"{given[0]} rows are made without a model: nothing would look at {' and '.join(unread)}")
         if self.labels is not None and "rounds" in self.model_fields_set:
             raise ValueError("labels are one round: `rounds` is for rows from scratch")
         return self

@@ -1,4 +1,4 @@
-"""`pilotfish synthesize`: rows written or labelled by a model."""
+"""`pilotfish synthesize`: rows written, labelled or varied by a model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Synthesize(click.Group):
 
 @click.group("synthesize", cls=Synthesize)
 def command() -> None:
-    """Let a model write or label rows, and people what it is not sure of.
+    """Let a model write, label or vary rows, and people label what it is not sure of.
 
     `pilotfish synthesize FILE` makes the rows that the [synthesize] table of FILE asks for: it is short for
     `pilotfish synthesize run FILE`. The other commands are for labels, [synthesize.labels].
@@ -80,7 +80,9 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
     assert spec.out is not None
     budget = Budget(**spec.budget.model_dump())
     try:
-        if dry_run or (spec.labels is not None and not quiet):
+        if dry_run and model is None:
+            say(f"nothing is asked: {recipe.name} rows are made without a model")
+        elif model is not None and (dry_run or (spec.labels is not None and not quiet)):
             _foretell(recipe, model, spec, budget, ask=not dry_run)
         if dry_run:
             return
@@ -89,7 +91,7 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
             model,
             spec.out,
             rows=spec.rows,
-            checks=build_checks(spec, models, Path(spec.out)),
+            checks=build_checks(spec, models, Path(spec.out), recipe),
             budget=budget,
             rounds=spec.rounds,
             reuse=spec.reuse,

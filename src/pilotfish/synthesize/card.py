@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.rows._json import plain
+from pilotfish.synthesize._unasked import NOBODY
 
 if TYPE_CHECKING:
     from pilotfish.synthesize.report import Synthesized
@@ -24,8 +25,7 @@ def card(report: Synthesized) -> str:
     return "\n".join(
         [
             *("---", "tags: [synthetic, pilotfish]", "---", "", "# A synthesised data set", ""),
-            f"{report.kept:,} rows by `{report.recipe['name']}`, written by `{_name(report.model)}`; "
-            "made by Pilotfish.",
+            f"{report.kept:,} rows by `{report.recipe['name']}`, {_written(report.model)}; made by Pilotfish.",
             "",
             f"- Prompts: {report.prompts:,} in {report.rounds:,} rounds, seed {report.seed}; {report.ended}.",
             f"- Rows read out of replies: {report.raw:,}; kept: {report.kept:,} ({report.kept_ratio:.1%}).",
@@ -57,6 +57,10 @@ def _table(first: str, second: str, rows: dict[str, int]) -> list[str]:
         *(f"| {name} | {count:,} |" for name, count in sorted(rows.items(), key=lambda one: -one[1])),
         "",
     ]
+
+
+def _written(model: str) -> str:
+    return "written without a model" if model == NOBODY else f"written by `{_name(model)}`"
 
 
 def _name(model: str) -> str:

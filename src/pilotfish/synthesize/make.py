@@ -18,6 +18,7 @@ from pilotfish.rows._atomic import atomic
 from pilotfish.rows._json import plain
 from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row
+from pilotfish.synthesize._unasked import Unasked
 from pilotfish.synthesize.budget import Budget
 from pilotfish.synthesize.calls import Calls, Failure, Reuse
 from pilotfish.synthesize.card import card
@@ -31,7 +32,7 @@ CALLS, ROWS, REJECTS, REPORT, CARD = "calls.sqlite", "rows.jsonl", "rejects.json
 
 def synthesize(
     recipe: Recipe,
-    model: Model,
+    model: Model | None,
     out: str | Path,
     *,
     rows: int | None = None,
@@ -47,7 +48,7 @@ def synthesize(
 
     Args:
         recipe: what is asked and how it is read.
-        model: who is asked: any model, so any collaboration too.
+        model: who is asked: any model, so any collaboration too; None where the recipe asks nobody.
         out: the folder: rows.jsonl, rejects.jsonl, report.json, README.md, and the calls.
         rows: how many are wanted; None for all that the recipe asks for.
         checks: which rows are kept, one after the other.
@@ -66,9 +67,14 @@ def synthesize(
         raise ConfigError(f"rows must be 1 or more, not {rows}")
     if rounds < 1:
         raise ConfigError(f"rounds must be 1 or more, not {rounds}")
+    if (model is None) == recipe.asks:
+        said = "asks a model: give one" if recipe.asks else "makes its rows itself: there is no model to ask"
+        raise ConfigError(f"{recipe.name} {said}")
     folder = Path(out)
     with locked(folder):
-        calls = Calls(model, folder / CALLS, budget=budget, concurrency=concurrency, reuse=reuse)
+        calls: Calls | Unasked = Unasked()
+        if model is not None:
+            calls = Calls(model, folder / CALLS, budget=budget, concurrency=concurrency, reuse=reuse)
         making = _Making(recipe, calls, checks, Made(rows, seed), folder)
         try:
             return wait(making.go(rounds, progress=progress))
@@ -79,7 +85,9 @@ def synthesize(
 
 
 class _Making:
-    def __init__(self, recipe: Recipe, calls: Calls, checks: Sequence[Check], made: Made, folder: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, calls: Calls | Unasked, checks: Sequence[Check], made: Made, folder: Path
+    ) -> None:
         self.recipe, self.calls, self.checks, self.made, self.folder = recipe, calls, checks, made, folder
         self.told: list[dict[str, Any]] = []  # kept rows with where they came from
         self.rejects: list[dict[str, Any]] = []
@@ -167,6 +175,10 @@ class _Making:
                 for line in _lines(rows):
                     file.write(line)
         if report is not None:
+            for name, others in self.recipe.beside().items():
+                with atomic(self.folder / name) as file:
+                    for line in _lines(others):
+                        file.write(line)
             with atomic(self.folder / CARD) as file:
                 file.write(card(report).encode())
             with atomic(self.folder / REPORT) as file:

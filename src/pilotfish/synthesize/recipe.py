@@ -98,9 +98,13 @@ class Made:
 
 
 class Recipe(ABC):
-    """Writes prompts, round after round, and reads rows out of replies."""
+    """Writes prompts, round after round, and reads rows out of replies.
+
+    One that makes its rows itself has `asks` False: nobody is asked, and each prompt is read with an empty reply.
+    """
 
     name: str = ""
+    asks: bool = True
 
     @abstractmethod
     def prompts(self, made: Made) -> Sequence[Prompt]:
@@ -137,6 +141,10 @@ class Recipe(ABC):
 
     def findings(self) -> dict[str, Any]:
         """Return what the recipe has found out on the way, as plain data for the report."""
+        return {}
+
+    def beside(self) -> Mapping[str, Sequence[Row]]:
+        """Return rows to write beside the kept ones, by the name of the file: what these were made of."""
         return {}
 
     def surplus(self, row: Row, made: Made) -> str | None:

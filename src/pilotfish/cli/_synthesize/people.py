@@ -45,7 +45,7 @@ def export_command(file: str, dst: str, to: str, out: str | None, rows: str | No
     kind = build_kind(table)
     found = _asked_about(models, file, out, rows, unread, table.into)
     made = to_label_studio if to == TOOLS[0] else to_argilla
-    told = made(kind, table.into, found, models.synthesize.model)
+    told = made(kind, table.into, found, models.synthesize.model or "")
     with atomic(Path(dst)) as target:
         target.write((json.dumps(told, ensure_ascii=False, indent=1, default=plain) + "\n").encode())
     if to == TOOLS[0]:
