@@ -88,7 +88,7 @@ def test_an_endpoint_labels_and_people_do_the_rest(tmp_path: Path) -> None:
         pilotfish("synthesize", "import", "team.toml", "back.json", cwd=tmp_path)
     assert len(lines(tmp_path / "gold.jsonl")) == len(gold)
     done = pilotfish("synthesize", "select", "team.toml", "next.jsonl", "--count", "3", cwd=tmp_path)
-    assert "3 of 5 rows by entropy" in done.stderr and ROWS[3] not in lines(tmp_path / "next.jsonl")
+    assert "3 of 5 rows by margin" in done.stderr and ROWS[3] not in lines(tmp_path / "next.jsonl")
 
 
 def test_a_local_model_goes_by_probability_with_the_nearest_shown(
@@ -107,7 +107,7 @@ def test_a_local_model_goes_by_probability_with_the_nearest_shown(
     assert sum(one["share"] for one in row["label_votes"]) > 0.999
     again = json.loads(pilotfish("synthesize", "team.toml", "--json", "--quiet", cwd=tmp_path).stdout)
     assert again["asked"] == 0 and again["kept"] == report["kept"]
-    done = pilotfish("synthesize", "select", "team.toml", "next.jsonl", "--count", "2", cwd=tmp_path)
+    done = pilotfish("synthesize", "select", "team.toml", "next.jsonl", "--count", "2", "--by", "badge", cwd=tmp_path)
     assert "2 of 6 rows by badge" in done.stderr and len(lines(tmp_path / "next.jsonl")) == 2
     done = pilotfish(
         "synthesize", "export", "team.toml", "tasks.json", "--rows", "next.jsonl", "--to", "argilla", cwd=tmp_path

@@ -113,6 +113,6 @@ def test_votes_are_read_off_a_runs_folder(tmp_path: Path) -> None:
     assert found[1].row == {"text": "torn"} and found[1].confidence == 0.5 and found[2].value is None
     shares = shares_of(Choice(["a", "b"]), 3, found)
     assert shares[:2].tolist() == [[1.0, 0.0], [0.5, 0.5]] and np.isnan(shares[2]).all()
-    assert shares_of(Several(["a", "b"]), 3, found)[:2].tolist() == [[1.0, 0.0], [0.5, 0.5]]
+    assert shares_of(Several(["a", "b"]), 3, found)[:2].tolist() == [[1.0, 0.0], [0.75, 0.25]]
     with pytest.raises(DataError, match="synthesize"):
         labelled(tmp_path / "nowhere", "label")

@@ -26,7 +26,7 @@ HOW = ("random", "entropy", "margin", "k-center", "k-means", "badge", "typical")
 @click.argument("file")
 @click.argument("dst")
 @click.option("--count", type=click.IntRange(1), required=True, help="How many rows people have time for.")
-@click.option("--by", type=click.Choice(HOW), help="What is looked at.  [default: all that is there]")
+@click.option("--by", type=click.Choice(HOW), help="What is looked at.  [default: margin; without votes typical]")
 @click.option("--encoder", help="Whose vectors tell how alike rows are: an encoder of FILE.  [default: the table's]")
 @click.option("--out", help="The folder of the labels, for how sure they are.  [default: the table's]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is drawn.")
@@ -73,9 +73,9 @@ def select_command(
 
 
 def _best(votes: bool, vectors: bool) -> str:
-    """Return what uses all that is known."""
+    """Return what did best where it was measured (docs/guides/labels.md), of what can be done."""
     if votes:
-        return "badge" if vectors else "entropy"
+        return "margin"
     if vectors:
         return "typical"
     from pilotfish.errors import ConfigError

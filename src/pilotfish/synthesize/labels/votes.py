@@ -59,12 +59,15 @@ def labelled(folder: Path, into: str) -> list[Labelled]:
 
 
 def shares_of(kind: Kind, rows: int, found: Sequence[Labelled]) -> NDArray[np.float64]:
-    """Return (rows, classes) of votes; (rows, 2) of sure and not where labels are no classes. NaN where none fell."""
+    """Return (rows, classes) of votes, NaN where none fell.
+
+    Where labels are no classes, (rows, 2): from even, of no confidence, to one alone, of full confidence.
+    """
     if kind.classes is None:
         sure = np.full((rows, 2), np.nan)
         for one in found:
             if one.confidence is not None:
-                sure[one.number] = (one.confidence, 1 - one.confidence)
+                sure[one.number] = (0.5 + one.confidence / 2, 0.5 - one.confidence / 2)
         return sure
     shares = np.full((rows, len(kind.classes)), np.nan)
     for one in found:
