@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pilotfish.errors import DataError
+from pilotfish.measure.folds import folds
 from pilotfish.models.classify import TextClassifier, TfidfFeatures
 from pilotfish.synthesize.prove import _joined, prove
 
@@ -48,3 +49,18 @@ def test_what_cannot_be_proven_is_told(tmp_path: Path) -> None:
 def test_groups_and_near_rows_are_tied_together() -> None:
     tied = _joined(np.array([0, 1, 1, 3, 4]), ["a", "b", "c", "c", "d"])
     assert tied[1] == tied[2] == tied[3] and len({int(tied[0]), int(tied[1]), int(tied[4])}) == 3
+
+
+def test_children_of_the_few_are_tied_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[int]] = []
+
+    def noting(tied: np.ndarray, count: int, seed: int) -> object:
+        seen.append(tied.tolist())
+        return folds(tied, count, seed)
+
+    monkeypatch.setattr("pilotfish.synthesize.prove.folds", noting)
+    few = [(f"{text} {chr(97 + i) * 9}", label) for i, (text, label) in enumerate(rows(12, 3))]
+    made = [(f"{chr(107 + i) * 20} {label}", label) for i, (_, label) in enumerate(few)]
+    named = [f"g{i}" for i in range(12)]
+    prove(made, rows(20, 1), TfidfFeatures(), tmp_path, few=few, groups=named, few_groups=named)
+    assert seen[0][:12] == seen[0][12:] and len(set(seen[0])) == 12

@@ -83,6 +83,7 @@ def prove(
     *,
     few: Labelled = (),
     groups: Sequence[Any] | None = None,
+    few_groups: Sequence[Any] | None = None,
     seed: int = 0,
 ) -> Proof:
     """Train a linear student on synthesised rows, save it, and measure it on gold rows.
@@ -95,7 +96,8 @@ def prove(
         features: what the student stands on, such as `EncoderFeatures(encoder)`.
         out: the folder; the student goes into `student` within.
         few: people's labels to learn from beside; the student of these alone is measured, too.
-        groups: of `made`, rows that belong together, such as paraphrases and their parent: folds keep them together.
+        groups: of `made`, rows that belong together, such as paraphrases of one parent: folds keep them together.
+        few_groups: of `few`, where the made rows are children of these; a parent has the group of its children.
         seed: of the folds.
 
     Raises:
@@ -106,14 +108,16 @@ def prove(
     touched = set(decontaminate([text for text, _ in made], {"gold": [text for text, _ in gold]}).removed)
     clean = [i for i in range(len(made)) if i not in touched]
     known = {normalised(text) for text, _ in gold}
-    own = [(text, label) for text, label in few if normalised(text) not in known]
+    own_at = [i for i, (text, _) in enumerate(few) if normalised(text) not in known]
+    own = [few[i] for i in own_at]
     learnt = [*(made[i] for i in clean), *own]
     if len({label for _, label in learnt}) < 2:
         raise DataError("a classifier needs rows of two classes or more")
     texts, labels = [text for text, _ in learnt], [label for _, label in learnt]
     tied: list[Any] | None = None
     if groups is not None:
-        tied = [*(f"made {groups[i]}" for i in clean), *(f"own {i}" for i in range(len(own)))]
+        tied = [("made", groups[i]) for i in clean]
+        tied += [("own", i) if few_groups is None else ("made", few_groups[i]) for i in own_at]
     student, penalty = _fitted(features, texts, labels, tied, seed)
     asked, truth = [text for text, _ in gold], [label for _, label in gold]
     right = _right(student, asked, truth)

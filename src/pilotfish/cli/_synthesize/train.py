@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
-    from pilotfish.models.classify import Features
     from pilotfish.synthesize.prove import Proof
 
 __all__ = ["trained"]
@@ -20,37 +19,30 @@ def trained(models: Collaboration, spec: SynthesizeSpec) -> Proof:
     Raises:
         DataError: a file lacks a column, or there is nothing to learn or to measure on.
     """
+    from pilotfish.assemble._build_features import features_of
     from pilotfish.synthesize.prove import prove
 
-    asked = spec.train
+    asked, folder = spec.train, models.folder
     assert asked is not None and spec.out is not None
-    return prove(
-        _labelled(Path(spec.out) / "rows.jsonl", asked.text, asked.label),
-        _labelled(models.folder / asked.gold, asked.text, asked.label),
-        _features(models, asked.features),
-        spec.out,
-        few=() if asked.few is None else _labelled(models.folder / asked.few, asked.text, asked.label),
-        seed=spec.seed,
-    )
+    gold, _ = _labelled(folder / asked.gold, asked.text, asked.label)
+    # A varied row and the parent that it was made of share a group, so that no fold has one of them on each side.
+    group = getattr(getattr(spec, spec.recipe), "group", None)
+    made, groups = _labelled(Path(spec.out) / "rows.jsonl", asked.text, asked.label, group)
+    few, own = _labelled(folder / asked.few, asked.text, asked.label, group) if asked.few is not None else ([], None)
+    features = features_of(models, asked.features)
+    return prove(made, gold, features, spec.out, few=few, groups=groups, few_groups=own, seed=spec.seed)
 
 
-def _labelled(path: Path, text: str, label: str) -> list[tuple[str, str]]:
-    """Return the texts and labels of a file; rows without one of them are left out."""
+def _labelled(
+    path: Path, text: str, label: str, group: str | None = None
+) -> tuple[list[tuple[str, str]], list[str] | None]:
+    """Return the texts and labels of a file, and the groups; rows without text or label are left out."""
     from pilotfish.rows import need_columns, read
+    from pilotfish.synthesize.augment import group_of
 
     rows = list(read(path))
     for row in rows[:1]:
         need_columns(row, text, label, source=str(path))
-    return [(str(row[text]), str(row[label])) for row in rows if row.get(text) and row.get(label) is not None]
-
-
-def _features(models: Collaboration, name: str) -> Features:
-    from pilotfish.assemble.build import weights_from
-    from pilotfish.models.classify import EncoderFeatures, TfidfFeatures
-    from pilotfish.models.encoder import Encoder
-
-    if name == "tf-idf":
-        return TfidfFeatures()
-    if name in models.names:
-        return EncoderFeatures(models.encoder(name))
-    return EncoderFeatures(Encoder(weights_from(name, models.folder), catalog=models.catalog))
+    rows = [row for row in rows if row.get(text) and row.get(label) is not None]
+    found = [(str(row[text]), str(row[label])) for row in rows]
+    return found, None if group is None else [group_of(row, text, group) for row in rows]

@@ -31,6 +31,7 @@ class Flipped(Varied):
 
     Args:
         rows: the parents.
+        text: the column that is edited.
         label: the label's column.
         labels: those that a row may get, or label -> its meaning; None for those of the rows.
         to: label -> the labels that its rows may get; None for all others. Rows of a label that it lacks are left out.
@@ -47,6 +48,7 @@ class Flipped(Varied):
         self,
         rows: Sequence[Row],
         *,
+        text: str = "text",
         label: str,
         labels: Sequence[str] | Mapping[str, str] | None = None,
         to: Mapping[str, Sequence[str]] | None = None,
@@ -58,9 +60,10 @@ class Flipped(Varied):
         if not 0 < edited <= 1:
             raise ConfigError(f"edited is a share of the words, above 0 and 1 at most, not {edited}")
         chosen = [row for row in rows if to is None or str(row.get(label)) in to]
-        super().__init__(chosen, label=label, **settings)
+        super().__init__(chosen, text=text, label=label, **settings)
         own = list(dict.fromkeys(str(row[label]) for row in self._rows))
-        given = own if labels is None else list(labels)
+        self._known = [(str(row[text]), str(row[label])) for row in rows if row.get(label) not in (None, "")]
+        given = list(dict.fromkeys(one for _, one in self._known)) if labels is None else list(labels)
         self.labels = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(given, "")
         self.to = {one: list(to[one] if to is not None else (name for name in given if name != one)) for one in own}
         for one, targets in self.to.items():
@@ -108,6 +111,10 @@ class Flipped(Varied):
             if share:
                 self._shares.append(share)
             yield child
+
+    def labelled(self) -> list[tuple[str, str]]:
+        """Return (text, label) of all rows: those of labels that are not flipped teach, too."""
+        return self._known
 
     def findings(self) -> dict[str, Any]:
         """Return how near the children are to their parents, and what share of the words was edited."""
