@@ -1,7 +1,8 @@
 """Confidence made honest on gold rows: brought to a temperature, or put through a rising staircase.
 
-Sources: Guo et al. 2017, section 4.2 (temperature); Zadrozny and Elkan 2002 (isotonic regression, by pooling adjacent
-violators); Zhou et al. 2023 (Batch Calibration), equation 3, for a model's bias towards some answers.
+Sources: Guo et al. 2017, section 4.2 (temperature); Platt 1999 (a slope and an offset); Zadrozny and Elkan 2002
+(isotonic regression, by pooling adjacent violators); Zhou et al. 2023 (Batch Calibration), equation 3, for a model's
+bias towards some answers.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from pilotfish.models.classify.head import fit_temperature, softmax
 from pilotfish.synthesize.labels.kind import Joined, Kind, Opinion
 
-__all__ = ["Calibrate", "Honest", "Isotonic", "Temperature", "calibrator", "debiased"]
+__all__ = ["Calibrate", "Honest", "Isotonic", "Sloped", "Temperature", "calibrator", "debiased"]
 
 Calibrate = Literal["auto", "off", "temperature", "isotonic"]
+_HELD = 0.1  # against slopes and offsets far from 1 and 0, in rows
 _FEW, _MANY = 30, 200  # gold rows: with fewer nothing is fitted, with more a staircase
 
 
@@ -34,26 +36,70 @@ class Honest(Protocol):
 
 @dataclass(frozen=True)
 class Temperature:
-    """Shares p become p^(1/T), normalised: over the classes where there are, else over right and wrong.
+    """Shares p become p^(1/T), normalised over the classes.
 
     Attributes:
         temperature: T.
-        classes: the kind's, where one of few values is the label.
+        classes: the kind's.
         floor: the least share, as an answer that was never given is not impossible.
     """
 
     temperature: float
-    classes: tuple[Any, ...] | None
+    classes: tuple[Any, ...]
     floor: float
 
     def __call__(self, joined: Joined) -> float:
         """See `Honest`."""
-        logits = _logits(joined, self.classes, self.floor)
-        return float(softmax(logits[None] / self.temperature)[0][_place(joined, self.classes)])
+        logits = _logits(joined, self.classes, self.floor) / self.temperature
+        return float(softmax(logits[None])[0][self.classes.index(joined.value)])
 
     def config(self) -> dict[str, Any]:
         """See `Honest`."""
         return {"how": "temperature", "temperature": self.temperature}
+
+
+@dataclass(frozen=True)
+class Sloped:
+    """Of labels that are no classes: the confidence's log-odds times a slope, and an offset.
+
+    A temperature alone would leave a half where it is, and sets of labels may be right in less than half of the rows.
+
+    Attributes:
+        slope: 1/T, never below 0.
+        offset: added to the log-odds.
+        floor: confidences are held this far from 0 and 1.
+    """
+
+    slope: float
+    offset: float
+    floor: float
+
+    def __call__(self, joined: Joined) -> float:
+        """See `Honest`."""
+        return float(1 / (1 + np.exp(-self.slope * _odds([joined], self.floor)[0] - self.offset)))
+
+    def config(self) -> dict[str, Any]:
+        """See `Honest`."""
+        return {"how": "temperature", "slope": self.slope, "offset": self.offset}
+
+    @classmethod
+    def fit(cls, joined: Sequence[Joined], right: Sequence[bool], floor: float) -> Sloped:
+        """Find the likeliest slope and offset, a little held against both."""
+        odds, hits = _odds(joined, floor), np.asarray(right, np.float64)
+        columns = np.stack([odds, np.ones_like(odds)], axis=1)
+        found = np.array([1.0, 0.0])
+        # No logistic loss bends more than a quarter: steps by that bound never overshoot (Böhning 1992).
+        bent = columns.T @ columns / 4 + _HELD * np.eye(2)
+        for _ in range(1000):
+            sure = 1 / (1 + np.exp(-columns @ found))
+            step = np.linalg.solve(bent, columns.T @ (sure - hits) + _HELD * (found - [1.0, 0.0]))
+            found = found - step
+            if abs(step).max() < 1e-7:
+                break
+        if found[0] < 0:  # surer answers are wrong more often: confidence says nothing
+            share = (hits.sum() + 0.5) / (len(hits) + 1)
+            found = np.array([0.0, np.log(share / (1 - share))])
+        return cls(float(found[0]), float(found[1]), floor)
 
 
 @dataclass(frozen=True)
@@ -110,24 +156,21 @@ def calibrator(
     right = [kind.right(one.value, truth) for one, truth in zip(joined, gold, strict=True)]
     if how == "isotonic" or (how == "auto" and rows >= _MANY):
         return Isotonic.fit([one.confidence for one in joined], right)
-    logits = np.array([_logits(one, kind.classes, floor) for one in joined])
     if kind.classes is None:
-        targets = np.array([0 if hit else 1 for hit in right])
-    else:
-        targets = np.array([kind.classes.index(truth) for truth in gold])
+        return Sloped.fit(joined, right, floor)
+    logits = np.array([_logits(one, kind.classes, floor) for one in joined])
+    targets = np.array([kind.classes.index(truth) for truth in gold])
     return Temperature(fit_temperature(logits, targets), kind.classes, floor)
 
 
-def _logits(joined: Joined, classes: tuple[Any, ...] | None, floor: float) -> NDArray[np.float64]:
-    if classes is None:
-        sure = min(max(joined.confidence, floor), 1 - floor)
-        return np.asarray(np.log([sure, 1 - sure]))
+def _logits(joined: Joined, classes: tuple[Any, ...], floor: float) -> NDArray[np.float64]:
     shares = dict(joined.shares)
     return np.asarray(np.log(np.maximum([shares.get(name, 0.0) for name in classes], floor)))
 
 
-def _place(joined: Joined, classes: tuple[Any, ...] | None) -> int:
-    return 0 if classes is None else classes.index(joined.value)
+def _odds(joined: Sequence[Joined], floor: float) -> NDArray[np.float64]:
+    sure = np.clip([one.confidence for one in joined], floor, 1 - floor)
+    return np.asarray(np.log(sure / (1 - sure)))
 
 
 def debiased(opinions: Sequence[Opinion]) -> list[Opinion]:
