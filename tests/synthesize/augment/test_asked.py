@@ -37,7 +37,7 @@ ROWS = [
 
 
 def given(request: Request) -> str:
-    return request.prompt.partition("Text: ")[2].partition("\n")[0]
+    return request.prompt.partition("<text>\n")[2].partition("\n")[0]
 
 
 def way(request: Request) -> str:
@@ -203,7 +203,10 @@ def test_flips_are_minimal_and_carry_the_new_label(tmp_path: Path) -> None:
         "to": "refund",
     }
     assert report.rejected == {"not minimal": 1} and report.findings["edited"] == round((1 / 6 + 1 / 7) / 2, 4)
-    assert "is card (a bank card)" in model.requests[0].prompt and "becomes refund (money)" in model.requests[0].prompt
+    assert (
+        "intent is card (a bank card)" in model.requests[0].prompt
+        and "becomes refund (money)" in model.requests[0].prompt
+    )
     only = Flipped(ROWS, label="intent", to={"refund": ["card"]})
     assert len(only.labelled()) == 3 and len(only.beside()["parents.jsonl"]) == 1 and only.to == {"refund": ["card"]}
     mistakes: tuple[dict[str, Any], ...] = (

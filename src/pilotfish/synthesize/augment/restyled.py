@@ -56,7 +56,7 @@ class Reworded(Varied):
             raise ConfigError(f"{self.name}: say in which way, one or more")
         super().__init__(rows, **settings)
         self.ways, self.asking, self.template = ways, asking, Template(template)
-        self._fields = Fields({self.text: "the new text"})
+        self._fields = Fields({self.text: "the same text, so rewritten"})
 
     def _prompt(self, parent: int, child: int) -> Prompt:
         row = self._rows[parent]
