@@ -61,7 +61,8 @@ def test_an_endpoint_labels_and_people_do_the_rest(tmp_path: Path) -> None:
     label.turn = iter([True, False])  # type: ignore[attr-defined]
     with ScriptedUpstream(label) as upstream:
         write(tmp_path, endpoint(upstream), 'gold = "gold.jsonl"\nshots = 2\nsamples = 2\nleast = 0.75')
-        told = pilotfish("synthesize", "team.toml", "--dry-run", cwd=tmp_path)
+        told = pilotfish("synthesize", "team.toml", "--dry-run", "--json", cwd=tmp_path)
+        assert json.loads(told.stdout)["calls"] == 28
         assert told.returncode == 0 and "28 calls to make" in told.stderr and "$0.00" in told.stderr
         assert upstream.calls == 0 and not (tmp_path / "made").exists()
         done = pilotfish("synthesize", "team.toml", "--json", cwd=tmp_path)

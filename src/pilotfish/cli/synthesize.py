@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
     from pilotfish.model import Model
     from pilotfish.synthesize.budget import Budget
+    from pilotfish.synthesize.labels.estimate import Estimate
     from pilotfish.synthesize.recipe import Recipe
 
 __all__ = ["command"]
@@ -83,7 +84,9 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
         if dry_run and model is None:
             say(f"nothing is asked: {recipe.name} rows are made without a model")
         elif model is not None and (dry_run or (spec.labels is not None and not quiet)):
-            _foretell(recipe, model, spec, budget, ask=not dry_run)
+            estimate = _foretell(recipe, model, spec, budget, ask=not dry_run)
+            if dry_run and as_json:
+                click.echo(json.dumps(estimate.to_json()))
         if dry_run:
             return
         report = synthesize(
@@ -115,8 +118,8 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
         click.echo(json.dumps(told))
 
 
-def _foretell(recipe: Recipe, model: Model, spec: SynthesizeSpec, budget: Budget, *, ask: bool) -> None:
-    """Tell what the calls still to be made will take."""
+def _foretell(recipe: Recipe, model: Model, spec: SynthesizeSpec, budget: Budget, *, ask: bool) -> Estimate:
+    """Tell what the calls still to be made will take, and return the first estimate."""
     from pilotfish.synthesize.calls import Calls
     from pilotfish.synthesize.labels.estimate import counted, sampled
     from pilotfish.synthesize.make import CALLS
@@ -125,12 +128,13 @@ def _foretell(recipe: Recipe, model: Model, spec: SynthesizeSpec, budget: Budget
     first = counted(recipe, model, spec.out, rows=spec.rows, seed=spec.seed)
     say(str(first))
     if not ask or first.calls < MANY:
-        return
+        return first
     calls = Calls(model, Path(spec.out) / CALLS, budget=budget, concurrency=spec.concurrency, reuse=spec.reuse)
     try:
         say(str(sampled(recipe, calls, spec.out, rows=spec.rows, seed=spec.seed)))
     finally:
         calls.close()
+    return first
 
 
 command.add_command(select_command)

@@ -45,6 +45,12 @@ class Estimate:
     dollars: Interval | None
     by: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        dollars = None if self.dollars is None else self.dollars.to_json()
+        tokens = {"tokens_in": self.tokens_in.to_json(), "tokens_out": self.tokens_out.to_json()}
+        return {"calls": self.calls, **tokens, "dollars": dollars, "by": self.by}
+
     def __str__(self) -> str:
         if not self.calls:
             return "nothing is left to ask: all calls are stored"
