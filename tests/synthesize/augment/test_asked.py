@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +252,34 @@ def test_a_classifier_of_the_parents_confirms_labels(tmp_path: Path) -> None:
     assert report.kept == 0 and report.rejected == {"a copy": 2, "label not confirmed": 1}
     with pytest.raises(ConfigError, match="no label column"):
         confirmed(Paraphrased(ROWS), tmp_path / "x")
+
+
+class Alone:
+    """Features that must not be asked for by two threads at once, as an encoder's."""
+
+    kind = "alone"
+    inside = 0
+
+    def fit(self, texts: Sequence[str]) -> Alone:
+        return self
+
+    def transform(self, texts: Sequence[str], *, progress: Any = None) -> Any:
+        assert not self.inside
+        self.inside = 1
+        time.sleep(0.002)
+        self.inside = 0
+        return np.array([[float("card" in text), float("money" in text)] for text in texts])
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+def test_a_classifier_is_asked_one_at_a_time(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    recipe = Paraphrased(ROWS, label="intent", each=4)
+    check = confirmed(recipe, tmp_path / "confirm.sqlite", features=Alone())
+    report = synthesize(recipe, ScriptedModel(reworded), tmp_path, checks=[check], progress=False)
+    assert report.kept == 12
 
 
 TASKS = [

@@ -40,7 +40,6 @@ def confirmed(
         DataError: the parents have labels of one class only, so nothing can be taught.
     """
     known = recipe.labelled()
-    concurrency = None
     if model is not None and features is not None:
         raise ConfigError("a label is confirmed by a model, or by one that is taught on features: give one")
     if model is None:
@@ -49,8 +48,8 @@ def confirmed(
         # Answers are stored under the name: other parents or features must make another.
         told = json.dumps([known, type(features).__name__, getattr(getattr(features, "encoder", None), "name", "")])
         model = ClassifierModel(taught, f"classifier of {len(known)} parents, {_hash(told)}")
-        # An encoder's tokenizer is not to be used from several threads at once, and there is nothing to wait for.
-        concurrency = 1
+    # An encoder's tokenizer is not to be used from several threads at once, and there is nothing to wait for.
+    concurrency = 1 if isinstance(model, ClassifierModel) else None
     assert recipe.label is not None
     return Agrees(model, path, text=recipe.text, label=recipe.label, least=least, concurrency=concurrency)
 

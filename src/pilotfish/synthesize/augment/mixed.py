@@ -61,14 +61,14 @@ class Mixed(Varied):
         self.pool, self.asking, self.template = pool, asking, Template(template)
         self._own = self._groups
         self._groups = _pooled(self._own, pool)
+        self._members: dict[str, list[int]] = {}
+        for i, group in enumerate(self._groups):
+            self._members.setdefault(group, []).append(i)
         self._begin()
 
     def _prompt(self, parent: int, child: int) -> Prompt:
-        others = [
-            i
-            for i, (own, pool) in enumerate(zip(self._own, self._groups, strict=True))
-            if pool == self._groups[parent] and own != self._own[parent]
-        ]
+        own = self._own[parent]
+        others = [i for i in self._members[self._groups[parent]] if self._own[i] != own]
         order = self._random(parent, 0).permutation(len(others))
         other = others[int(order[child % len(others)])]
         tasks = [

@@ -18,10 +18,10 @@ from pilotfish.synthesize.augment.restyled import Reworded
 __all__ = ["WAYS", "Paraphrased"]
 
 WAYS = {
-    "words": "Choose other words: synonyms and other turns of phrase.",
-    "order": "Build the sentence otherwise: another order of its parts, active for passive, a clause for a noun.",
-    "shorter": "Say it in fewer words.",
-    "longer": "Say it in more words, without adding anything that is not in it.",
+    "words": "Use other words: synonyms, other turns of phrase.",
+    "order": "Change its order: begin with what stands at its end.",
+    "shorter": "Use fewer words.",
+    "longer": "Use more words, but add nothing that is not in it.",
     "formal": "Say it formally.",
     "casual": "Say it casually, as people talk.",
 }
