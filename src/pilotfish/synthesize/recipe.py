@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
 from pilotfish.errors import DataError
@@ -151,9 +151,9 @@ class Recipe(ABC):
         """Say why a good row is not needed (its class is full); None where it is."""
         return "enough rows" if made.wanted is not None and not made.missing else None
 
-    @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return what decides the prompts and the reading, as plain data."""
+        """Return what decides the prompts and the reading, as plain data: by default all public attributes."""
+        return {name: _plain(value) for name, value in vars(self).items() if not name.startswith("_")}
 
 
 class Check(ABC):
@@ -181,3 +181,11 @@ class Check(ABC):
 
 def _hashable(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as plain data: of a template its version, of fields their schema."""
+    for name in ("version", "schema"):
+        if hasattr(value, name):
+            return getattr(value, name)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -127,16 +126,6 @@ class Attributed(Recipe):
         if self.label is None:
             return super().surplus(row, made)
         return None if row[self.label] in self.lacking(made) else "its class is full"
-
-    def config(self) -> dict[str, Any]:
-        """Return the settings."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {
-            **told,
-            "fields": self.fields.schema,
-            "template": self.template.version,
-            "asking": asdict(self.asking),
-        }
 
     def _prompt(self, name: str, drawn: dict[str, str], made: Made, random: np.random.Generator, number: int) -> Prompt:
         shown = [row for row in self.examples if not name or row.get(self.label or "", name) == name] or self.examples

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply
@@ -90,8 +88,3 @@ class Branched(Recipe):
             else:
                 seen.add(bare.casefold())
                 yield {"name": bare, "path": [*path, bare], "depth": len(path) + 1}
-
-    def config(self) -> dict[str, Any]:
-        """Return the settings."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {**told, "template": self.template.version, "asking": asdict(self.asking)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +92,6 @@ class Coded(Recipe):
                 yield Unread("too few tests", reply.text)
             else:
                 yield {"prompt": one["prompt"], "solution": solution, "tests": tests, "entry_point": entry}
-
-    def config(self) -> dict[str, Any]:
-        """Return the settings."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {**told, "template": self.template.version, "asking": asdict(self.asking)}
 
 
 class Proven(Check):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +98,6 @@ class Conversed(Recipe):
         if not all(one["content"] for one in messages):
             raise DataError("an empty message")
         return [{"messages": messages}]
-
-    def config(self) -> dict[str, Any]:
-        """Return the settings."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {**told, "template": self.template.version, "asking": asdict(self.asking)}
 
 
 def _schema(length: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +107,7 @@ class Evolved(Recipe):
 
     def config(self) -> dict[str, Any]:
         """Return the settings; of the seeds, how many."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {
-            **told,
-            "seeds": len(self.seeds),
-            "template": self.template.version,
-            "asking": asdict(self.asking),
-        }
+        return {**super().config(), "seeds": len(self.seeds)}
 
 
 def _not_evolved(row: Row, before: str) -> str | None:

@@ -7,7 +7,6 @@ What is too much like the pool is for a check to say (`Unlike`; there ROUGE-L ab
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +99,4 @@ class Instructed(Recipe):
 
     def config(self) -> dict[str, Any]:
         """Return the settings; of the seeds, how many."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {
-            **told,
-            "seeds": len(self.seeds),
-            "template": self.template.version,
-            "asking": asdict(self.asking),
-        }
+        return {**super().config(), "seeds": len(self.seeds)}

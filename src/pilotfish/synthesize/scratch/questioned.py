@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +100,7 @@ class Questioned(Recipe):
 
     def config(self) -> dict[str, Any]:
         """Return the settings; of the documents, how many passages."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {
-            **told,
-            "passages": len(self.passages),
-            "template": self.template.version,
-            "asking": asdict(self.asking),
-        }
+        return {**super().config(), "passages": len(self.passages)}
 
 
 def passages(text: str, words: int) -> list[str]:

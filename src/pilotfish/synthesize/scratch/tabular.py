@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -125,16 +124,6 @@ class Tabular(Recipe):
         """Return the row: what was drawn, and what was written."""
         known = dict(prompt.facts["known"])
         return [one if isinstance(one, Unread) else {**known, **one} for one in self.fields.read(reply.text)]
-
-    def config(self) -> dict[str, Any]:
-        """Return the settings."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {
-            **told,
-            "fields": self.fields.schema,
-            "template": self.template.version,
-            "asking": asdict(self.asking),
-        }
 
 
 def _check(name: str, one: Mapping[str, Any], columns: Sequence[str]) -> None:
