@@ -90,8 +90,8 @@ def test_paraphrases_stay_in_their_parent_s_part(tmp_path: Path) -> None:
 def test_copies_strangers_and_repeats_go(tmp_path: Path) -> None:
     answers = [
         "Where is my new card?",
-        "WHERE is my new card",
-        "Lorem",
+        "WHERE is my new card??",
+        "Lorem?",
         "Where is that new card?",
         "Where is that new card?",
     ]
@@ -101,6 +101,13 @@ def test_copies_strangers_and_repeats_go(tmp_path: Path) -> None:
     assert report.findings["drift"] | {"jaccard": {}} == {"rows": 2, "copies": 2, "strangers": 1, "jaccard": {}}
     rejects = list(read(tmp_path / "rejects.jsonl"))
     assert rejects[0]["reason"] == "a copy: the very text of its parent" and rejects[1]["raw"]["text"] == answers[1]
+
+
+def test_a_question_that_was_answered_goes(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda request: told(given(request).replace("?", ".").replace("Where is", "Here is")))
+    report = synthesize(Paraphrased(ROWS[:1]), model, tmp_path / "a", progress=False)
+    assert report.rejected == {"answered": 1}
+    assert synthesize(Restyled(ROWS[:1], styles=["headline"]), model, tmp_path / "b", progress=False).kept == 1
 
 
 def test_an_encoder_s_cosine_bounds_drift() -> None:
@@ -232,7 +239,7 @@ def test_a_classifier_of_the_parents_confirms_labels(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
 
     def said(request: Request) -> str:
-        return told("My money back, please, money." if "Where" in request.prompt else f"{given(request)} So?")
+        return told("My money back, please, money?" if "Where" in request.prompt else f"{given(request)} So?")
 
     recipe = Paraphrased(ROWS, label="intent", drift=Drift(least=0.0))
     check = confirmed(recipe, tmp_path / "confirm.sqlite")

@@ -39,6 +39,7 @@ class Backtranslated(Varied):
     name = "backtranslated"
     bounds = Drift(least=0.1)
     calls = 2
+    questions = True
 
     def __init__(
         self,
@@ -92,5 +93,6 @@ class Backtranslated(Varied):
             self._pivots.append(self._translate(one[self.text], self.language, facts))
 
     def read(self, prompt: Prompt, reply: Reply) -> Iterable[Row | Unread]:
-        """Return the child of an answer."""
-        return self._answered(prompt, reply, self._fields)
+        """Return the child of an answer; of one there, the translation."""
+        # Other languages have other question marks.
+        return self._answered(prompt, reply, self._fields) if "pivot" in prompt.facts else self._fields.read(reply.text)

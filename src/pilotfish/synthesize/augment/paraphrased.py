@@ -37,6 +37,7 @@ class Paraphrased(Reworded):
     """
 
     name = "paraphrased"
+    questions = True
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class Varied(Recipe):
 
     bounds = Drift()
     calls = 1  # a child
+    questions = False  # whether the child of a question has to be one
 
     def __init__(
         self,
@@ -161,7 +162,13 @@ class Varied(Recipe):
     def _answered(self, prompt: Prompt, reply: Reply, fields: Fields) -> Iterable[Row | Unread]:
         """Return the child of an answer that has the varied column alone."""
         for one in fields.read(reply.text):
-            yield one if isinstance(one, Unread) else self._child(prompt, **{self.text: str(one[self.text]).strip()})
+            if isinstance(one, Unread):
+                yield one
+                continue
+            child = self._child(prompt, **{self.text: str(one[self.text]).strip()})
+            # What a small model does most often in place of rewording a question is to answer it.
+            answered = self.questions and self._compared(prompt).rstrip().endswith("?") and "?" not in child[self.text]
+            yield Unread("answered: the question is none any more", child) if answered else child
 
     def beside(self) -> Mapping[str, Sequence[Row]]:
         """Return the parents, with the column that their children have, too."""
