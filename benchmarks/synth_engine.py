@@ -140,7 +140,8 @@ def _kills(rows: int, kills: int) -> list[dict[str, Any]]:
     ):
         out = Path(folder) / "killed"
         for turn in range(kills):
-            calls = endpoint.calls + rng.randint(1, max(1, 2 * rows // kills))
+            left = rows - _stored(out)
+            calls = endpoint.calls + rng.randint(1, max(1, 2 * left // (kills - turn + 1)))
             process = _start(endpoint.url, rows, out)
             until = time.monotonic() + (rng.uniform(0.3, 1.5) if turn % 4 == 3 else 30)
             while process.poll() is None and endpoint.calls < calls and time.monotonic() < until:
