@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_what_is_too_long_is_cut_and_its_length_says_so(tiny_encoder: Encoder) -
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
     np.testing.assert_allclose(vectors[2], vectors[1], atol=1e-5)
     assert np.abs(vectors[3] - vectors[1]).max() > 1e-4
+
+
+def test_threads_may_ask_at_once(tiny_encoder: Encoder) -> None:
+    texts = [f"the cat sat {i} " * (1 + i % 7) for i in range(200)]
+    wanted = tiny_encoder.encode(texts)
+    with ThreadPoolExecutor(8) as pool:
+        found = np.concatenate(list(pool.map(lambda text: tiny_encoder.encode([text]), texts)))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_an_encoder_knows_itself(tiny_encoder_folder: Path) -> None:

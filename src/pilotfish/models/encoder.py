@@ -144,7 +144,11 @@ class Encoder:
         """Return each text's number of tokens, uncut, special ones included."""
         if not texts:
             return []
-        return [len(ids) for ids in self.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
+        tokenizer = self.tokenizer
+        # A fast tokenizer's truncation is a setting of the tokenizer itself: to turn it off while another thread reads
+        # texts is an error of its ("Already borrowed").
+        with self._lock:
+            return [len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
 
     def encode(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
         """Return the vectors: (texts, dimension), float32, normalised where the model's own recipe normalises.
