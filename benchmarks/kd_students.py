@@ -3,8 +3,8 @@
 - Family: Qwen2.5-Coder 1.5B teaches the 0.5B on GSM8K's worked answers (through a cache of its 128 likeliest tokens).
 - Tokenizers: SmolLM2-135M teaches Qwen2.5-Coder-0.5B on WikiText-2; agreement is over the places where both readings of
   a text have a boundary.
-- Draft: the 0.5B learns to draft for the 1.5B, over what that one answers to a few of Spec-Bench's questions, and to
-  more of GSM8K's; half of SmolLM2-135M's layers learn to draft for all of them.
+- Draft: the 0.5B learns to draft for the 1.5B, over what that one answers to a few of Spec-Bench's questions; half of
+  SmolLM2-135M's layers learn to draft for all of them.
 
 Each figure is of rows that taught nothing, before and after, its gain a paired bootstrap over examples. Runs go on
 where they were stopped (`.bench/kd-students`). `--quick` takes SmolLM2-135M, which teaches itself without three layers.
@@ -84,12 +84,6 @@ def _whole(data: Path) -> Iterator[list[dict[str, Any]]]:
     yield _drafted(
         "15 layers of SmolLM2-135M for its 30, Spec-Bench",
         teach_draft(SMALL, half, prompts, RUNS / "draft-half", fit=how, max_tokens=128, held_out=0.2),
-    )
-    asked = [{"prompt": problems[i]["question"]} for i in random.permutation(len(problems))[:240]]
-    how = Fit(epochs=2, batch_tokens=1024, **ADAPTERS)
-    yield _drafted(
-        "Qwen2.5-Coder 0.5B for 1.5B, GSM8K",
-        teach_draft(LARGE, MIDDLE, asked, RUNS / "draft-gsm8k", fit=how, max_tokens=128, held_out=0.1),
     )
 
 

@@ -105,6 +105,30 @@ def test_a_budget_holds_with_many_calls_under_way(tmp_path: Path, limit: dict[st
     assert model.calls == 14
 
 
+def test_a_budget_that_is_just_enough_has_stopped_nothing(tmp_path: Path) -> None:
+    calls = Calls(ScriptedModel("a b", delay=0.001), tmp_path / "calls", budget=Budget(calls=7), concurrency=3)
+    assert texts(replies(calls, asked(7))) == ["a b"] * 7 and not calls.spent
+
+
+def test_requests_that_a_model_cannot_answer_stop_nothing_once_others_were(tmp_path: Path) -> None:
+    def said(request: Request) -> str:
+        if int(request.prompt.split()[1]) > 0:
+            raise ModelError("too long")
+        return "fine"
+
+    found = replies(Calls(ScriptedModel(said), tmp_path / "calls", concurrency=1), asked(60))
+    assert texts(found) == ["fine"] + [None] * 59
+    with pytest.raises(ModelError, match="the first 20 calls all failed"):
+        replies(Calls(ScriptedModel(ModelErrors()), tmp_path / "none", concurrency=1), asked(60))
+
+
+class ModelErrors:
+    """Answers nothing."""
+
+    def __call__(self, request: Request) -> str:
+        raise ModelError("no such thing")
+
+
 def test_a_budget_in_dollars_needs_a_price(tmp_path: Path) -> None:
     free = ScriptedModel(lambda request: Reply("x", trace=Trace((Call("m", "model", 1, 1, 0.1, None),))))
     with pytest.raises(ConfigError, match="the price of the model is not known"):

@@ -151,10 +151,9 @@ def _alphas(fit: float, watch: Watch, budget: Budget) -> tuple[float, ...] | Non
 class _Read:
     """A task's texts by their vectors, which were read once: what a student that is fitted many times stands on."""
 
-    kind = "read"
-
     def __init__(self, task: TextTask, student: Student) -> None:
         parts = ((task.train, student.train), (task.test, student.test), (task.unlabelled, student.unlabelled))
+        self._features, self.kind = student.features, student.features.kind
         self._vectors = {text: vector for texts, vectors in parts for text, vector in zip(texts, vectors, strict=True)}
 
     def fit(self, texts: Sequence[str]) -> Features:
@@ -166,9 +165,5 @@ class _Read:
         return np.stack([self._vectors[text] for text in texts])
 
     def save(self, folder: Path) -> None:
-        """Not to be saved: the features that read the texts are.
-
-        Raises:
-            NotImplementedError: always.
-        """
-        raise NotImplementedError
+        """Save the features that read the texts."""
+        self._features.save(folder)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pilotfish.errors import ConfigError, did_you_mean
 from pilotfish.measure._python_form import python_form
 
-__all__ = ["ANSWERS", "answer_by", "code_of"]
+__all__ = ["ANSWERS", "answer_by", "code_of", "unfenced"]
 
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_FENCED = re.compile(r"\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 
 
@@ -66,6 +67,12 @@ def answer_by(how: str) -> Callable[[str], str]:
         return _text(found[-1].group(1) or "") if found else ""
 
     return read
+
+
+def unfenced(said: str) -> str:
+    """Return what stands in the Markdown fence that a reply is; a reply that is none as it is."""
+    found = _FENCED.fullmatch(said)
+    return found.group(1) if found else said
 
 
 def code_of(said: str) -> str:

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from pilotfish.errors import ConfigError
-from pilotfish.measure.answers import code_of
+from pilotfish.measure.answers import code_of, unfenced
 from pilotfish.measure.grade import function_at
 from pilotfish.model import Reply, Request, Trace
 
@@ -90,7 +90,7 @@ class FitsSchema:
                 raise ConfigError("a check by schema: give `schema`, or ask with response_format = json_schema")
             validator = _validator(asked)
         try:
-            value = json.loads(_unfenced(reply.text))
+            value = json.loads(unfenced(reply.text))
         except (ValueError, RecursionError):
             return Verdict(False, 0.0)
         fits = bool(validator.is_valid(value))
@@ -165,8 +165,3 @@ def _asked(request: Request) -> Mapping[str, Any] | None:
     form = request.response_format or {}
     found = (form.get("json_schema") or {}).get("schema")
     return found if isinstance(found, Mapping) else None
-
-
-def _unfenced(text: str) -> str:
-    found = re.fullmatch(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", text, re.DOTALL)
-    return found.group(1) if found else text

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pilotfish.errors import ConfigError
 from pilotfish.model import Model, Reply, Request
 from pilotfish.rows._row import Row
+from pilotfish.rows.model_stage import concurrency_of
 from pilotfish.rows.run import read_output, run
 from pilotfish.rows.stage import AsyncStage
 
@@ -30,6 +30,12 @@ class Bill:
     tokens_out: int = 0
     seconds: float = 0.0
     cost: float | None = 0.0
+
+    @classmethod
+    def of(cls, reply: Reply) -> Bill:
+        """Return what a reply took, all calls on the way."""
+        usage = reply.usage
+        return cls(usage.calls, usage.tokens_in, usage.tokens_out, round(reply.trace.seconds, 6), reply.cost)
 
     def __add__(self, other: Bill) -> Bill:
         return Bill(
@@ -90,12 +96,8 @@ class Asking(AsyncStage):
     """Asks a model the request of each row, and notes what it said."""
 
     def __init__(self, model: Model, concurrency: int | None = None) -> None:
-        if concurrency is None:
-            concurrency = getattr(model, "concurrency", 8)
-        if concurrency < 1:
-            raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
         self.model = model
-        self.concurrency = concurrency
+        self.concurrency = concurrency_of(model, concurrency)
 
     @property
     def title(self) -> str:
@@ -170,11 +172,9 @@ def _rejected(folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def _said(reply: Reply) -> Said:
-    usage = reply.usage
-    bill = Bill(usage.calls, usage.tokens_in, usage.tokens_out, round(reply.trace.seconds, 6), reply.cost)
     tokens = reply.logprobs or ()
     top = dict(tokens[0].top) if len(tokens) == 1 else {}
-    return Said(reply.text.strip(), reply.finish_reason, reply.mean_logprob, top, bill)
+    return Said(reply.text.strip(), reply.finish_reason, reply.mean_logprob, top, Bill.of(reply))
 
 
 def _read(told: dict[str, Any]) -> Said:

@@ -13,7 +13,7 @@ from pilotfish.rows._json import plain
 from pilotfish.rows._row import Row, need_columns
 from pilotfish.rows.stage import AsyncStage
 
-__all__ = ["ModelStage", "Template"]
+__all__ = ["ModelStage", "Template", "concurrency_of"]
 
 
 class Template:
@@ -66,6 +66,18 @@ class Template:
         return "".join(filled)
 
 
+def concurrency_of(model: Model, given: int | None) -> int:
+    """Return how many calls may be under way at once: as given, else as many as the model takes, or 8.
+
+    Raises:
+        ConfigError: fewer than one.
+    """
+    found = int(getattr(model, "concurrency", 8)) if given is None else given
+    if found < 1:
+        raise ConfigError(f"concurrency must be at least 1, not {found}")
+    return found
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
@@ -103,17 +115,13 @@ class ModelStage(AsyncStage):
         concurrency: int | None = None,
         **settings: Any,
     ) -> None:
-        if concurrency is None:
-            concurrency = getattr(model, "concurrency", 8)
-        if concurrency < 1:
-            raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
         self.model = model
         self.prompt = prompt
         self.output = output
         self.system = system
         self.trace = trace
         self.parse = parse
-        self.concurrency = concurrency
+        self.concurrency = concurrency_of(model, concurrency)
         self.settings = settings
         self._prompt = Template(prompt)
         self._system = Template(system) if system is not None else None

@@ -73,8 +73,7 @@ class CallStore:
 
     def put(self, key: bytes, loose: bytes, reply: Reply) -> Bill:
         """Keep a reply, and return what it took; it survives `kill -9` once this returns."""
-        usage = reply.usage
-        bill = Bill(usage.calls, usage.tokens_in, usage.tokens_out, reply.trace.seconds, reply.cost)
+        bill = Bill.of(reply)
         row = (key, loose, time.time(), bill.calls, bill.tokens_in, bill.tokens_out, bill.seconds, bill.cost)
         told = json.dumps(encode_reply(reply), ensure_ascii=False, separators=(",", ":"))
         with self._using() as connection:

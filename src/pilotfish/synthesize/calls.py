@@ -12,6 +12,7 @@ from pilotfish.errors import ConfigError, DataError, ModelError, UpstreamError
 from pilotfish.model import Model, Reply, Request
 from pilotfish.rows._progress import Progress
 from pilotfish.rows.asking import Bill
+from pilotfish.rows.model_stage import concurrency_of
 from pilotfish.synthesize._store import CallStore, keys_of
 from pilotfish.synthesize.budget import Budget, Purse
 
@@ -60,13 +61,9 @@ class Calls:
         concurrency: int | None = None,
         reuse: Reuse = "exact",
     ) -> None:
-        if concurrency is None:
-            concurrency = getattr(model, "concurrency", 8)
-        if concurrency < 1:
-            raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
         if reuse not in get_args(Reuse):
             raise ConfigError(f"reuse is one of {', '.join(get_args(Reuse))}, not {reuse!r}")
-        self.model, self.concurrency, self.reuse = model, concurrency, reuse
+        self.model, self.concurrency, self.reuse = model, concurrency_of(model, concurrency), reuse
         self.store = CallStore(path)
         self._purse = Purse(budget or Budget(), self.store.bill())
         self.asked = self.taken = 0
@@ -82,6 +79,7 @@ class Calls:
 
         Raises:
             UpstreamError: the endpoint fails for request after request; what was answered stays.
+            ModelError: the model could answer none of the first requests.
             ConfigError: a budget in dollars, and the price is not known.
         """
         keys = [keys_of(self.model.name, request) for request in requests]
@@ -112,7 +110,7 @@ class _Session:
         self.calls, self.bar = calls, bar
         self.waiting = iter(left.items())
         self.found: dict[bytes, Reply | Failure] = dict.fromkeys(left, _SPENT)
-        self.failed = 0
+        self.failed = self.upstream = 0  # one after another: calls, and those of them that the endpoint failed
         self.room = asyncio.Condition()
 
     async def go(self) -> dict[bytes, Reply | Failure]:
@@ -127,18 +125,16 @@ class _Session:
         return self.found
 
     async def _work(self) -> None:
-        while await self._may_begin():
-            try:
-                key, (loose, request) = next(self.waiting)
-            except StopIteration:
-                await self._end(None)
+        # One iterator for all workers: who takes a request asks whether it may begin, and nobody asks for nothing.
+        for key, (loose, request) in self.waiting:
+            if not await self._may_begin():
                 return
             bill = None
             try:
                 reply = await self.calls.model.reply(request)
                 bill = self.calls.store.put(key, loose, reply)
                 self.found[key] = reply
-                self.failed = 0
+                self.failed = self.upstream = 0
                 self.calls.asked += 1
             except (ModelError, DataError) as error:
                 self.found[key] = Failure(str(error), again=isinstance(error, UpstreamError))
@@ -166,9 +162,13 @@ class _Session:
             self.room.notify_all()
 
     def _count(self, error: ModelError | DataError) -> None:
+        """Give up where the endpoint fails again and again, or where nothing at all has worked yet."""
         self.failed += 1
-        if self.failed >= GIVE_UP_AFTER:
-            raise UpstreamError(f"{self.failed} calls failed one after another; the last: {error}") from error
+        self.upstream = self.upstream + 1 if isinstance(error, UpstreamError) else 0
+        if self.upstream >= GIVE_UP_AFTER:
+            raise UpstreamError(f"{self.upstream} calls failed one after another; the last: {error}") from error
+        if self.failed >= GIVE_UP_AFTER and not self.calls.asked and not self.calls.taken:
+            raise ModelError(f"the first {self.failed} calls all failed; the last: {error}") from error
 
 
 _SPENT = Failure("the budget is spent", again=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pilotfish.errors import ConfigError, DataError
+from pilotfish.measure.answers import unfenced
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.recipe import Unread
 
-__all__ = ["Fields"]
+__all__ = ["Fields", "object_in"]
 
-_FENCE = re.compile(r"\A\s*```[a-z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
 _DECODER = json.JSONDecoder()
 
 
@@ -77,8 +76,7 @@ class Fields:
         Raises:
             DataError: there is no JSON in it.
         """
-        fenced = _FENCE.match(text)
-        bare = (fenced.group(1) if fenced else text).strip()
+        bare = unfenced(text).strip()
         try:
             found = json.loads(bare)
         except (ValueError, RecursionError):
@@ -119,6 +117,19 @@ class Fields:
             f"not by the schema: {where + ': ' if where else ''}{error.message[:200]}",
             json.dumps(value, ensure_ascii=False),
         )
+
+
+def object_in(text: str) -> dict[str, Any]:
+    """Return the first JSON object of an answer, whatever stands around it.
+
+    Raises:
+        DataError: there is none.
+    """
+    try:
+        found, _ = _DECODER.raw_decode(text, text.index("{"))
+    except (ValueError, RecursionError):
+        raise DataError("no JSON object in the answer") from None
+    return dict(found)
 
 
 def _schema(name: str, meaning: Any) -> dict[str, Any]:

@@ -116,8 +116,10 @@ class _Making:
             if barren == _BARREN:
                 ended = f"{_BARREN} rounds kept nothing"
                 break
+        if not made.round:
+            self._write()
         report = self._report(ended)
-        self._write(report)
+        self._close(report)
         return report
 
     async def _round(self, prompts: Sequence[Prompt], replies: Sequence[Reply | Failure]) -> None:
@@ -168,21 +170,24 @@ class _Making:
         self.made.rejected[reason.partition(":")[0]] += 1
         self.rejects.append({"reason": reason, "raw": raw, "synthesis": self._origin(number, prompt)})
 
-    def _write(self, report: Synthesized | None = None) -> None:
-        """Write what there is; each file whole or not at all."""
-        for name, rows in ((ROWS, self.told), (REJECTS, self.rejects)):
+    def _write(self) -> None:
+        """Write the rows and the rejects that there are so far."""
+        self._put({ROWS: self.told, REJECTS: self.rejects})
+
+    def _close(self, report: Synthesized) -> None:
+        """Write what ends a run; the report last."""
+        self._put(self.recipe.beside())
+        with atomic(self.folder / CARD) as file:
+            file.write(card(report).encode())
+        with atomic(self.folder / REPORT) as file:
+            file.write((json.dumps(report.to_json(), indent=1) + "\n").encode())
+
+    def _put(self, files: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Write rows, each file whole or not at all."""
+        for name, rows in files.items():
             with atomic(self.folder / name) as file:
                 for line in _lines(rows):
                     file.write(line)
-        if report is not None:
-            for name, others in self.recipe.beside().items():
-                with atomic(self.folder / name) as file:
-                    for line in _lines(others):
-                        file.write(line)
-            with atomic(self.folder / CARD) as file:
-                file.write(card(report).encode())
-            with atomic(self.folder / REPORT) as file:
-                file.write((json.dumps(report.to_json(), indent=1) + "\n").encode())
 
     def _report(self, ended: str) -> Synthesized:
         made = self.made

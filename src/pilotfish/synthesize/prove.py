@@ -17,6 +17,7 @@ from pilotfish.measure.folds import folds
 from pilotfish.measure.intervals import Interval, paired_score, wilson
 from pilotfish.models.classify import Features, SoftmaxHead, TextClassifier
 from pilotfish.rows._atomic import atomic
+from pilotfish.rows._groups import joined
 from pilotfish.rows._shingles import normalised
 from pilotfish.rows.decontaminate import decontaminate
 from pilotfish.rows.dedupe import near_duplicates
@@ -178,16 +179,6 @@ def _fitted(
 
 def _joined(near: NDArray[np.int64], groups: Sequence[Any]) -> NDArray[np.int64]:
     """Return one group a row, such that rows that share either stay together."""
-    parent = list(range(len(groups)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
     first: dict[Any, int] = {}
-    for i, (a, b) in enumerate(zip(near.tolist(), groups, strict=True)):
-        for key in (("near", a), ("given", b)):
-            parent[root(i)] = root(first.setdefault(key, i))
-    return np.array([root(i) for i in range(len(groups))], dtype=np.int64)
+    firsts = [first.setdefault(group, i) for i, group in enumerate(groups)]
+    return joined(near, np.arange(len(groups), dtype=np.int64), np.array(firsts, dtype=np.int64))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
 
-from pilotfish.errors import DataError
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply, Request
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.calls import Failure
@@ -84,6 +84,16 @@ class Made:
     def missing(self) -> int:
         """Rows that are still wanted."""
         return 0 if self.wanted is None else max(0, self.wanted - len(self.rows))
+
+    def short(self) -> int:
+        """Return how many rows are still wanted, for a recipe that would go on for ever.
+
+        Raises:
+            ConfigError: nobody said how many are wanted.
+        """
+        if self.wanted is None:
+            raise ConfigError("say how many rows are wanted: a recipe from scratch has no end of its own")
+        return self.missing
 
     @property
     def kept_a_prompt(self) -> float:

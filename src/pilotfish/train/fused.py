@@ -200,8 +200,8 @@ class _Fused(torch.autograd.Function):  # type: ignore[misc]
             torch.zeros(of.shape, dtype=of.dtype if of is hidden else exact, device=of.device) if need else None
             for of, need in zip((hidden, weight, bias), needs, strict=True)
         ]
-        size = (CHUNK_BYTES if work.chunk_bytes is None else work.chunk_bytes) // (4 * rows)
-        size = max(1, min(tokens, size if work.chunk_bytes is not None else max(size, _CHUNK_TOKENS)))
+        room_for, least = (CHUNK_BYTES, _CHUNK_TOKENS) if work.chunk_bytes is None else (work.chunk_bytes, 1)
+        size = max(1, min(tokens, max(least, room_for // (4 * rows))))
         room = torch.empty((size, rows), dtype=exact, device=hidden.device) if tokens else None
         for start in range(0, tokens, size):
             end = min(tokens, start + size)

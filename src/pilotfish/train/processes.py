@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from pilotfish._extras import need
+from pilotfish.models._weights import pick_device
 
 __all__ = ["count", "in_turn", "is_main", "join", "main_first", "wait"]
 
@@ -35,8 +36,8 @@ def join(device: str) -> None:
 
 def _state(*, cpu: bool = False) -> Any:
     """Return accelerate's view of the processes: the first call settles whether they work on accelerators."""
-    accelerator = need("torch", "train").accelerator.is_available()
     # Without being told, accelerate would take processes on a machine without accelerators for strangers.
+    accelerator = pick_device("auto") != "cpu"
     # And where one asks a paid teacher for hours, the others wait; by default they would give up after half an hour.
     return need("accelerate", "train").PartialState(cpu=cpu or not accelerator, timeout=timedelta(days=30))
 

@@ -39,15 +39,19 @@ def sharded(model: Any, mesh: Any) -> Any:
 
     Raises:
         ModelError: it has no layers in a list.
+        ConfigError: torch is too old.
     """
     torch = need("torch", "train")
     lists = [module for module in body_of(model).modules() if isinstance(module, torch.nn.ModuleList) and len(module)]
     if not lists:
         raise ModelError(f"{type(model).__name__} has no list of layers that could be shared")
     layers = max(lists, key=lambda one: sum(value.numel() for value in one.parameters()))
+    share = getattr(torch.distributed.fsdp, "fully_shard", None)
+    if share is None:
+        raise ConfigError(f"a shared teacher needs torch 2.6 or newer, and this is {torch.__version__}")
     model.eval().requires_grad_(False)
     for layer in layers:
-        torch.distributed.fsdp.fully_shard(layer, mesh=mesh, reshard_after_forward=True)
+        share(layer, mesh=mesh, reshard_after_forward=True)
     inner = {id(value) for value in [*layers.parameters(), *layers.buffers()]}
     for value in [*model.parameters(), *model.buffers()]:
         if id(value) not in inner:

@@ -92,8 +92,7 @@ class Attributed(Recipe):
 
     def prompts(self, made: Made) -> Sequence[Prompt]:
         """Return prompts for what each class lacks, a few more where earlier rows were not all kept."""
-        if made.wanted is None:
-            raise ConfigError("say how many rows are wanted: a recipe from scratch has no end of its own")
+        made.short()
         random = np.random.default_rng([made.seed, made.round])
         found: list[Prompt] = []
         for name, lacking in self.lacking(made).items():

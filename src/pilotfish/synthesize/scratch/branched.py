@@ -13,6 +13,7 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.asking import Asking
+from pilotfish.synthesize.fields import object_in
 from pilotfish.synthesize.recipe import Made, Prompt, Recipe, Unread
 from pilotfish.synthesize.templates import Template
 
@@ -71,11 +72,9 @@ class Branched(Recipe):
         Raises:
             DataError: no names in it.
         """
-        text = reply.text[reply.text.find("{") :]
         try:
-            told, _ = json.JSONDecoder().raw_decode(text)
-            names = told["names"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            names = object_in(reply.text)["names"]
+        except (DataError, KeyError):
             raise DataError("no names in the answer") from None
         path = list(prompt.facts["path"])
         seen = {part.casefold() for part in path}

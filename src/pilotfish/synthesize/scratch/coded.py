@@ -62,11 +62,10 @@ class Coded(Recipe):
 
     def prompts(self, made: Made) -> Sequence[Prompt]:
         """Return a prompt for each exercise that is missing."""
-        if made.wanted is None:
-            raise ConfigError("say how many rows are wanted: a recipe from scratch has no end of its own")
+        short = made.short()
         random = np.random.default_rng([made.seed, made.round])
         found = []
-        for number, drawn in enumerate(turns(self.attributes, round(made.missing / made.kept_a_prompt), random)):
+        for number, drawn in enumerate(turns(self.attributes, round(short / made.kept_a_prompt), random)):
             text = self.template.fill({"task": self.task, "attributes": drawn, "tests": self.tests})
             request = self.asking.request(text, made, number, FIELDS.response_format())
             found.append(Prompt(request, {"attributes": drawn}, self.template.version))

@@ -5,7 +5,6 @@ Source: Ding et al. 2023 (UltraChat), section 3; Ge et al. 2024 (Persona Hub), p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.asking import Asking
+from pilotfish.synthesize.fields import object_in
 from pilotfish.synthesize.recipe import Made, Prompt, Recipe, Unread
 from pilotfish.synthesize.scratch._turns import turns, values_of
 from pilotfish.synthesize.templates import Template
@@ -60,9 +60,8 @@ class Conversed(Recipe):
 
     def prompts(self, made: Made) -> Sequence[Prompt]:
         """Return a prompt for each chat that is missing."""
-        if made.wanted is None:
-            raise ConfigError("say how many rows are wanted: a recipe from scratch has no end of its own")
-        count = round(made.missing / made.kept_a_prompt)
+        short = made.short()
+        count = round(short / made.kept_a_prompt)
         random = np.random.default_rng([made.seed, made.round])
         drawn = turns(self.attributes, count, random)
         people = turns({"persona": self.personas}, count, random) if self.personas else [{}] * count
@@ -88,9 +87,9 @@ class Conversed(Recipe):
             DataError: there is none, its turns do not alternate, or a message is empty.
         """
         try:
-            told, _ = json.JSONDecoder().raw_decode(reply.text[reply.text.find("{") :])
+            told = object_in(reply.text)
             messages = [{"role": str(one["role"]), "content": str(one["content"]).strip()} for one in told["messages"]]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (DataError, KeyError, TypeError):
             raise DataError("no conversation in the answer") from None
         wanted = ["user" if i % 2 == 0 else "assistant" for i in range(len(messages))]
         if len(messages) < 2 or [one["role"] for one in messages] != wanted:

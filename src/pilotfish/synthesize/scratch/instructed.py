@@ -70,12 +70,11 @@ class Instructed(Recipe):
 
     def prompts(self, made: Made) -> Sequence[Prompt]:
         """Return a round's prompts, each with other examples."""
-        if made.wanted is None:
-            raise ConfigError("say how many rows are wanted: a recipe from scratch has no end of its own")
-        if not made.missing:
+        short = made.short()
+        if not short:
             return []
         random = np.random.default_rng([made.seed, made.round])
-        count = min(_ROUND, -(-made.missing // self.each), max(1, round(made.missing / made.kept_a_prompt)))
+        count = min(_ROUND, -(-short // self.each), max(1, round(short / made.kept_a_prompt)))
         own = [str(row["instruction"]) for row in made.rows]
         found = []
         for number in range(count):

@@ -84,11 +84,10 @@ class Tabular(Recipe):
 
     def prompts(self, made: Made) -> Sequence[Prompt]:
         """Return a prompt for each row that is missing, with the values that were drawn for it."""
-        if made.wanted is None:
-            raise ConfigError("say how many rows are wanted: a recipe from scratch has no end of its own")
+        short = made.short()
         random = np.random.default_rng([made.seed, made.round])
         found = []
-        for number in range(round(made.missing / made.kept_a_prompt)):
+        for number in range(round(short / made.kept_a_prompt)):
             known = self.drawn(random)
             places = {"task": self.task, "known": known, "fields": self.fields.meanings}
             request = self.asking.request(self.template.fill(places), made, number, self.fields.response_format())
