@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,25 @@ def test_a_finished_run_is_not_repeated_and_another_is_refused(models: tuple[Pat
     (tmp_path / "mine" / "thesis.txt").write_text("do not touch")
     with pytest.raises(DataError, match=r"holds thesis\.txt"):
         distiller(models, tmp_path / "mine").fit(ROWS)
+
+
+def test_a_run_is_known_where_its_folders_were_moved_and_not_with_other_weights(
+    models: tuple[Path, Path], tmp_path: Path
+) -> None:
+    student, teacher = models
+    here = tmp_path / "here"
+    shutil.copytree(student, here / "student")
+
+    def fitted(where: Path) -> Distiller:
+        given: dict[str, Any] = {"cached": 8, "cache": where / "cache"}
+        return distiller((where / "student", teacher), where / "out", {"steps": 2}, **given).fit(ROWS)
+
+    seconds = fitted(here).report_.seconds
+    there = here.rename(tmp_path / "there")
+    assert fitted(there).report_.seconds == seconds  # read, not trained again
+    write_lm(there / "student", seed=77)
+    with pytest.raises(DataError, match="another run"):
+        fitted(there)
 
 
 def test_the_teacher_is_loaded_once_or_never(

@@ -12,6 +12,7 @@ import pytest
 
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.models import _weights
+from pilotfish.models.local import LocalModel
 from tests.tiny import write_lm
 
 torch = pytest.importorskip("torch")
@@ -23,6 +24,17 @@ def test_a_folder_is_found_as_it_is(tmp_path: Path) -> None:
     assert (path, resolved.kind) == (folder, "causal-lm")
     with pytest.raises(ModelError, match="no such file or folder"):
         _weights.located(tmp_path / "nowhere", None)
+
+
+def test_a_folder_is_told_by_what_it_holds_wherever_it_lies(tmp_path: Path) -> None:
+    folder = write_lm(tmp_path / "model", seed=0)
+    before = _weights.identity_of(folder)
+    moved = folder.rename(tmp_path / "moved")
+    (moved / "README.md").write_text("says nothing of the weights", encoding="utf-8")
+    assert _weights.identity_of(moved) == before == LocalModel(moved).identity
+    assert LocalModel(moved, quantize="int8").identity != before
+    assert _weights.identity_of(write_lm(tmp_path / "model", seed=1)) != before
+    assert _weights.identity_of("smollm2-135m-instruct") == "smollm2-135m-instruct"
 
 
 @pytest.mark.models

@@ -213,6 +213,17 @@ def test_a_changed_file_is_refused_and_a_moved_one_is_not(tmp_path: Path) -> Non
         run(tmp_path / "moved.csv", last, tmp_path / "o", progress=False, read_options={"encoding": "latin-1"})
 
 
+def test_a_class_of_ours_may_move_from_version_to_version(tmp_path: Path) -> None:
+    stage = EachRow(lambda row: row)
+    run([{"text": "a"}], stage, tmp_path / "out", progress=False)
+    path = tmp_path / "out" / "run.json"
+    noted = json.loads(path.read_bytes())
+    assert noted["stages"][0]["class"] == "EachRow"
+    noted["stages"][0]["class"] = "pilotfish.elsewhere.EachRow"  # as the first versions noted it
+    path.write_text(json.dumps(noted), encoding="utf-8")
+    assert run([{"text": "a"}], stage, tmp_path / "out", progress=False).rows_out == 1
+
+
 def test_what_the_reader_rejects_is_in_the_rejects_once(tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text('{"n": 1, "text": "a"}\n{"n"\n{"n": 3, "text": "b"}\n')

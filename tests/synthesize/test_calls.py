@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pilotfish.errors import ConfigError, ModelError, UpstreamError
-from pilotfish.model import Call, Price, Reply, Request, Trace
+from pilotfish.model import Call, Price, Reply, Request, Trace, WholeReplies
 from pilotfish.rows.asking import Bill
 from pilotfish.synthesize.budget import Budget, Purse
 from pilotfish.synthesize.calls import Calls, Failure
@@ -47,6 +48,23 @@ def test_samples_of_one_request_are_told_apart_and_models_too(tmp_path: Path) ->
     assert model.calls == 3
     other = ScriptedModel("y", name="two")
     assert texts(replies(Calls(other, tmp_path / "calls"), requests)) == ["y", "y", "y"]
+
+
+@dataclass(frozen=True)
+class Pair(WholeReplies):
+    small: ScriptedModel
+    above: float
+    name: str = "pair"
+
+    async def reply(self, request: Request) -> Reply:
+        return await self.small.reply(request)
+
+
+def test_another_threshold_of_a_collaboration_is_another_model(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda request: "x", name="small")
+    for above, made in ((0.5, 3), (0.5, 3), (0.6, 6)):
+        replies(Calls(Pair(model, above), tmp_path / "calls"), asked(3))
+        assert model.calls == made
 
 
 def test_another_limit_is_another_request_unless_finished_answers_may_be_used(tmp_path: Path) -> None:

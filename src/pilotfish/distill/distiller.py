@@ -21,7 +21,7 @@ from pilotfish.distill.divergence import divergence as divergence_of
 from pilotfish.distill.report import Distilled
 from pilotfish.distill.rows import keyed, parted
 from pilotfish.errors import ConfigError
-from pilotfish.models._weights import stored_dtype
+from pilotfish.models._weights import identity_of, stored_dtype
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.train.folder import digest, finished, settled, write_report
@@ -136,9 +136,10 @@ class Distiller:
         if not 0 <= self.alpha <= 1 or not self.temperature > 0:
             raise ConfigError(f"alpha is a share and the temperature above 0, not {self.alpha} and {self.temperature}")
         kind = divergence_of(self.divergence, **(self.settings or {}))
-        apart = ("catalog", "progress", "out", "how", "report_", "shard", "answers_of")  # not of the result
+        apart = ("catalog", "progress", "out", "how", "report_", "shard", "answers_of", "cache")  # not of the result
         told = {name: value for name, value in vars(self).items() if value is not None and name not in apart}
         told |= {name: settled(told[name]) for name in ("on_policy", "matching") if name in told}
+        told |= {name: identity_of(told[name]) for name in ("student", "teacher") if name in told}
         identity = digest([told, settled(how)], keyed(rows))
         done = finished(out, REPORT, identity, (RUN, CACHE))
         if done is not None:

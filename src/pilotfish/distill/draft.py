@@ -20,6 +20,7 @@ from pilotfish.distill.rows import keyed, request_of
 from pilotfish.errors import DataError
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.model import Request
+from pilotfish.models._weights import identity_of
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.asking import asked
 from pilotfish.rows.split import split
@@ -207,7 +208,17 @@ def teach_draft(
     parts = split(len(requests), {"train": 1 - held_out, "held_out": held_out}, how.seed) if requests else {}
     if not parts or not len(parts["train"]) or not len(parts["held_out"]):
         raise DataError(f"{len(requests)} different prompts leave none to learn from, or none to measure on")
-    given = [str(target), str(draft), length, max_tokens, temperature, held_out, divergence, settings, settled(how)]
+    given = [
+        identity_of(target),
+        identity_of(draft),
+        length,
+        max_tokens,
+        temperature,
+        held_out,
+        divergence,
+        settings,
+        settled(how),
+    ]
     identity = digest([*given, context, cached, target_dtype], unique)
     done = finished(out, REPORT, identity, (ANSWERS, STUDENT))
     if done is not None:

@@ -16,7 +16,7 @@ from pilotfish.distill.preferred import Preferred
 from pilotfish.distill.rows import keyed, origin, request_of
 from pilotfish.errors import DataError, ModelError
 from pilotfish.measure.intervals import Interval, bootstrap
-from pilotfish.models._weights import stored_dtype
+from pilotfish.models._weights import identity_of, stored_dtype
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows.split import split
@@ -76,7 +76,7 @@ def prefer(
     from pilotfish.train.lora import adapted, merged
 
     out, how = Path(out), fit or Fit()
-    identity = digest([str(student), beta, label_smoothing, settled(how), length, held_out], keyed(rows))
+    identity = digest([identity_of(student), beta, label_smoothing, settled(how), length, held_out], keyed(rows))
     done = finished(out, REPORT, identity, (RUN,))
     if done is not None:
         return Preferred(**{**done, **{name: Interval(**done[name]) for name in ("preferred", "margin")}})

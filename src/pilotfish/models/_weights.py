@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,33 @@ def located(weights: str | Path, catalog: Catalog | None, *, progress: bool = Tr
 
         path = converted(path, progress=progress)
     return path, resolved
+
+
+def identity_of(weights: str | Path) -> str:
+    """Return what tells weights apart: a name as it is, a folder or file by what it holds, wherever it lies.
+
+    Of each file of weights the ends are read, which training changes; its settings and its tokenizer whole.
+    """
+    path = Path(weights).expanduser()
+    if not path.exists():
+        return str(weights)
+    found = hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        kind = file.suffix
+        if kind not in _WEIGHTS and file.name not in _SETTINGS:
+            continue
+        found.update(f"{file.name} {file.stat().st_size} ".encode())
+        with file.open("rb") as opened:
+            found.update(opened.read(_ENDS if kind in _WEIGHTS else -1))
+            if kind in _WEIGHTS:
+                opened.seek(max(0, file.stat().st_size - _ENDS))
+                found.update(opened.read(_ENDS))
+    return f"weights:{found.hexdigest()[:24]}"
+
+
+_WEIGHTS = (".safetensors", ".gguf", ".bin", ".npz")
+_SETTINGS = ("config.json", "tokenizer.json", "generation_config.json", "chat_template.jinja", "modules.json")
+_ENDS = 1 << 20
 
 
 def pick_device(device: str) -> str:

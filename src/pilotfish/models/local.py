@@ -107,6 +107,12 @@ class LocalModel:
     def __repr__(self) -> str:
         return f"LocalModel({self.weights!r}, dtype={self.dtype!r}, device={self.device!r})"
 
+    @property
+    def identity(self) -> str:
+        """What tells its answers from another model's: its weights, by name or by what a folder holds."""
+        told = _weights.identity_of(self.weights)
+        return told if self.quantize == "none" else f"{told} {self.quantize}"
+
     def load(self) -> LocalModel:
         """Load the weights now rather than at the first use, and return this model.
 

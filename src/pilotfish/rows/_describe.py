@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import PurePath
 from types import CodeType, FunctionType
@@ -15,9 +16,10 @@ from pilotfish.model import Model
 def describe(value: Any) -> Any:
     """Return a value as JSON-able data that is equal for equal settings.
 
-    A model goes by its class and name, for its time-outs and keys do not decide what it answers; a collaboration, a
-    dataclass that holds models, goes by its fields, so that another threshold is another setting. A function goes by
-    its name and its code (not by values it closes over), any other object by its class.
+    A model goes by its class and what it says it is (`identity`, or else its name), for its time-outs and keys do not
+    decide what it answers; a collaboration, a dataclass that holds models, goes by its fields, so that another
+    threshold is another setting. A function goes by its name and its code (not by values it closes over), any other
+    object by its class.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -29,19 +31,33 @@ def describe(value: Any) -> Any:
         return [describe(entry) for entry in value]
     if isinstance(value, set | frozenset):
         return sorted((describe(entry) for entry in value), key=repr)
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    kind = class_name(type(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
         if not isinstance(value, Model) or any(isinstance(entry, Model) for entry in fields.values()):
             shown = {name: describe(entry) for name, entry in fields.items() if not name.startswith("_")}
             return {"class": kind, **shown}
     if isinstance(value, Model):
-        return {"class": kind, "model": value.name}
+        return {"class": kind, "model": getattr(value, "identity", value.name)}
     if isinstance(value, FunctionType):
         return f"{value.__module__}.{value.__qualname__}:{_digest(value.__code__)}"
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return {"class": kind}
+
+
+def class_name(kind: type) -> str:
+    """Return what a class is called: ours without the module, which may move from version to version."""
+    ours = kind.__module__.partition(".")[0] == "pilotfish"
+    return kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def known_as(model: Model) -> str:
+    """Return what tells a model's answers from another's: what it says it is, or a hash of a collaboration's parts."""
+    told = describe(model)
+    if isinstance(told, dict) and told.keys() == {"class", "model"}:
+        return str(told["model"])
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(code: CodeType) -> str:

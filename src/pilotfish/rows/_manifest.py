@@ -44,11 +44,19 @@ def check(folder: Path, wanted: dict[str, Any]) -> None:
             file.write(json.dumps(wanted, ensure_ascii=False, indent=2).encode() + b"\n")
         return
     try:
-        there = json.loads(path.read_bytes())
+        there = json.loads(path.read_bytes(), object_hook=_moved)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); {FRESH}") from None
     if there != wanted:
         raise ConfigError(f"{folder}: cannot resume, {_difference(there, wanted)}; {FRESH}")
+
+
+def _moved(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a class of ours without its module, which the first versions noted."""
+    kind = entry.get("class")
+    if isinstance(kind, str) and kind.startswith("pilotfish."):
+        return {**entry, "class": kind.rpartition(".")[2]}
+    return entry
 
 
 def _difference(there: dict[str, Any], wanted: dict[str, Any]) -> str:

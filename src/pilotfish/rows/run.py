@@ -15,6 +15,7 @@ from typing import Any
 from pilotfish._sync import wait
 from pilotfish.errors import ConfigError, DataError, did_you_mean
 from pilotfish.rows import _manifest
+from pilotfish.rows._describe import class_name
 from pilotfish.rows._input import Input
 from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row
@@ -83,9 +84,7 @@ def run(
         given = Input.of(source, options, folder / "input.spool")
         wanted = {
             "input": given.config(),
-            "stages": [
-                {"class": f"{type(s).__module__}.{type(s).__qualname__}", "config": s.config()} for s in pipeline
-            ],
+            "stages": [{"class": class_name(type(s)), "config": s.config()} for s in pipeline],
             "shard_rows": shard_rows,
             "shards": shards,
         }

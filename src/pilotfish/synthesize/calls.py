@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError, DataError, ModelError, UpstreamError
 from pilotfish.model import Model, Reply, Request
+from pilotfish.rows._describe import known_as
 from pilotfish.rows._progress import Progress
 from pilotfish.rows.asking import Bill
 from pilotfish.rows.model_stage import concurrency_of
@@ -82,7 +83,8 @@ class Calls:
             ModelError: the model could answer none of the first requests.
             ConfigError: a budget in dollars, and the price is not known.
         """
-        keys = [keys_of(self.model.name, request) for request in requests]
+        named = known_as(self.model)
+        keys = [keys_of(named, request) for request in requests]
         found: dict[bytes, Reply | Failure] = {}
         left: dict[bytes, tuple[bytes, Request]] = {}
         for (key, loose), request in zip(keys, requests, strict=True):

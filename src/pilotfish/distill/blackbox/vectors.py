@@ -10,6 +10,7 @@ from typing import Any
 
 from pilotfish.distill.blackbox.students import EmbeddingStudent
 from pilotfish.distill.blackbox.students.embedding import Nearer
+from pilotfish.models._weights import identity_of
 from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.processes import is_main, wait
 
@@ -54,7 +55,8 @@ def teach_vectors(student: EmbeddingStudent, texts: Sequence[str], out: str | Pa
     """
     out = Path(out)
     losses = [student.cosine, student.mse, student.similarity]
-    told = [losses, settled(student.how), student.held_out, student.encoder.weights, student.teacher.weights]
+    told = [losses, settled(student.how), student.held_out]
+    told += [identity_of(one.weights) for one in (student.encoder, student.teacher)]
     identity = digest(told, texts)
     # The student's folder comes whole or not at all; one without a report was killed between the two.
     done = finished(out, REPORT, identity, ("modules.json",))

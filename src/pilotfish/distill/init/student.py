@@ -16,7 +16,7 @@ from pilotfish.distill.init.layers import drop_layers, kept_layers
 from pilotfish.distill.init.width import Width, check, prune_width
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models._fetch_store import MARKER, install, locked, read_marker
-from pilotfish.models._weights import stored_dtype
+from pilotfish.models._weights import identity_of, stored_dtype
 from pilotfish.models.local import LocalModel
 
 if TYPE_CHECKING:
@@ -93,7 +93,13 @@ def student_of(
     out = Path(out)
     name = teacher.weights if isinstance(teacher, LocalModel) else str(teacher)
     dtype = str(teacher.model.dtype) if isinstance(teacher, LocalModel) else "stored"
-    asked: list[Any] = [name, dtype, layers if isinstance(layers, int | None) else list(layers), seed, length]
+    asked: list[Any] = [
+        identity_of(name),
+        dtype,
+        layers if isinstance(layers, int | None) else list(layers),
+        seed,
+        length,
+    ]
     asked += [width and asdict(width), dict(sizes or {}), list(calibration)]
     identity = hashlib.sha256(json.dumps(asked, default=str).encode()).hexdigest()
     with locked(f"student-{hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:24]}"):

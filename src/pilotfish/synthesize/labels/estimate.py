@@ -14,6 +14,7 @@ from pilotfish._sync import wait
 from pilotfish.errors import ConfigError
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.model import Model, Price, Reply, Request
+from pilotfish.rows._describe import known_as
 from pilotfish.rows._lock import locked
 from pilotfish.synthesize._store import keys_of
 from pilotfish.synthesize.calls import Calls
@@ -133,8 +134,9 @@ def sampled(
 def _left(recipe: Recipe, model: Model, rows: int | None, seed: int, calls: Calls | None) -> list[Request]:
     """Return the requests of the first round that no store answers, each once."""
     asked: dict[bytes, Request] = {}
+    known = known_as(model)
     for prompt in recipe.prompts(Made(rows, seed)):
-        asked.setdefault(keys_of(model.name, prompt.request)[0], prompt.request)
+        asked.setdefault(keys_of(known, prompt.request)[0], prompt.request)
     return [request for key, request in asked.items() if calls is None or calls.store.get(key) is None]
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models._weights import identity_of
 from pilotfish.models.classify import EncoderFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
@@ -119,7 +120,8 @@ class EmbeddingStudent:
         def loss(vectors: Any, rows: Any, weights: Any) -> Any:
             return (vector_loss(vectors, goal[rows], *losses) * weights).sum()
 
-        identity = digest([losses, asdict(self.how), student.name, self.teacher.name], learn)
+        named = [identity_of(one.weights) for one in (self.encoder, self.teacher)]
+        identity = digest([losses, asdict(self.how), *named], learn)
         folder = None if self.folder is None else Path(self.folder) / identity[:16]
         train(student, torch.nn.Identity(), learn, np.ones(len(learn)), loss, self.how, folder, identity)
         student.model.eval()

@@ -18,6 +18,7 @@ from pilotfish._extras import need
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.targets import Targets
 from pilotfish.errors import ConfigError, ModelError
+from pilotfish.models._weights import identity_of
 from pilotfish.models.classify import EncoderFeatures, SoftmaxHead, TextClassifier
 from pilotfish.models.encoder import Encoder
 from pilotfish.train.encoding import ScaledHead, train
@@ -138,7 +139,15 @@ class EncoderStudent(LabelStudent):
         def loss(logits: Any, rows: Any, weights: Any) -> Any:
             return label_loss(logits, marks[rows], soft[rows], shares[0][rows], shares[1][rows], t).sum()
 
-        told = [alpha, t, self.head_rate, asdict(self.how), targets.classes, encoder.name, targets.gold.tolist()]
+        told = [
+            alpha,
+            t,
+            self.head_rate,
+            asdict(self.how),
+            targets.classes,
+            identity_of(encoder.weights),
+            targets.gold.tolist(),
+        ]
         identity = digest([*told, targets.soft.tobytes().hex()], x)
         folder = None if self.folder is None else Path(self.folder) / identity[:16]
         train(encoder, head.module, x, by_gold + by_teacher, loss, self.how, folder, identity)
