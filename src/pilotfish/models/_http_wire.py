@@ -5,17 +5,30 @@ Source: the OpenAI API reference, "Create chat completion" and "Create completio
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from pilotfish.errors import ModelError
-from pilotfish.model import Reply, Request, TokenLogprob, ToolCall
+from pilotfish.errors import ConfigError, ModelError, did_you_mean
+from pilotfish.model import Call, Price, Reply, Request, TokenLogprob, ToolCall, Trace
 from pilotfish.models._http_errors import AttemptError, tidy
 
-__all__ = ["Api", "Assembly", "body_of"]
+__all__ = ["PATHS", "Api", "Assembly", "body_of", "check_api", "hash_of", "traced"]
 
 Api: TypeAlias = Literal["chat", "completions"]
+PATHS: dict[str, str] = {"chat": "/chat/completions", "completions": "/completions"}
+
+
+def check_api(api: str) -> None:
+    """Refuse a word that is no kind of endpoint.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if api not in PATHS:
+        raise ConfigError(f"api {api!r} is not one of {', '.join(PATHS)}{did_you_mean(str(api), PATHS)}")
 
 
 def body_of(request: Request, model: str, api: Api, extra: Mapping[str, Any], limit_field: str) -> dict[str, Any]:
@@ -39,6 +52,26 @@ def body_of(request: Request, model: str, api: Api, extra: Mapping[str, Any], li
         # Here `logprobs` is a count; some servers read 0 as "none", so ask for 1 at least.
         body["logprobs"] = max(1, body.pop("top_logprobs", 1))
     return body
+
+
+def hash_of(url: str, api: Api, body: Mapping[str, Any], request: Request) -> bytes:
+    """Return a request's key, 32 bytes: all that can change the answer, the sample's number too; never the secret."""
+    whole = [url, api, body, request.metadata.get("sample")]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+
+
+def traced(assembly: Assembly, name: str, price: Price | None, seconds: float, notes: str = "") -> Reply:
+    """Return the answer with its one call: tokens as the endpoint counted them, at the price that is known.
+
+    Raises:
+        AttemptError: no choice came.
+    """
+    tokens = assembly.tokens
+    why = "; ".join(part for part in (notes, "no usage reported" if tokens is None else "") if part)
+    cost = None if tokens is None or price is None else price.cost(*tokens)
+    tokens_in, tokens_out = tokens or (0, 0)
+    call = Call(name, "model", tokens_in, tokens_out, seconds, cost, why=why)
+    return assembly.reply().with_(trace=Trace((call,)))
 
 
 @dataclass

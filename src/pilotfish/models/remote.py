@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-
-from pilotfish.errors import ConfigError, UpstreamError, did_you_mean
-from pilotfish.model import Call, Delta, Price, Reply, Request, Trace
+from pilotfish.errors import ConfigError, UpstreamError
+from pilotfish.model import Delta, Price, Reply, Request, Trace
 from pilotfish.models._http import Clock, KeyFrom, Lane, Lanes, Opener, retrying
-from pilotfish.models._http_errors import AttemptError, safe_url
+from pilotfish.models._http_base import below, checked_url, is_near
+from pilotfish.models._http_errors import AttemptError
 from pilotfish.models._http_exchange import Exchange
-from pilotfish.models._http_wire import Api, Assembly, body_of
+from pilotfish.models._http_wire import PATHS, Api, Assembly, body_of, check_api, hash_of, traced
 from pilotfish.models.cache import ReplyCache, default_cache
 
 __all__ = ["RemoteModel"]
-
-_SECRET_NAMES = {"key", "api_key", "api-key", "apikey", "token", "access_token", "secret", "sig", "signature", "code"}
-_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(eq=False)
@@ -87,18 +81,14 @@ class RemoteModel:
     name: str = ""
 
     def __post_init__(self) -> None:
-        url = _checked_url(self.base_url)
+        url = checked_url(self.base_url)
         self._check_numbers()
         self.name = self.name or self.model
-        path = url.path.rstrip("/") + ("/chat/completions" if self.api == "chat" else "/completions")
         key = KeyFrom(self.key_env, self.key_header)
-        self._exchange = Exchange(
-            url.copy_with(path=path), self.model, key, dict(self.headers), self.timeout, self.max_bytes
-        )
+        asked = below(url, PATHS[self.api])
+        self._exchange = Exchange(asked, self.model, key, dict(self.headers), self.timeout, self.max_bytes)
         host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
-        # A proxy cannot reach this machine's own servers, so one named by the environment is for other hosts only.
-        proxies = url.host not in _LOCAL_HOSTS
-        opener = Opener(url.scheme, host, port, self.timeout, self.connect_timeout, proxies)
+        opener = Opener(url.scheme, host, port, self.timeout, self.connect_timeout, not is_near(url))
         self._lanes = Lanes(self.concurrency, opener)
         if isinstance(self.cache, ReplyCache):
             self._cache: ReplyCache | None = self.cache
@@ -194,9 +184,7 @@ class RemoteModel:
         return body_of(request, self.model, self.api, self.extra, self.limit_field)
 
     def _key(self, body: Mapping[str, Any], request: Request) -> bytes:
-        """Return the cache key: everything that can change the answer, the sample's number too; never the key."""
-        whole = [str(self._exchange.url), self.api, body, request.metadata.get("sample")]
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+        return hash_of(str(self._exchange.url), self.api, body, request)
 
     def _clock(self) -> Clock:
         return Clock(self._exchange.shown, self.deadline)
@@ -232,44 +220,14 @@ class RemoteModel:
         await asyncio.shield(asyncio.to_thread(self._cache.put, key, reply))
 
     def _traced(self, assembly: Assembly, seconds: float, failed: int) -> Reply:
-        tokens = assembly.tokens
-        notes = [f"failed attempts before this one: {failed}"] if failed else []
-        if tokens is None:
-            notes.append("no usage reported")
-        cost = None if tokens is None or self.price is None else self.price.cost(*tokens)
-        tokens_in, tokens_out = tokens or (0, 0)
-        call = Call(self.name, "model", tokens_in, tokens_out, seconds, cost, why="; ".join(notes))
-        return assembly.reply().with_(trace=Trace((call,)))
+        notes = f"failed attempts before this one: {failed}" if failed else ""
+        return traced(assembly, self.name, self.price, seconds, notes)
 
     def _check_numbers(self) -> None:
-        if self.api not in ("chat", "completions"):
-            raise ConfigError(f"api {self.api!r} is not one of chat, completions{_hint(self.api)}")
+        check_api(self.api)
         for name, least in (("concurrency", 1), ("retries", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be {least} or more, not {getattr(self, name)}")
         for name in ("timeout", "connect_timeout", "deadline", "longest_wait", "max_bytes"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
-
-
-def _hint(api: object) -> str:
-    return did_you_mean(str(api), ("chat", "completions"))
-
-
-def _checked_url(base_url: str) -> httpx.URL:
-    """Return the base URL.
-
-    Raises:
-        ConfigError: it is no URL, or holds a password or key, which would then stand in files and logs.
-    """
-    try:
-        url = httpx.URL(base_url)
-    except (httpx.InvalidURL, TypeError):
-        raise ConfigError(f"base_url is no URL: {base_url!r}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"base_url must start with http:// or https:// and a host, not {safe_url(url)!r}")
-    secret = "a user name or password" if url.userinfo else ""
-    secret = secret or next((f"{name}=…" for name in url.params if name.lower() in _SECRET_NAMES), "")
-    if secret:
-        raise ConfigError(f"the base_url {safe_url(url)} holds {secret}: put the key in a variable and name it key_env")
-    return url
