@@ -69,7 +69,7 @@ def ours(job: dict[str, Any], student: Any, teacher: Any, ids: Any) -> tuple[lis
 
 def trl(job: dict[str, Any], student: Any, teacher: Any, ids: Any) -> tuple[list[float], list[float]]:
     """Train by TRL's trainer for teachers whose answers are given."""
-    from datasets import Dataset  # type: ignore[import-not-found]
+    from datasets import Dataset
     from transformers import AutoTokenizer, TrainerCallback
     from trl.experimental.gkd import GKDConfig, GKDTrainer  # type: ignore[import-not-found]
 

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pilotfish.rows.read import read
 from tests.cli.help import error_of, pilotfish
 from tests.fakes import Answer, ScriptedUpstream, Seen
 
@@ -50,7 +51,10 @@ def test_a_model_with_random_weights_writes_rows_by_the_schema(tiny_folder: Any,
     rows = [json.loads(line) for line in (tmp_path / "made" / "rows.jsonl").read_text().splitlines()]
     assert told["kept"] == 6 and Counter(row["intent"] for row in rows) == {"refund": 3, "card": 3}
     assert all(isinstance(row["text"], str) and len(row["text"]) <= 20 for row in rows)
-    again = json.loads(pilotfish("synthesize", "team.toml", "--json", "--quiet", cwd=tmp_path).stdout)
+    again = json.loads(
+        pilotfish("synthesize", "team.toml", "--json", "--quiet", "--format", "parquet", cwd=tmp_path).stdout
+    )
+    assert [row["text"] for row in read(tmp_path / "made" / "rows.parquet")] == [row["text"] for row in rows]
     assert (again["asked"], again["kept"]) == (0, 6) and again["stored"] == told["asked"]
 
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError, DataError
+from pilotfish.rows import _datasets_out
 from pilotfish.rows._row import Rows
 from pilotfish.rows.read import read
 from pilotfish.rows.write import write
@@ -61,6 +62,41 @@ def test_values_in_csv(tmp_path: Path) -> None:
         {"a": "", "b": '[1, "x"]', "c": "true", "d": "1.5", "e": "3"},
         {"a": "y", "b": "", "c": "", "d": "", "e": ""},
     ]
+
+
+def test_a_datasets_folder_is_what_the_library_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    rows: Rows = [{"text": f"t {n}", "tags": ["a"] * (n % 3), "facts": {"n": n}} for n in range(9000)]
+    rows.append({"text": "late", "score": 0.5})
+    folder = tmp_path / "set"
+    for _ in range(2):  # what stood there is replaced
+        assert write(rows, folder, "datasets") == 9001
+        assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
+    loaded = datasets.load_from_disk(str(folder))
+    assert loaded.column_names == ["text", "tags", "facts", "score"] and loaded.num_rows == 9001
+    assert loaded[8] == {**rows[8], "score": None} and loaded[9000]["score"] == 0.5
+    assert [row["text"] for row in read(folder)] == [row["text"] for row in rows]
+
+
+def test_a_large_datasets_folder_has_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_datasets_out, "FILE_BYTES", 1000)
+    rows: Rows = [{"text": f"t {n}"} for n in range(10000)]
+    write(rows, tmp_path / "set", "datasets")
+    assert len(list((tmp_path / "set").glob("data-*-of-00003.arrow"))) == 3
+    assert list(read(tmp_path / "set")) == rows
+
+
+def test_a_datasets_folder_replaces_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="something else than a datasets folder"):
+        write([{"a": 1}], tmp_path / "notes", "datasets")
+    with pytest.raises(ConfigError, match="standard output"):
+        write([{"a": 1}], "-", "datasets")
+    with pytest.raises(DataError, match="no rows to write"):
+        write([], tmp_path / "empty", "datasets")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes"]
 
 
 def test_parquet_takes_columns_and_types_that_show_late(tmp_path: Path) -> None:

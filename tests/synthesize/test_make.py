@@ -12,6 +12,7 @@ import pytest
 from pilotfish.errors import ConfigError, UpstreamError
 from pilotfish.model import Reply, Request
 from pilotfish.rows._row import Row
+from pilotfish.rows.read import read
 from pilotfish.synthesize.budget import Budget
 from pilotfish.synthesize.fields import Fields
 from pilotfish.synthesize.make import synthesize
@@ -133,3 +134,28 @@ def test_budget_and_rounds_end_it(tmp_path: Path) -> None:
     for wrong in ({"rows": 0}, {"rounds": 0}):
         with pytest.raises(ConfigError):
             synthesize(Numbers(), ScriptedModel(said), tmp_path / "d", **wrong)  # type: ignore[arg-type]
+
+
+def test_rows_come_as_parquet_and_as_a_datasets_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    out = tmp_path / "out"
+    synthesize(Numbers(), ScriptedModel(said), out, rows=8, formats=("parquet", "datasets"), progress=False)
+    rows = lines(out / "rows.jsonl")
+    texts = [row["text"] for row in rows]
+    assert [row["text"] for row in read(out / "rows.parquet")] == texts
+    loaded = datasets.load_from_disk(str(out / "dataset"))
+    assert loaded["text"][:] == texts and json.loads(loaded[0]["synthesis"]) == rows[0]["synthesis"]
+    # The card names the rows, so that the folder is a data set as it is, rejects and calls left aside.
+    whole = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"), split="train")
+    assert whole["text"][:] == texts
+    with pytest.raises(ConfigError, match="formats are parquet and datasets"):
+        synthesize(Numbers(), ScriptedModel(said), out, rows=8, formats=("csv",), progress=False)  # type: ignore[arg-type]
+
+
+def test_the_card_of_rows_alone_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    synthesize(Numbers(), ScriptedModel(said), tmp_path / "out", rows=4, progress=False)
+    whole = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
+    assert whole["text"][:] == [row["text"] for row in lines(tmp_path / "out" / "rows.jsonl")]

@@ -72,6 +72,7 @@ class SynthesizeSpec(Spec):
     reuse: Literal["exact", "finished"] = "exact"
     concurrency: Count | None = None
     seed: int = 0
+    formats: list[Literal["parquet", "datasets"]] = []
     keep: KeepSpec | None = None
     train: TrainSpec | None = None
     attributed: AttributedSpec | None = None

@@ -32,7 +32,7 @@ __all__ = [
     "vectors_of",
 ]
 
-TO = "Of the output: jsonl, csv, tsv or parquet; told by its name otherwise (- is jsonl)."
+TO = "Of the output: jsonl, csv, tsv, parquet or datasets (a folder); told by its name otherwise (- is jsonl)."
 REJECTS = "Where bad rows go.  [default: DST.rejects.jsonl; for - rejects.jsonl]"
 
 removed_option = click.option(

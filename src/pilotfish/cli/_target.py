@@ -22,13 +22,17 @@ def check_target(target: str, kind: str | None = None) -> str:
     """
     if kind is not None and kind not in WRITABLE:
         raise ConfigError(f"cannot write the format {kind!r}{did_you_mean(kind, WRITABLE)}")
-    if target == "-":
+    if target == "-" and kind != "datasets":
         return kind or "jsonl"
+    if kind == "datasets":
+        if target == "-" or Path(target).is_file():
+            raise ConfigError(f"{target}: datasets is a folder; give its name")
+        return kind
     if Path(target).is_dir():
         raise ConfigError(f"{target}: a folder; give the file to write")
     named = kind or name_format(Path(target))
     if named is None:
-        endings = ", ".join(f".{name}" for name in WRITABLE)
+        endings = ", ".join(f".{name}" for name in WRITABLE if name != "datasets")
         raise ConfigError(f"{target}: cannot tell the format from the name, which should end in one of {endings}")
     if named not in WRITABLE:
         raise ConfigError(f"{target}: cannot write the format {named!r}; it can be {', '.join(WRITABLE)}")
@@ -44,7 +48,7 @@ def put(rows: Iterable[Row], target: str, kind: str | None = None) -> int:
     """
     kind = check_target(target, kind)
     path = Path(target)
-    if target == "-" or not path.exists() or path.is_file():
+    if kind == "datasets" or target == "-" or not path.exists() or path.is_file():
         return write(rows, target, kind)
     try:
         with path.open("wb") as device:

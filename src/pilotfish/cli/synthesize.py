@@ -52,6 +52,9 @@ def command() -> None:
 @click.option("--max-calls", type=click.IntRange(1), help="The most calls.")
 @click.option("--max-tokens", type=click.IntRange(1), help="The most tokens, prompts and answers together.")
 @click.option("--seed", type=int, help="Of all that is drawn.")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(["parquet", "datasets"]), help="Beside rows.jsonl."
+)
 @click.option("--train", is_flag=True, help="Teach the student of [synthesize.train] then, and measure it.")
 @click.option("--dry-run", is_flag=True, help="Ask nothing: tell what the calls still to be made would take.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -100,6 +103,7 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
             reuse=spec.reuse,
             concurrency=spec.concurrency,
             seed=spec.seed,
+            formats=spec.formats,
             progress=not quiet,
         )
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from pilotfish.errors import ConfigError, DataError, did_you_mean
 from pilotfish.rows._atomic import atomic
+from pilotfish.rows._datasets_out import write_datasets
 from pilotfish.rows._json import encoded, plain
 from pilotfish.rows._open import STDIN as STDOUT
 from pilotfish.rows._open import name_format
@@ -22,7 +23,7 @@ from pilotfish.rows._row import Row
 
 __all__ = ["WRITABLE", "write"]
 
-WRITABLE = ("jsonl", "csv", "tsv", "parquet")
+WRITABLE = ("jsonl", "csv", "tsv", "parquet", "datasets")
 
 
 def write(rows: Iterable[Row], target: str | Path, format: str | None = None) -> int:
@@ -35,10 +36,11 @@ def write(rows: Iterable[Row], target: str | Path, format: str | None = None) ->
     Args:
         rows: any iterable; held one at a time.
         target: a path, or `-` for standard output.
-        format: `jsonl`, `csv`, `tsv` or `parquet`; None tells it from the name (`-` is JSONL).
+        format: `jsonl`, `csv`, `tsv`, `parquet`, or `datasets` for a folder that Hugging Face's `load_from_disk` takes;
+            None tells it from the name (`-` is JSONL).
 
     Raises:
-        ConfigError: the format is unknown or not told by the name.
+        ConfigError: the format is unknown or not told by the name, or a folder to be replaced is none of `datasets`.
         DataError: the disk is full or refuses; a row does not fit the format.
         MissingExtra: Parquet without pyarrow.
     """
@@ -47,6 +49,10 @@ def write(rows: Iterable[Row], target: str | Path, format: str | None = None) ->
         raise ConfigError(f"{target}: cannot tell the format from the name; give one of {', '.join(WRITABLE)}")
     if kind not in WRITABLE:
         raise ConfigError(f"cannot write the format {kind!r}{did_you_mean(kind, WRITABLE)}")
+    if kind == "datasets":
+        if str(target) == STDOUT:
+            raise ConfigError("datasets is a folder: it cannot be written to standard output")
+        return write_datasets(rows, Path(target))
     if str(target) == STDOUT:
         count = write_to(rows, sys.stdout.buffer, kind)
         sys.stdout.buffer.flush()
@@ -66,7 +72,7 @@ def _zipped(file: BinaryIO, path: Path, kind: str) -> Iterator[BinaryIO]:
 
 
 def write_to(rows: Iterable[Row], file: BinaryIO, kind: str) -> int:
-    """Write rows to an open binary file in one of `WRITABLE` formats; return how many.
+    """Write rows to an open binary file in one of `WRITABLE` formats but `datasets`; return how many.
 
     Raises:
         DataError: a row does not fit the format.

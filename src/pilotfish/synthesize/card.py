@@ -19,12 +19,12 @@ NOTE = (
 )
 
 
-def card(report: Synthesized) -> str:
-    """Return the card, Markdown with the header that data hubs read."""
+def card(report: Synthesized, rows: str = "rows.jsonl") -> str:
+    """Return the card, Markdown with the header that data hubs read; `rows` is the file of the rows beside it."""
     cost = "unknown" if report.bill.cost is None else f"${report.bill.cost:,.4f}"
     return "\n".join(
         [
-            *("---", "tags: [synthetic, pilotfish]", "---", "", "# A synthesised data set", ""),
+            *("---", "tags: [synthetic, pilotfish]", *_configs(rows), "---", "", "# A synthesised data set", ""),
             f"{report.kept:,} rows by `{report.recipe['name']}`, {_written(report.model)}; made by Pilotfish.",
             "",
             f"- Prompts: {report.prompts:,} in {report.rounds:,} rounds, seed {report.seed}; {report.ended}.",
@@ -38,6 +38,11 @@ def card(report: Synthesized) -> str:
             *_block("Settings", _settings(report)),
         ]
     )
+
+
+def _configs(rows: str) -> list[str]:
+    # So that `datasets.load_dataset(folder)`, here or on a hub, takes the rows and not what was rejected.
+    return ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {rows}"]
 
 
 def _settings(report: Synthesized) -> dict[str, Any]:

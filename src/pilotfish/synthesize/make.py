@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from pilotfish._extras import need
 from pilotfish._sync import wait
 from pilotfish.errors import ConfigError
 from pilotfish.model import Model, Reply
@@ -18,6 +19,7 @@ from pilotfish.rows._atomic import atomic
 from pilotfish.rows._json import plain
 from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row
+from pilotfish.rows.write import write
 from pilotfish.synthesize._unasked import Unasked
 from pilotfish.synthesize.budget import Budget
 from pilotfish.synthesize.calls import Calls, Failure, Reuse
@@ -27,7 +29,9 @@ from pilotfish.synthesize.report import Synthesized
 
 __all__ = ["synthesize"]
 
+Format = Literal["parquet", "datasets"]
 CALLS, ROWS, REJECTS, REPORT, CARD = "calls.sqlite", "rows.jsonl", "rejects.jsonl", "report.json", "README.md"
+PARQUET, DATASET = "rows.parquet", "dataset"
 
 
 def synthesize(
@@ -42,6 +46,7 @@ def synthesize(
     reuse: Reuse = "exact",
     concurrency: int | None = None,
     seed: int = 0,
+    formats: Sequence[Format] = (),
     progress: bool = True,
 ) -> Synthesized:
     """Make rows by a recipe, and write them with what was rejected, why, a report and a card.
@@ -57,16 +62,24 @@ def synthesize(
         reuse: of stored calls; see `Calls`.
         concurrency: calls under way at once; None is as many as the model takes.
         seed: of all that is drawn.
+        formats: what the rows are written as when all is done, beside rows.jsonl: "parquet" is rows.parquet, "datasets"
+            a folder, dataset, for Hugging Face's `load_from_disk`. Where a row comes from is JSON text there.
         progress: show a bar.
 
     Raises:
         ConfigError: a setting is wrong, or another process works in the folder.
+        DataError: a column's values have no one type, which the other formats need; rows.jsonl is there.
         UpstreamError: the endpoint fails for call after call; run again to go on.
+        MissingExtra: another format without pyarrow.
     """
     if rows is not None and rows < 1:
         raise ConfigError(f"rows must be 1 or more, not {rows}")
     if rounds < 1:
         raise ConfigError(f"rounds must be 1 or more, not {rounds}")
+    for form in formats:
+        if form not in get_args(Format):
+            raise ConfigError(f"formats are {' and '.join(get_args(Format))}, not {form!r}")
+        need("pyarrow", "parquet")
     if (model is None) == recipe.asks:
         said = "asks a model: give one" if recipe.asks else "makes its rows itself: there is no model to ask"
         raise ConfigError(f"{recipe.name} {said}")
@@ -75,7 +88,7 @@ def synthesize(
         calls: Calls | Unasked = Unasked()
         if model is not None:
             calls = Calls(model, folder / CALLS, budget=budget, concurrency=concurrency, reuse=reuse)
-        making = _Making(recipe, calls, checks, Made(rows, seed), folder)
+        making = _Making(recipe, calls, checks, Made(rows, seed), folder, formats)
         try:
             return wait(making.go(rounds, progress=progress))
         finally:
@@ -86,8 +99,15 @@ def synthesize(
 
 class _Making:
     def __init__(
-        self, recipe: Recipe, calls: Calls | Unasked, checks: Sequence[Check], made: Made, folder: Path
+        self,
+        recipe: Recipe,
+        calls: Calls | Unasked,
+        checks: Sequence[Check],
+        made: Made,
+        folder: Path,
+        formats: Sequence[Format],
     ) -> None:
+        self.formats = formats
         self.recipe, self.calls, self.checks, self.made, self.folder = recipe, calls, checks, made, folder
         self.told: list[dict[str, Any]] = []  # kept rows with where they came from
         self.rejects: list[dict[str, Any]] = []
@@ -178,9 +198,14 @@ class _Making:
         """Write what ends a run; the report last."""
         self._put(self.recipe.beside())
         with atomic(self.folder / CARD) as file:
-            file.write(card(report).encode())
+            file.write(card(report, PARQUET if self.told and "parquet" in self.formats else ROWS).encode())
         with atomic(self.folder / REPORT) as file:
             file.write((json.dumps(report.to_json(), indent=1) + "\n").encode())
+        if self.told:
+            # One type a column: what decided a row differs from row to row, so that is text.
+            flat = [{**row, "synthesis": json.dumps(row["synthesis"], default=plain)} for row in self.told]
+            for form in self.formats:
+                write(flat, self.folder / (PARQUET if form == "parquet" else DATASET), form)
 
     def _put(self, files: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Write rows, each file whole or not at all."""

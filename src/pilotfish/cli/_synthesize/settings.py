@@ -36,6 +36,8 @@ def settings(models: Collaboration, file: str, flags: Mapping[str, Any]) -> Synt
     for key in ("rows", "out", "model", "seed"):
         if flags[key] is not None:
             table[key] = flags[key]
+    if flags["formats"]:
+        table["formats"] = list(flags["formats"])
     spec = checked(SynthesizeSpec, table, f"{file} [synthesize]")
     if spec.out is None:
         raise ConfigError(f"--out must be given, here or in the [synthesize] table of {file}")
