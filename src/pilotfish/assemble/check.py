@@ -44,4 +44,4 @@ def _known(spec: type[BaseModel], path: list[str]) -> list[str]:
         if not inner:
             return []
         spec = inner[0]
-    return list(spec.model_fields)
+    return [field.alias or name for name, field in spec.model_fields.items()]

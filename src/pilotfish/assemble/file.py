@@ -32,6 +32,7 @@ from pilotfish.assemble.specs import (
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
+    from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
@@ -66,7 +67,9 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
                     )
-        jobs = {"serve": self._file.serve, "distill": self._file.distill, "synthesize": self._file.synthesize}
+        jobs: dict[str, Spec | None] = {
+            name: getattr(self._file, name) for name in ("serve", "distill", "synthesize", "curate")
+        }
         for table, held in jobs.items():
             for key, target in references(held) if held is not None else ():
                 if target not in self._specs:
@@ -139,6 +142,11 @@ class Collaboration:
     def synthesize(self) -> SynthesizeSpec | None:
         """The `[synthesize]` table, if there is one."""
         return self._file.synthesize
+
+    @property
+    def curate(self) -> CurateSpec | None:
+        """The `[curate]` table, if there is one."""
+        return self._file.curate
 
     @property
     def distill(self) -> DistillSpec | None:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
@@ -199,6 +200,7 @@ class FileSpec(Spec):
     serve: ServeSpec | None = None
     distill: DistillSpec | None = None
     synthesize: SynthesizeSpec | None = None
+    curate: CurateSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -1,0 +1,98 @@
+"""`pilotfish curate`: rows through the steps of a file, what is dropped kept aside with its reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pilotfish.cli._common import Stopped
+
+if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._specs_curate import CurateSpec
+
+__all__ = ["command"]
+
+RUN = "run"
+
+
+class Curate(click.Group):
+    """A group that runs a file where no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in that is meant."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = [RUN, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("curate", cls=Curate)
+def command() -> None:
+    """Keep the rows that are worth learning from, and say of every other one why not.
+
+    `pilotfish curate FILE` sifts rows through the [[curate.steps]] of FILE; it is short for
+    `pilotfish curate run FILE`.
+    """
+
+
+@command.command(RUN)
+@click.argument("file")
+@click.option("--in", "source", help="The rows: a file or a datasets folder.  [default: the table's]")
+@click.option("--out", help="The folder for what is kept and what is not.  [default: the table's]")
+@click.option("--fresh", is_flag=True, help="Begin anew from the first step whose settings have changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def run(file: str, source: str | None, out: str | None, fresh: bool, as_json: bool, quiet: bool) -> None:
+    """Sift rows as the [curate] table of FILE says.
+
+    The folder then holds kept.jsonl, dropped.jsonl (each row with the step and the reason), rejects.jsonl (rows without
+    a text, or that could not be read), report.json and report.html. The same command goes on where a stopped run was.
+    """
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._build_curate import build_curate
+    from pilotfish.curate import curate
+
+    models = Collaboration.load(file)
+    spec = _settings(models, file)
+    rows = source if source is not None else _path(models, file, spec.source, "--in")
+    folder = out if out is not None else _path(models, file, spec.out, "--out")
+    options = {name: value for name in ("format", "encoding") if (value := getattr(spec, name)) is not None}
+    try:
+        report = curate(
+            rows,
+            build_curate(spec, models),
+            folder,
+            text=spec.text,
+            fresh=fresh,
+            progress=not quiet,
+            shard_rows=spec.shard_rows,
+            read_options=options,
+        )
+    except KeyboardInterrupt:
+        raise Stopped(f"stopped; the same command goes on, all that is finished is in {folder}") from None
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+    else:
+        click.echo(str(report))
+
+
+def _settings(models: Collaboration, file: str) -> CurateSpec:
+    from pilotfish.errors import ConfigError
+
+    spec = models.curate
+    if spec is None:
+        raise ConfigError(f"{file}: no [curate] table: it says which rows sift through which steps")
+    if not spec.steps:
+        raise ConfigError(f"{file}: [curate] has no steps: add [[curate.steps]] tables")
+    return spec
+
+
+def _path(models: Collaboration, file: str, given: Any, flag: str) -> str:
+    from pilotfish.errors import ConfigError
+
+    if given is None:
+        raise ConfigError(f"{flag} must be given, here or in the [curate] table of {file}")
+    return str(models.folder / Path(str(given)))
