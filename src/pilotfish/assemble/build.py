@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import specs
-from pilotfish.assemble._spec import PriceSpec, Spec
+from pilotfish.assemble._build_remote import build_remote, price_of
+from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
+from pilotfish.assemble._specs_remote import EndpointSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.errors import ConfigError
-from pilotfish.model import Price
 
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
@@ -43,13 +43,13 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
 
         settings = spec.model_dump(exclude={"use", "weights"})
         return Encoder(weights_from(spec.weights, folder), name=name, catalog=catalog, **settings)
-    if isinstance(spec, specs.OpenAISpec):
-        return _remote(name, spec, folder)
+    if isinstance(spec, EndpointSpec):
+        return build_remote(name, spec, folder)
     if isinstance(spec, specs.RecordedSpec):
         from pilotfish.models.recorded import RecordedModel
 
         columns: dict[str, Any] = dict(spec.columns)
-        return RecordedModel(folder / spec.path, name=name, price=_price(spec.price), **columns)
+        return RecordedModel(folder / spec.path, name=name, price=price_of(spec.price), **columns)
     if isinstance(spec, specs.ClassifierSpec):
         return _classifier(name, folder / spec.path, catalog)
     if isinstance(spec, specs.LabellerSpec):
@@ -98,21 +98,6 @@ def weights_from(weights: str, folder: Path) -> str:
     """Return weights as the catalog takes them; a path beside the file counts as from the file."""
     beside = folder / weights
     return str(beside) if beside.exists() and not Path(weights).is_absolute() else weights
-
-
-def _price(spec: PriceSpec | None) -> Price | None:
-    return None if spec is None else Price(spec.input, spec.output)
-
-
-def _remote(name: str, spec: specs.OpenAISpec, folder: Path) -> Any:
-    from pilotfish.models.remote import RemoteModel
-
-    settings = spec.model_dump(exclude={"use", "model", "base_url", "price", "cache"})
-    base_url = spec.base_url or os.environ.get("OPENAI_BASE_URL")
-    if base_url:
-        settings["base_url"] = base_url
-    cache = folder / spec.cache if isinstance(spec.cache, str) else spec.cache
-    return RemoteModel(spec.model, price=_price(spec.price), cache=cache, name=name, **settings)
 
 
 def _labeller(name: str, spec: specs.LabellerSpec, part: Callable[[str], Any], folder: Path) -> Any:

@@ -14,6 +14,8 @@ from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
+from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec
+from pilotfish.assemble._specs_remote import OpenAISpec as OpenAISpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
@@ -46,27 +48,6 @@ class EncoderSpec(Spec):
     device: str = "auto"
     threads: Count | None = None
     batch_tokens: Count = 4096
-
-
-class OpenAISpec(Spec):
-    """An OpenAI-compatible endpoint. The key is read from the variable `key_env`; it cannot stand in the file."""
-
-    use: Literal["openai"]
-    model: Text
-    base_url: str | None = None
-    api: Literal["chat", "completions"] = "chat"
-    key_env: str | None = "OPENAI_API_KEY"
-    key_header: str = "Authorization"
-    price: PriceSpec | None = None
-    concurrency: Count = 8
-    timeout: Annotated[float, Field(gt=0, strict=False)] = 60.0
-    connect_timeout: Annotated[float, Field(gt=0, strict=False)] = 10.0
-    deadline: Annotated[float, Field(gt=0, strict=False)] = 600.0
-    retries: Annotated[int, Field(ge=0)] = 4
-    cache: bool | str = True
-    headers: dict[str, str] = {}
-    extra: dict[str, object] = {}
-    limit_field: str = "max_tokens"
 
 
 class RecordedSpec(Spec):
@@ -113,10 +94,8 @@ class LabelPrefixedSpec(Spec):
 MEANS = {
     "local": ("device", "threads", "batch_tokens", "max_rows", "backend"),
     "encoder": ("device", "threads", "batch_tokens"),
-    "openai": (
-        *("base_url", "key_env", "key_header", "price", "concurrency", "timeout", "connect_timeout", "deadline"),
-        *("retries", "cache", "headers"),
-    ),
+    "openai": OPENAI_MEANS,
+    "batch": BATCH_MEANS,
     "recorded": ("price",),
     "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
@@ -127,6 +106,7 @@ SPECS: dict[str, type[Spec]] = {
     "local": LocalSpec,
     "encoder": EncoderSpec,
     "openai": OpenAISpec,
+    "batch": BatchSpec,
     "recorded": RecordedSpec,
     "classifier": ClassifierSpec,
     "labeller": LabellerSpec,

@@ -22,7 +22,7 @@ from pilotfish.models._http_json import dumps, loads
 from pilotfish.models._http_wire import Assembly
 from pilotfish.models._sse import Event, EventParser
 
-__all__ = ["Exchange", "OpenStream"]
+__all__ = ["Exchange", "OpenStream", "header_lines"]
 
 _MAX_ERROR_BYTES = 1 << 16  # an error's text is one line; the rest of a long page is left unread
 _LAST_BYTES_SECONDS = 0.1
@@ -65,8 +65,8 @@ class Exchange:
         usual |= {} if "accept" in named else {"Accept": "*/*"}
         ours = {name.lower() for name in (*self.own_headers, "Host", "Content-Length", "Transfer-Encoding")}
         others = {name: value for name, value in self.headers.items() if name.lower() not in (*ours, mine)}
-        lines = _lines({**usual, **others, **self.own_headers})
-        spare = _lines({name: value for name, value in self.headers.items() if name.lower() == mine})
+        lines = header_lines({**usual, **others, **self.own_headers})
+        spare = header_lines({name: value for name, value in self.headers.items() if name.lower() == mine})
         object.__setattr__(self, "_prefix", b"POST %s HTTP/1.1\r\nHost: %s\r\n%s" % (target, host, lines))
         object.__setattr__(self, "_spare", spare)
 
@@ -251,7 +251,7 @@ class OpenStream:
             yield [last]
 
 
-def _lines(headers: Mapping[str, str]) -> bytes:
+def header_lines(headers: Mapping[str, str]) -> bytes:
     """Return headers as they go over the wire.
 
     Raises:
