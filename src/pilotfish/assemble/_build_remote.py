@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pilotfish.assemble._specs_remote import BatchSpec, OpenAISpec
+from pilotfish.assemble._specs_remote import BatchSpec
+from pilotfish.assemble.specs import OpenAISpec
 from pilotfish.model import Price
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The tables of models at OpenAI-compatible endpoints: asked one by one, or in batches."""
+"""What the tables of models at OpenAI-compatible endpoints share, and that of those asked in batches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Above0, Count, From0, PriceSpec, Spec, Text
 
-__all__ = ["BATCH_MEANS", "OPENAI_MEANS", "BatchSpec", "EndpointSpec", "OpenAISpec"]
+__all__ = ["BATCH_MEANS", "OPENAI_MEANS", "BatchSpec", "EndpointSpec"]
 
 
 class EndpointSpec(Spec):
-    """What both have. The key is read from the variable `key_env`; it cannot stand in the file."""
+    """What all of them have. The key is read from the variable `key_env`; it cannot stand in the file."""
 
     model: Text
     base_url: str | None = None
@@ -27,14 +27,6 @@ class EndpointSpec(Spec):
     headers: dict[str, str] = {}
     extra: dict[str, object] = {}
     limit_field: str = "max_tokens"
-
-
-class OpenAISpec(EndpointSpec):
-    """An OpenAI-compatible endpoint."""
-
-    use: Literal["openai"]
-    concurrency: Count = 8
-    cache: bool | str = True
 
 
 class BatchSpec(EndpointSpec):

@@ -14,8 +14,7 @@ from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
-from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec
-from pilotfish.assemble._specs_remote import OpenAISpec as OpenAISpec
+from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
@@ -48,6 +47,14 @@ class EncoderSpec(Spec):
     device: str = "auto"
     threads: Count | None = None
     batch_tokens: Count = 4096
+
+
+class OpenAISpec(EndpointSpec):
+    """An OpenAI-compatible endpoint, asked one request at a time."""
+
+    use: Literal["openai"]
+    concurrency: Count = 8
+    cache: bool | str = True
 
 
 class RecordedSpec(Spec):
