@@ -37,6 +37,7 @@ from pilotfish.train.settings import Fit
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "kd-labels"
 LARGE, SMALL, ENCODER = "qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct", "all-minilm-l6-v2"
 GOLD, TAUGHT, TESTED, POOL_SEED, SEEDS = 200, 400, 600, 7, (10, 11, 12, 13, 14)
+GAIN = "difference of accuracy"
 LM = Fit(epochs=2, batch_tokens=1024, rank=16, rate=5e-4)
 TUNED = Fit(epochs=4, batch_tokens=512, rate=5e-5, decay=0.01, dtype="float32")
 
@@ -97,7 +98,7 @@ def _of(one: Set, taught: int, gold: int, seeds: Sequence[int], large: str, *, l
     labeller = Labeller(teacher, list(one.names), names=one.names).calibrate(one.texts(pool))
     said = labelled(one.texts(pool), labeller, list(one.names), folder / "labels")
     right = np.array([said.labels[k] == one.train[i][1] for k, i in enumerate(pool)])
-    cases = [_case(f"{one.name}: the teacher's labels", right[None])]
+    cases = [mean_case(f"{one.name}: the teacher's labels", right[None])]
     why = _rationales(one, pool, said, teacher, folder) if lm else []
     found: dict[str, list[NDArray[np.float64]]] = {}
     for seed in seeds:
@@ -106,14 +107,14 @@ def _of(one: Set, taught: int, gold: int, seeds: Sequence[int], large: str, *, l
             found.setdefault(name, []).append(correct)
     for name, each in found.items():
         correct = np.stack(each)
-        cases.append(_case(f"{one.name}: {name}", correct))
+        cases.append(mean_case(f"{one.name}: {name}", correct))
         student, _, way = name.partition(", ")
         if way != "people's labels":
             base = np.stack(found[f"{student}, people's labels"])
-            cases.append(_case(f"{one.name}: {name}, over people's alone", correct - base, "difference of accuracy"))
+            cases.append(mean_case(f"{one.name}: {name}, over people's alone", correct - base, GAIN))
         if way.endswith("rationales"):
             base = np.stack(found[f"{student}, and the teacher's"])
-            cases.append(_case(f"{one.name}: {name}, over labels alone", correct - base, "difference of accuracy"))
+            cases.append(mean_case(f"{one.name}: {name}, over labels alone", correct - base, GAIN))
     return cases
 
 
@@ -228,7 +229,7 @@ def _lm(one: Set, rows: list[dict[str, Any]], out: Path, seed: int, tests: Seque
     return [labels[i] for i in choices.argmax(axis=1)]
 
 
-def _case(title: str, table: NDArray[Any], unit: str = "accuracy") -> dict[str, Any]:
+def mean_case(title: str, table: NDArray[Any], unit: str = "accuracy") -> dict[str, Any]:
     """Return a mean over (seeds, rows), with an interval that draws seeds and rows again."""
     random = np.random.default_rng(0)
     seeds, rows = table.shape

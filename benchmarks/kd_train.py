@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks._kd_trainer import HINT, PEER, against_trl
 from benchmarks._result import Cases
 from benchmarks._wikitext import parts
+from pilotfish._extras import need
 from pilotfish.distill.distiller import Distiller
 from pilotfish.distill.init import student_of
 from pilotfish.distill.matching import Matching
@@ -97,9 +98,12 @@ def _taught(
 def _measured(out: Path, test: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from pilotfish.train.causal import Causal
 
+    torch = need("torch", "train")
     local = LocalModel(out, dtype="float32").load()
     examples = pieces(local.tokenizer, test, LENGTH)
-    each, tokens = Causal(local.model).each(examples)
+    # Products as in training: measured on one student, 4.1655 nats a token against 4.1653 in float32.
+    with torch.autocast("cpu", torch.bfloat16):
+        each, tokens = Causal(local.model).each(examples)
     losses, counts = np.zeros(len(test)), np.zeros(len(test))
     where = [one.row for one in examples]
     np.add.at(losses, where, each)

@@ -7,19 +7,16 @@ Source: Hinton et al. 2015, section 2. The share of people's labels in the loss,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.compete.learner import AnyStudent, Learner, learned, measured
 from pilotfish.compete.students import weights_of
 from pilotfish.distill.blackbox.students import LinearStudent
 from pilotfish.measure.intervals import Interval, paired_bootstrap, paired_score
-from pilotfish.models.classify import Features, TfidfFeatures
+from pilotfish.models.classify import Remembered, TfidfFeatures
 
 if TYPE_CHECKING:
     from pilotfish.compete.candidate import Candidate
@@ -97,7 +94,7 @@ def distil(
     kept = {task.train[i] for i in (*task.tune, *task.calibrate)}
     if len(set(lesson.without(kept).teacher.labels) - {None}) < 2:
         return None
-    read = _Read(task, kind) if kind.dense else None
+    read = _read(task, kind) if kind.dense else None
 
     def make(alpha: float | Sequence[float]) -> LinearStudent:
         # Folds are only to choose by, and there are twenty of their fits.
@@ -148,22 +145,8 @@ def _alphas(fit: float, watch: Watch, budget: Budget) -> tuple[float, ...] | Non
     return None
 
 
-class _Read:
-    """A task's texts by their vectors, which were read once: what a student that is fitted many times stands on."""
-
-    def __init__(self, task: TextTask, student: Student) -> None:
-        parts = ((task.train, student.train), (task.test, student.test), (task.unlabelled, student.unlabelled))
-        self._features, self.kind = student.features, student.features.kind
-        self._vectors = {text: vector for texts, vectors in parts for text, vector in zip(texts, vectors, strict=True)}
-
-    def fit(self, texts: Sequence[str]) -> Features:
-        """Return self: there is nothing to learn."""
-        return self
-
-    def transform(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Any:
-        """Return (texts, features) of texts of the task."""
-        return np.stack([self._vectors[text] for text in texts])
-
-    def save(self, folder: Path) -> None:
-        """Save the features that read the texts."""
-        self._features.save(folder)
+def _read(task: TextTask, student: Student) -> Remembered:
+    """Return what a student that is fitted many times stands on: a task's texts by their vectors, read already."""
+    parts = ((task.train, student.train), (task.test, student.test), (task.unlabelled, student.unlabelled))
+    known = {text: vector for texts, vectors in parts for text, vector in zip(texts, vectors, strict=True)}
+    return Remembered(student.features, known)

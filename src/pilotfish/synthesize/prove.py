@@ -22,7 +22,7 @@ from pilotfish.rows._shingles import normalised
 from pilotfish.rows.decontaminate import decontaminate
 from pilotfish.rows.dedupe import near_duplicates
 
-__all__ = ["Proof", "prove"]
+__all__ = ["Proof", "fitted", "prove"]
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 STUDENT = "student"
@@ -119,7 +119,7 @@ def prove(
     if groups is not None:
         tied = [("made", groups[i]) for i in clean]
         tied += [("own", i) if few_groups is None else ("made", few_groups[i]) for i in own_at]
-    student, penalty = _fitted(features, texts, labels, tied, seed)
+    student, penalty = fitted(features, texts, labels, tied, seed)
     asked, truth = [text for text, _ in gold], [label for _, label in gold]
     right = _right(student, asked, truth)
     folder = Path(out) / STUDENT
@@ -127,7 +127,7 @@ def prove(
     student.save(folder)
     alone = gain = None
     if len({label for _, label in own}) > 1:
-        before, _ = _fitted(features, [text for text, _ in own], [label for _, label in own], None, seed)
+        before, _ = fitted(features, [text for text, _ in own], [label for _, label in own], None, seed)
         without = _right(before, asked, truth)
         alone = wilson(float(without.sum()), len(without))
         gain = paired_score(right, without)
@@ -153,10 +153,18 @@ def _right(student: TextClassifier, texts: Sequence[str], truth: Sequence[str]) 
     return np.array([a == b for a, b in zip(student.predict(texts), truth, strict=True)], dtype=np.float64)
 
 
-def _fitted(
-    features: Features, texts: list[str], labels: list[str], groups: list[Any] | None, seed: int
+def fitted(
+    features: Features, texts: list[str], labels: list[str], groups: Sequence[Any] | None, seed: int
 ) -> tuple[TextClassifier, float]:
-    """Return a classifier with the penalty that folds prefer; near-duplicates are never on both sides of a fold."""
+    """Return a linear classifier with the penalty that folds prefer, and that penalty.
+
+    Args:
+        features: what it stands on.
+        texts: to learn from.
+        labels: of the texts.
+        groups: one a text; those of a group, and near-duplicates, are never on both sides of a fold.
+        seed: of the folds.
+    """
     x = features.fit(texts).transform(texts)
     near = near_duplicates(texts).group
     tied = near if groups is None else _joined(near, groups)

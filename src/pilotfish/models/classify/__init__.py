@@ -6,6 +6,7 @@ from pilotfish.models.classify.classifier import ClassifierModel, TextClassifier
 from pilotfish.models.classify.features import EncoderFeatures, Features, StaticFeatures, TfidfFeatures
 from pilotfish.models.classify.head import SoftmaxHead
 from pilotfish.models.classify.labeller import Labeller, Labels
+from pilotfish.models.classify.remembered import Remembered
 
 __all__ = [
     "ClassifierModel",
@@ -13,6 +14,7 @@ __all__ = [
     "Features",
     "Labeller",
     "Labels",
+    "Remembered",
     "SoftmaxHead",
     "StaticFeatures",
     "TextClassifier",
