@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import uvicorn
@@ -15,6 +16,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from pilotfish.model import Request as Asked
+from pilotfish.models.batch import BatchModel
 
 Json = dict[str, Any]
 Fault = Callable[[], Response | None]  # None: do it, and then answer what `after` says
@@ -104,6 +108,11 @@ class FakeBatches:
         """Give these answers at a route, in order."""
         self.faults.setdefault(route, deque()).extend(answers)
 
+    def hurry(self) -> None:
+        """End every batch at the next look."""
+        for batch in self.batches.values():
+            batch["looks"] = len(self.way)
+
     def count(self, route: str) -> int:
         """How often a route was asked."""
         return sum(seen == route for seen, _ in self.seen)
@@ -117,6 +126,7 @@ class FakeBatches:
 
     def _on(self, route: str, do: Callable[[Request], Any]) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
+            body = await request.body()
             self.seen.append((route, dict(request.headers)))
             if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
                 return failing(401, f"Incorrect API key provided: {request.headers.get('authorization', '')}")
@@ -124,7 +134,6 @@ class FakeBatches:
             fault = faults.popleft() if faults else None
             if fault is not None:
                 return fault
-            body = await request.body()
             await asyncio.sleep(self.slow.get(route, 0))
             request.state.raw = body
             answer: Response = do(request)
@@ -238,3 +247,15 @@ class FakeBatches:
 
     def _shown(self, name: str) -> JSONResponse:
         return JSONResponse({k: v for k, v in self.batches[name].items() if k not in ("lines", "end", "looks")})
+
+
+def batch_model(provider: FakeBatches, folder: Path, **settings: Any) -> BatchModel:
+    """A model at the provider that waits for milliseconds where others wait for minutes."""
+    quick: dict[str, Any] = {"key_env": None, "gather": 0.05, "poll": 0.01, "settle": 0.1, "progress": False}
+    quick |= {"timeout": 5.0, "longest_wait": 0.02}
+    return BatchModel("tiny", **{"base_url": provider.url, "folder": folder, **quick, **settings})
+
+
+def prompts(count: int, start: int = 0) -> list[Asked]:
+    """Requests that differ: "n0", "n1", …"""
+    return [Asked.of(f"n{i}", max_tokens=4) for i in range(start, start + count)]

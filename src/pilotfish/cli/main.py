@@ -25,6 +25,7 @@ COMMANDS = {
     "advise": ("pilotfish.cli.advise", "command", "Small, large, or both? Measure on your rows and decide."),
     "ask": ("pilotfish.cli.ask", "command", "Ask a model of a collaboration file."),
     "curate": ("pilotfish.cli.curate", "command", "Keep the rows worth learning from, each decision with its reason."),
+    "batches": ("pilotfish.cli.batches", "group", "Batches at a provider: list, wait, cancel."),
     "distill": ("pilotfish.cli.distill", "command", "Teach a small model what a larger one says or thinks."),
     "evaluate": ("pilotfish.cli.evaluate", "command", "Judge a cascade or route beside its models, on your rows."),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),

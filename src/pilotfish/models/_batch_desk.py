@@ -59,14 +59,12 @@ class Desk:
 
     Attributes:
         holders: how many use it now; changed under the lock of the desks.
-        left: how many of them were cancelled since this was last told.
         ended: whether it takes nobody any more.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.holders = self.left = 0
-        self.ended = False
+        self.holders, self.ended = 0, False
         self.taken: deque[bytes] = deque()
         self.teller = Teller(shown=settings.progress)
         self._stack = ExitStack()
@@ -83,7 +81,9 @@ class Desk:
         self.loop = asyncio.new_event_loop()
         self._waiting: dict[bytes, Waiting] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
+        self._sending = ""  # our id of the batch that is being sent
         self._finishing: list[Future[None]] = []
+        self._troubles: dict[str, PilotfishError] = {}  # why a batch is no longer followed, though it has not ended
         self._gate = threading.Lock()
         self.thread = threading.Thread(target=self._live, name="pilotfish-batches", daemon=True)
 
@@ -205,7 +205,7 @@ class Desk:
         plan = self.journal.plan_of(known.batch) if known is not None else None
         if plan is None:
             self.queue.add(asked)
-        elif plan.ours not in self._runs:
+        elif plan.ours not in self._runs and plan.ours != self._sending:
             self._follow(plan)
 
     def _leave(self, key: bytes, future: Future[Answer]) -> None:
@@ -218,28 +218,41 @@ class Desk:
             self.queue.drop(here)
 
     def _follow(self, plan: Plan, run: Run | None = None) -> None:
+        self._troubles.pop(plan.ours, None)
         task = self._spawn(self._through(run or Run(self._api, self.journal, self.teller, plan)))
         self._runs[plan.ours] = task
-        task.add_done_callback(lambda _: self._runs.pop(plan.ours, None))
+        task.add_done_callback(lambda task: self._unfollow(plan, task))
+
+    def _unfollow(self, plan: Plan, task: asyncio.Task[None] | None = None) -> None:
+        if task is None or self._runs.get(plan.ours) is task:
+            self._runs.pop(plan.ours, None)
 
     async def _send(self, batch: list[Waiting]) -> None:
         """Send a batch; who waits is told where that fails."""
-        plan = self.journal.plan(self.settings.base, [one.key for one in batch])
+        keys = [one.key for one in batch]
+        plan = self.journal.plan(self.settings.base, keys)
         run = Run(self._api, self.journal, self.teller, plan)
+        self._sending = plan.ours
         try:
-            if await run.send([one.line for one in batch], lambda: any(one.futures for one in batch)):
+            if await run.send([one.line for one in batch], lambda: bool(self._among(keys))):
                 self._follow(plan, run)
         except CrowdedError as error:
-            self._crowd(batch, str(error))
+            self._crowd(self._among(keys), str(error))
         except PilotfishError as error:
-            self._fail([one.key for one in batch], error)
+            self._sending = ""
+            self._fail(keys, error)
+        finally:
+            self._sending = ""
 
     async def _through(self, run: Run) -> None:
         """Go the rest of a batch's way."""
         plan = run.plan
         try:
             if run.status is None and plan.state == "uploaded" and not await run.find():
-                self._regather(self._open(plan))
+                batch = self._open(plan)
+                self.journal.dissolve(plan.ours)
+                for one in batch:
+                    self.queue.add(one)
                 return
             status = await run.wait()
             if status.crowded:
@@ -253,15 +266,16 @@ class Desk:
         except PilotfishError as error:
             if run.status is not None:
                 self.teller.gone(run.status.id)
-            self._fail([one.key for one in self._open(plan)], error)
+            self._troubles[plan.ours] = error
+            self._unfollow(plan)  # before anybody hears of it, who may ask again at once
+            self._fail(self.journal.open_keys(plan.ours), error)
 
     def _open(self, plan: Plan) -> list[Waiting]:
         """Return who waits for the requests of a batch of which nothing is known yet."""
-        return [self._waiting[key] for key in self.journal.open_keys(plan.ours) if key in self._waiting]
+        return self._among(self.journal.open_keys(plan.ours))
 
-    def _regather(self, batch: Iterable[Waiting]) -> None:
-        for one in batch:
-            self.queue.add(one)
+    def _among(self, keys: Iterable[bytes]) -> list[Waiting]:
+        return [self._waiting[key] for key in keys if key in self._waiting]
 
     def _crowd(self, batch: list[Waiting], why: str) -> None:
         """Send again what the provider had no room for: less at a time, and later. Give up where nothing fits."""
@@ -297,7 +311,7 @@ class Desk:
     async def _finish(self, future: Future[None]) -> None:
         await self._quiet()
         self._finishing.remove(future)
-        _set(future, None)
+        _set(future, next(iter(self._troubles.values()), None))
 
     async def _quiet(self) -> None:
         """Wait until no batch is under way."""

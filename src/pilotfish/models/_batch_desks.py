@@ -13,7 +13,7 @@ from pilotfish.errors import ConfigError
 from pilotfish.models._batch_desk import LINGER, Answer, Desk
 from pilotfish.models._batch_settings import Settings
 
-__all__ = ["answered", "close_idle", "desk_of"]
+__all__ = ["answered", "close_idle", "desk_of", "finished"]
 
 _desks: dict[Path, Desk] = {}
 _lock = threading.Lock()
@@ -54,13 +54,25 @@ async def answered(settings: Settings, key: bytes, line: bytes) -> Answer:
             answer = await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             desk.leave(key, future)
-            desk.left += 1
-            if desk.holders == 1:
-                desk.teller.parted(desk.left)
-                desk.left = 0
+            _part(desk)
             raise
         desk.taken.append(key)
         return answer
+
+
+async def finished(settings: Settings) -> None:
+    """Return once every batch of the folder has ended, its answers noted.
+
+    Raises:
+        UpstreamError: a batch cannot be followed now.
+        ConfigError, DataError: as in `desk_of`.
+    """
+    with desk_of(settings) as desk:
+        try:
+            await asyncio.wrap_future(desk.finish())
+        except asyncio.CancelledError:
+            _part(desk)
+            raise
 
 
 def close_idle(folder: Path) -> None:
@@ -68,6 +80,12 @@ def close_idle(folder: Path) -> None:
     desk = _desks.get(folder)
     if desk is not None and _end_if_idle(desk):
         desk.thread.join()
+
+
+def _part(desk: Desk) -> None:
+    """Tell the last one who leaves before the end how to go on."""
+    if desk.holders == 1:
+        desk.teller.parted()
 
 
 def _held(settings: Settings) -> Desk:

@@ -98,11 +98,9 @@ class Run:
             UpstreamError: the provider cannot be asked.
         """
         found = await self._look(steadily=True)
-        if found is None:
-            self.journal.dissolve(self.plan.ours)
-            return False
-        self._see(found)
-        return True
+        if found is not None:
+            self._see(found)
+        return found is not None
 
     async def wait(self) -> Status:
         """Look again and again until the batch has ended.

@@ -60,14 +60,14 @@ class Teller:
         self.say(f"batch {status.id}: {status.status}{why}, {here:,} read" + (f"; lines: {odd}" if odd else ""))
         self.gone(status.id)
 
-    def parted(self, waiting: int) -> None:
+    def parted(self) -> None:
         """Tell that nobody waits any more, and what stays."""
         if not self.under_way:
             return
         which = ", ".join(list(self.under_way.values())[:3]) + (", …" if len(self.under_way) > 3 else "")
         self.say(
-            f"no longer waiting for {_count(waiting)}: batch {which} goes on at the endpoint; run again to take its "
-            "answers, or stop it with `pilotfish batches cancel`"
+            f"no longer waiting: batch {which} goes on at the endpoint; run again to take its answers, or stop it with "
+            "`pilotfish batches cancel`"
         )
 
 

@@ -15,7 +15,8 @@ from pilotfish._home import home
 from pilotfish.errors import ConfigError, ModelError, UpstreamError
 from pilotfish.model import Price, Reply, Request, Trace, WholeReplies
 from pilotfish.models._batch_desk import Answer
-from pilotfish.models._batch_desks import answered, close_idle
+from pilotfish.models._batch_desks import answered, close_idle, finished
+from pilotfish.models._batch_list import BatchState, cancelled, listed
 from pilotfish.models._batch_settings import Settings
 from pilotfish.models._http_base import below, checked_url
 from pilotfish.models._http_errors import safe_url
@@ -140,6 +141,34 @@ class BatchModel(WholeReplies):
         start = time.perf_counter()
         answer = await answered(self.settings, key, line)
         return self._read(answer, bool(body.get("logprobs")), time.perf_counter() - start)
+
+    async def batches(self) -> list[BatchState]:
+        """Return the batches of the folder, oldest first, those under way as the provider tells of them now.
+
+        Raises:
+            UpstreamError: the provider cannot be asked.
+            DataError: the journal cannot be used.
+        """
+        return await listed(self.settings, self.price)
+
+    async def finish(self) -> None:
+        """Wait until every batch of the folder has ended, and take its answers into the journal.
+
+        Raises:
+            UpstreamError, ConfigError, DataError: as in `reply`.
+        """
+        await finished(self.settings)
+
+    async def cancel(self, *ids: str) -> list[str]:
+        """Ask the provider to stop batches, all that are under way where none is named; return their ids.
+
+        What was answered by then is given and charged for; it is taken by the next run.
+
+        Raises:
+            ConfigError: no batch of this folder has such an id.
+            UpstreamError, DataError: as in `batches`.
+        """
+        return await cancelled(self.settings, ids)
 
     async def aclose(self) -> None:
         """Let the folder go, unless another model waits there; the next request takes it again."""
