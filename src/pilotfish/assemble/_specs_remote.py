@@ -32,8 +32,8 @@ class EndpointSpec(Spec):
 class BatchSpec(EndpointSpec):
     """A provider's batch API: requests go together, and the answers come within the `window`.
 
-    What was answered is kept in the `folder`, relative to the file, in place of a cache. How much goes at once is told
-    by `most_requests` and `most_bytes`, in place of `concurrency`.
+    What was answered is kept in the `folder`, relative to the file, in place of a cache. `concurrency` is how many
+    requests are put in before whoever runs rows waits.
     """
 
     use: Literal["batch"]
@@ -41,12 +41,16 @@ class BatchSpec(EndpointSpec):
     window: Text = "24h"
     gather: From0 = 2.0
     poll: Above0 = 10.0
+    concurrency: Count = 100_000
     most_requests: Count = 50_000
     most_bytes: Count = 200_000_000
     progress: bool = True
 
 
 # Settings that change how an answer comes, not what it is: a run resumes though they changed.
-_MEANS = ("base_url", "key_env", "key_header", "price", "timeout", "connect_timeout", "deadline", "retries", "headers")
-OPENAI_MEANS = (*_MEANS, "concurrency", "cache")
+_MEANS = (
+    *("base_url", "key_env", "key_header", "price", "concurrency", "timeout", "connect_timeout", "deadline", "retries"),
+    "headers",
+)
+OPENAI_MEANS = (*_MEANS, "cache")
 BATCH_MEANS = (*_MEANS, "folder", "window", "gather", "poll", "most_requests", "most_bytes", "progress")

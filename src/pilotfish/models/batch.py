@@ -33,7 +33,7 @@ class BatchModel(WholeReplies):
 
     `reply` puts the request into the batch that is being gathered, and waits. The batch is sent when nobody has added
     to it for `gather` seconds, or when it is full. So ask as much as there is at once: whatever runs rows asks as much
-    as `concurrency` says, which here is a whole batch.
+    as `concurrency` says, which here is more than a batch.
 
     Nothing is paid for twice. Each batch is noted in the folder before it is sent, its answers as they are read. After
     `kill -9` at any moment, the same questions get the answers that are there, wait for the batch that is under way, or
@@ -56,6 +56,7 @@ class BatchModel(WholeReplies):
         window: how long the provider may take, in its own words.
         gather: seconds without another request after which a batch is sent.
         poll: seconds between two looks at a batch at first; they come to be six times as long.
+        concurrency: how many requests those who run rows put in before they wait; the bodies of all are in memory.
         most_requests: of one batch.
         most_bytes: of one batch's file.
         timeout: seconds for a short answer, or for a file to move on.
@@ -86,6 +87,7 @@ class BatchModel(WholeReplies):
     window: str = "24h"
     gather: float = 2.0
     poll: float = 10.0
+    concurrency: int = 100_000
     most_requests: int = 50_000
     most_bytes: int = 200_000_000
     timeout: float = 60.0
@@ -115,11 +117,6 @@ class BatchModel(WholeReplies):
             headers=tuple(sorted(self.headers.items())),
             **{name: getattr(self, name) for name in _SHARED},
         )
-
-    @property
-    def concurrency(self) -> int:
-        """How many requests to put in before waiting: a whole batch of them."""
-        return self.most_requests
 
     async def reply(self, request: Request) -> Reply:
         """Wait for the answer: hours, where it is not there yet.
@@ -196,7 +193,7 @@ class BatchModel(WholeReplies):
 
     def _check(self) -> None:
         check_api(self.api)
-        for name, least in (("retries", 0), ("most_requests", 1), ("most_bytes", 1)):
+        for name, least in (("retries", 0), ("concurrency", 1), ("most_requests", 1), ("most_bytes", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be {least} or more, not {getattr(self, name)}")
         for name in ("poll", "timeout", "connect_timeout", "deadline", "longest_wait", "max_bytes"):
