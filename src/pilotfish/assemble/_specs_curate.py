@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pilotfish.assemble._spec import Count, From0, Share, Spec, Text
+from pilotfish.assemble._spec import Count, Spec, Text
+from pilotfish.assemble._specs_curate_learn import ClassifierSpec
 from pilotfish.assemble.check import checked
 from pilotfish.errors import ConfigError, did_you_mean
 
 __all__ = ["STEPS", "CurateSpec", "RulesSpec"]
 
-Ratio = Annotated[float, Field(ge=0, strict=False)]
+# Strict, unlike elsewhere: a threshold that is text is a slip (an int is a float all the same).
+From0 = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 # A bound; false is none.
 Bound = From0 | Literal[False]
 Whole = Annotated[int, Field(ge=0)] | Literal[False]
@@ -104,8 +107,78 @@ class RulesSpec(Spec):
         return self
 
 
+Alpha = Annotated[float, Field(gt=0, le=1000)]
+Part = Annotated[float, Field(gt=0, le=1)]
+
+
+class QualitySpec(Spec):
+    """`do = "quality"`: by a classifier: one of `[curate.classifiers]`, or the folder of a saved one.
+
+    One of `threshold`, `share` (the best share of all rows, in two passes) and `pareto` says what is kept; without any
+    of them rows are scored, and all are kept.
+    """
+
+    do: Literal["quality"]
+    classifier: Text
+    into: Text = "score"
+    threshold: Share | None = None
+    share: Part | None = None
+    pareto: Alpha | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> QualitySpec:
+        given = [name for name in ("threshold", "share", "pareto") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are two ways to keep rows: give one")
+        if "seed" in self.model_fields_set and self.pareto is None:
+            raise ValueError("`seed` is of the draw, `pareto`: nothing else would look at it")
+        return self
+
+
+class DedupeSpec(Spec):
+    """`do = "dedupe"`: the first row of each group of near-duplicates is kept; in two passes."""
+
+    do: Literal["dedupe"]
+    threshold: Part = 0.8
+    ngram: Annotated[int, Field(ge=1, le=16)] = 3
+    unit: Literal["char", "word"] = "char"
+    method: Literal["auto", "exact", "minhash"] = "auto"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _seeded(self) -> DedupeSpec:
+        if "seed" in self.model_fields_set and self.method == "exact":
+            raise ValueError("`seed` is of minhash: the exact method has none")
+        return self
+
+
+class DecontaminateSpec(Spec):
+    """`do = "decontaminate"`: `tests = { gsm8k = "gsm8k.jsonl" }`; false for `ngram` or `threshold` leaves that out."""
+
+    do: Literal["decontaminate"]
+    tests: Annotated[dict[str, Text], Field(min_length=1)]
+    test_text: Text | None = None
+    ngram: Annotated[int, Field(ge=1, le=64)] | Literal[False] = 13
+    shortest: Count = 8
+    threshold: Part | Literal[False] = 0.8
+
+    @model_validator(mode="after")
+    def _something(self) -> DecontaminateSpec:
+        if self.ngram is False and self.threshold is False:
+            raise ValueError("nothing to look for: neither `ngram` nor `threshold`")
+        if self.ngram is False and "shortest" in self.model_fields_set:
+            raise ValueError("`shortest` is about n-grams, which are not looked for")
+        return self
+
+
 # What a step may do.
-STEPS: dict[str, type[Spec]] = {"rules": RulesSpec}
+STEPS: dict[str, type[Spec]] = {
+    "rules": RulesSpec,
+    "quality": QualitySpec,
+    "dedupe": DedupeSpec,
+    "decontaminate": DecontaminateSpec,
+}
 
 
 class CurateSpec(Spec):
@@ -118,6 +191,7 @@ class CurateSpec(Spec):
     encoding: Text | None = None
     shard_rows: Count = 10_000
     steps: list[Any] = []
+    classifiers: dict[str, ClassifierSpec] = {}
 
     @field_validator("steps")
     @classmethod

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotfish.cli._common import Stopped
+from pilotfish.cli._curate.learn import learn_command
+from pilotfish.cli._curate.page import write_page
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -34,7 +36,7 @@ def command() -> None:
     """Keep the rows that are worth learning from, and say of every other one why not.
 
     `pilotfish curate FILE` sifts rows through the [[curate.steps]] of FILE; it is short for
-    `pilotfish curate run FILE`.
+    `pilotfish curate run FILE`. `pilotfish curate learn FILE` comes first where a step goes by a classifier of FILE.
     """
 
 
@@ -54,6 +56,7 @@ def run(file: str, source: str | None, out: str | None, fresh: bool, as_json: bo
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._build_curate import build_curate
     from pilotfish.curate import curate
+    from pilotfish.curate.page import page_of
 
     models = Collaboration.load(file)
     spec = _settings(models, file)
@@ -73,6 +76,8 @@ def run(file: str, source: str | None, out: str | None, fresh: bool, as_json: bo
         )
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command goes on, all that is finished is in {folder}") from None
+    if not report.repeated:
+        write_page(Path(folder) / "report.html", page_of(report))
     if as_json:
         click.echo(json.dumps(report.to_json()))
     else:
@@ -96,3 +101,6 @@ def _path(models: Collaboration, file: str, given: Any, flag: str) -> str:
     if given is None:
         raise ConfigError(f"{flag} must be given, here or in the [curate] table of {file}")
     return str(models.folder / Path(str(given)))
+
+
+command.add_command(learn_command)
