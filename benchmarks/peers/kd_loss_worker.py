@@ -73,8 +73,8 @@ Pass = Callable[[Any, Any, Any, Any, float], Any]
 def ours() -> Pass:
     """Return Pilotfish's fused loss."""
     from pilotfish.distill.divergence import JSD
+    from pilotfish.models.head import Head
     from pilotfish.train.fused import FromHead, fused_loss
-    from pilotfish.train.head import Head
 
     def run(hidden: Any, weight: Any, hidden_teacher: Any, weight_teacher: Any, beta: float) -> Any:
         return fused_loss(hidden, Head(weight), FromHead(hidden_teacher, Head(weight_teacher)), JSD(beta)).total

@@ -9,7 +9,7 @@ import pytest
 
 from pilotfish.distill.divergence import JSD, ForwardKL, divergence
 from pilotfish.errors import ConfigError
-from pilotfish.train.head import Head
+from pilotfish.models.head import Head
 from tests.distill import reference
 
 torch = pytest.importorskip("torch")

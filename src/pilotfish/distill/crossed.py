@@ -12,12 +12,12 @@ from pilotfish.distill.cross import CrossTarget, Hybrid, Pieces, Plan, join, pla
 from pilotfish.distill.rows import request_of
 from pilotfish.distill.whitebox import Weighing, WhiteBox
 from pilotfish.models._tokens import encode
+from pilotfish.models.head import Head
 from pilotfish.models.local import LocalModel
 from pilotfish.train.backbone import head_in, seen
 from pilotfish.train.batch import Rows, rows_of
 from pilotfish.train.examples import Example, answered
 from pilotfish.train.fused import Target
-from pilotfish.train.head import Head
 
 __all__ = ["CrossWhiteBox", "Reread"]
 

@@ -98,7 +98,9 @@ class Encoder:
         torch = need("torch", "local")
         self._mixed = None if dtype == torch.float32 else dtype
         if self._mixed is None:
-            return model.float()
+            from pilotfish.models._fast_linear import fast_linears
+
+            return fast_linears(model.float())
         for part in model.float().modules():
             if isinstance(part, torch.nn.Linear):
                 # Once here, so that autocast does not convert them at each call.

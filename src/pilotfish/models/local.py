@@ -143,6 +143,9 @@ class LocalModel:
             if found["missing_keys"]:
                 lacks = f"{len(found['missing_keys'])} weights, {min(found['missing_keys'])} among them"
                 raise ModelError(f"{self.weights}: not a whole causal language model: its files lack {lacks}")
+            if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
+                # torch's fused attention knows no cap and leaves it out without a word.
+                model.set_attn_implementation("eager")
             self._loaded = (model.to(device).eval(), tokenizer)
             return self
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from pilotfish._extras import need
 from pilotfish.errors import ModelError
+from pilotfish.models.head import Head, head_of
+from pilotfish.models.head import body_of as plain_body
 from pilotfish.train.batch import Rows
-from pilotfish.train.head import Head, head_of
 
 __all__ = ["Seen", "body_of", "check", "head_in", "seen"]
 
@@ -36,13 +37,7 @@ class Seen:
 
 def body_of(model: Any) -> Any:
     """Return the model without its head; of one with adapters, the body that holds them."""
-    plain = _plain(model)
-    body = plain.get_decoder()
-    if body is None or body is plain:
-        body = getattr(plain, plain.base_model_prefix, None)
-    if body is None or body is plain:
-        raise ModelError(f"{type(plain).__name__}: no way to its hidden states without its head")
-    return body
+    return plain_body(_plain(model))
 
 
 def seen(model: Any, rows: Rows, *, hidden: bool = False, attentions: bool = False) -> Seen:

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import torch
 
 from pilotfish.errors import ConfigError
+from pilotfish.models.head import Head
 from pilotfish.train.divergence import Divergence
-from pilotfish.train.head import Head
 
 __all__ = ["FromHead", "FromLogits", "Losses", "Target", "fused_loss"]
 

@@ -16,8 +16,8 @@ import pytest
 from pilotfish.distill.cache import TopKCache, _teacher, capture, example_key
 from pilotfish.distill.cache._teacher import fingerprint
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models.head import Head
 from pilotfish.models.local import LocalModel
-from pilotfish.train.head import Head
 from tests.tiny import Family
 
 torch = pytest.importorskip("torch")

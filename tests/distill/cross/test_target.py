@@ -9,8 +9,8 @@ import torch
 
 from pilotfish.distill.cross import ULD, CrossTarget, Hybrid, Pieces, cross_loss, join, plan_of, shared_vocabulary
 from pilotfish.distill.divergence import DIVERGENCES
+from pilotfish.models.head import Head
 from pilotfish.train.fused import fused_loss
-from pilotfish.train.head import Head
 from tests.distill.cross.tokenizers import ids, sentencepiece
 from tests.tiny import TEXTS, tokenizer
 

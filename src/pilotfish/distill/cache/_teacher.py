@@ -10,8 +10,8 @@ import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.errors import ModelError
+from pilotfish.models.head import head_of
 from pilotfish.train.backbone import body_of, check
-from pilotfish.train.head import head_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

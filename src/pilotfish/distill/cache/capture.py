@@ -19,8 +19,8 @@ from pilotfish.distill.cache._teacher import Teacher, fingerprint
 from pilotfish.distill.cache._writer import Writer
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models._tokens import buckets
+from pilotfish.models.head import head_of
 from pilotfish.rows._progress import Progress
-from pilotfish.train.head import head_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""The LM head of a causal model, as numbers: what turns a hidden state into logits."""
+"""The two halves of a causal model: its body, and its LM head, what turns a hidden state into logits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pilotfish._extras import need
 from pilotfish.errors import ModelError
 
-__all__ = ["Head", "head_of"]
+__all__ = ["Head", "body_of", "head_of"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Head:
             rows: how many of the vocabulary's, from the first.
             out: where they go, (tokens, rows).
         """
-        torch = need("torch", "train")
+        torch = need("torch", "local")
         weight = self.weight[:rows]
         if hidden.dtype == weight.dtype == out.dtype:
             torch.mm(hidden, weight.T, out=out)
@@ -83,3 +83,17 @@ def head_of(model: Any) -> Head:
         scale /= float(divided)
     softcap = getattr(config, "final_logit_softcapping", None)
     return Head(layer.weight, getattr(layer, "bias", None), scale, None if softcap is None else float(softcap))
+
+
+def body_of(model: Any) -> Any:
+    """Return a transformers causal LM without its head.
+
+    Raises:
+        ModelError: there is no way to it.
+    """
+    body = model.get_decoder()
+    if body is None or body is model:
+        body = getattr(model, model.base_model_prefix, None)
+    if body is None or body is model:
+        raise ModelError(f"{type(model).__name__}: no way to its hidden states without its head")
+    return body

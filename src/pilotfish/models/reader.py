@@ -1,0 +1,251 @@
+"""A causal language model that only reads: the log-probability of every token, as fast as the machine allows.
+
+For what looks at whole data sets: perplexity, instruction-following difficulty, scores of texts. Documents are packed
+(no padding), logits are made a few tokens at a time and never kept, products are those that are fastest here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pilotfish._extras import need
+from pilotfish.errors import DataError, ModelError
+from pilotfish.models import _weights
+from pilotfish.models._tokens import buckets, encode, start_token
+from pilotfish.models.head import body_of, head_of
+from pilotfish.models.local import LocalModel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pilotfish.models.catalog import Catalog
+
+__all__ = ["Reader"]
+
+_HEAD_TOKENS = 128  # whose logits exist at a time: what of them is read again stays in the processor's cache
+
+
+class Reader:
+    """Reads texts with a causal language model. Loads on first use, once.
+
+    Args:
+        weights: a catalog name, `hf:org/name`, a folder of transformers weights, or a GGUF file.
+        name: the name in reports; the weights' own by default.
+        dtype: of the linear layers' products: "float32", "bfloat16", "float16", or "auto": bfloat16 where the machine
+            multiplies it natively, else float32. All else is float32.
+        device: "auto", "cpu", "cuda", "mps".
+        threads: CPU threads for torch, for the whole process; None leaves torch's choice.
+        pack_tokens: of a pass.
+        packing: None packs where the model's layers allow it, which is tried at loading; False pads.
+        catalog: where names are looked up.
+
+    Attributes:
+        packs: whether documents are packed.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path,
+        *,
+        name: str | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        pack_tokens: int = 1024,
+        packing: bool | None = None,
+        catalog: Catalog | None = None,
+    ) -> None:
+        _weights.check_dtype(dtype)
+        self.weights, self.name = str(weights), name or Path(str(weights)).name
+        self.dtype, self.device, self.threads = dtype, device, threads
+        self.pack_tokens, self.packing = pack_tokens, packing
+        self._catalog = catalog
+        self._lock = threading.RLock()
+        self._local: Any = None
+        self._head: Any = None
+        self.packs = False
+
+    def __repr__(self) -> str:
+        return f"Reader({self.weights!r}, dtype={self.dtype!r})"
+
+    @property
+    def identity(self) -> str:
+        """What tells its figures from another reader's: its weights, and how exact its products are."""
+        return f"{_weights.identity_of(self.weights)} {self.dtype}"
+
+    def load(self) -> Reader:
+        """Load the weights now rather than at the first use, and return this reader.
+
+        Raises:
+            ModelError: no such model, damaged weights, or not a causal language model.
+            MissingExtra: torch or transformers are not installed.
+        """
+        with self._lock:
+            if self._local is not None:
+                return self
+            torch = need("torch", "local")
+            from pilotfish.models._fast_linear import fast_linears, lower_linears
+
+            device = _weights.pick_device(self.device)
+            dtype = _weights.pick_dtype(self.dtype, device)
+            settings: dict[str, Any] = {"device": device, "threads": self.threads, "catalog": self._catalog}
+            local = LocalModel(self.weights, name=self.name, dtype="float32", **settings).load()
+            model = local.model
+            self._head = head_of(model)
+            if dtype != torch.float32:
+                lower_linears(model, dtype)
+            elif device == "cpu":
+                fast_linears(model, keep=False)
+            self._local = local
+            self.packs = self._reads()
+            return self
+
+    def _reads(self) -> bool:
+        """Return whether documents may be packed: whether they are read as they are one by one.
+
+        Raises:
+            ModelError: padded ones are not either: something else stands between its states and its logits.
+        """
+        from pilotfish.models import _packed
+
+        torch = need("torch", "local")
+        model, random = self._local.model, np.random.default_rng(0)
+        rows = [(random.integers(1, len(self._head), size).tolist(), 1) for size in (7, 5, 5, 2)]
+        wanted = []
+        with torch.inference_mode():
+            for ids, _ in rows:
+                logits = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0, :-1]
+                chosen = torch.tensor(ids[1:], device=logits.device)[:, None]
+                wanted.append(logits.float().log_softmax(-1).gather(-1, chosen)[:, 0].cpu().numpy())
+
+        def agrees() -> bool:
+            found = self._pass(rows)
+            return all(np.allclose(a, b, atol=2e-3, rtol=2e-3) for a, b in zip(wanted, found, strict=True))
+
+        if self.packing is not False and _packed.register():
+            own = model.config._attn_implementation
+            model.set_attn_implementation(_packed.NAME)
+            self.packs = True
+            with suppress(ModelError):  # attention of a kind that is not known there
+                if agrees():
+                    return True
+            model.set_attn_implementation(own)
+            self.packs = False
+        if not agrees():
+            raise ModelError(
+                f"{self.name}: its logits are more than its hidden states times its head; it can't be read"
+            )
+        return False
+
+    @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer."""
+        return self.load()._local.tokenizer
+
+    @property
+    def max_length(self) -> int:
+        """How many tokens it takes at once."""
+        return int(self.load()._local.max_length)
+
+    @property
+    def licence(self) -> str:
+        """Of the weights."""
+        return str(self.load()._local.licence)
+
+    def ids(self, text: str) -> list[int]:
+        """Return a text's tokens, with a token in front that the first one follows, where the model knows any."""
+        first = start_token(self.tokenizer)
+        ids = encode(self.tokenizer, text)
+        return ids if ids[:1] == [first] else [first, *ids]
+
+    def logprobs(
+        self, rows: Sequence[tuple[Sequence[int], int]], *, progress: Callable[[int], None] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return log p, in nats, of each row's tokens from `start` on, given all that stand before each.
+
+        Args:
+            rows: (ids, start): 1 or more, since nothing stands before the first token.
+            progress: called with the number of rows each pass finishes.
+
+        Raises:
+            DataError: a start that is none, or a row longer than the model takes.
+        """
+        for number, (ids, start) in enumerate(rows):
+            if not start >= 1:
+                raise DataError(f"row {number}: nothing stands before its first token; start at 1 or later")
+            if len(ids) > self.max_length:
+                raise DataError(f"row {number}: {len(ids)} tokens, {self.name} takes {self.max_length}: use windows")
+        out: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(rows)
+        asked = [i for i, (ids, start) in enumerate(rows) if len(ids) > start]
+        if progress and len(asked) < len(rows):
+            progress(len(rows) - len(asked))
+        # The last token predicts nothing that is asked for, so it is not read.
+        lengths = [len(rows[i][0]) - 1 for i in asked]
+        self.load()
+        from pilotfish.models._packed import packs
+
+        with self._lock:
+            groups = packs(lengths, self.pack_tokens) if self.packs else buckets(lengths, self.pack_tokens)
+            for group in groups:
+                some = [asked[i] for i in group]
+                for i, found in zip(some, self._pass([rows[i] for i in some]), strict=True):
+                    out[i] = found
+                if progress:
+                    progress(len(some))
+        return out
+
+    def _pass(self, rows: Sequence[tuple[Sequence[int], int]]) -> list[NDArray[np.float32]]:
+        torch = need("torch", "local")
+        model = self._local.model
+        with torch.inference_mode():
+            states = self._packed_states(rows) if self.packs else self._padded_states(rows)
+            targets = torch.tensor([token for ids, start in rows for token in ids[start:]], device=states.device)
+            found = torch.empty(len(targets))
+            head = model.get_output_embeddings()
+            for at in range(0, len(targets), _HEAD_TOKENS):
+                logits = head(states[at : at + _HEAD_TOKENS]).float()
+                self._head.shape_(logits, 1.0)
+                own = logits.gather(-1, targets[at : at + _HEAD_TOKENS, None])[:, 0]
+                found[at : at + _HEAD_TOKENS] = own - logits.logsumexp(-1)
+        sizes = [len(ids) - start for ids, start in rows]
+        return [part.numpy() for part in found.split(sizes)]
+
+    def _packed_states(self, rows: Sequence[tuple[Sequence[int], int]]) -> Any:
+        """Return the states that predict the tokens asked for, row after row: (tokens, width)."""
+        torch = need("torch", "local")
+        from pilotfish.models._packed import Pack, packed
+
+        model = self._local.model
+        lengths = [len(ids) - 1 for ids, _ in rows]
+        pack = Pack.of(lengths, model.device)
+        ids = torch.tensor([token for row, _ in rows for token in row[:-1]])[None]
+        with packed(pack):
+            body = body_of(model)(
+                input_ids=ids.to(model.device), position_ids=pack.positions().to(model.device), use_cache=False
+            )
+        states = body.last_hidden_state[0]
+        starts = np.cumsum([0, *lengths])
+        wanted = [
+            np.arange(first + start - 1, first + length)
+            for first, length, (_, start) in zip(starts[:-1], lengths, rows, strict=True)
+        ]
+        return states[torch.from_numpy(np.concatenate(wanted)).to(states.device)]
+
+    def _padded_states(self, rows: Sequence[tuple[Sequence[int], int]]) -> Any:
+        torch = need("torch", "local")
+        model = self._local.model
+        longest = max(len(ids) - 1 for ids, _ in rows)
+        ids = torch.zeros((len(rows), longest), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for i, (row, _) in enumerate(rows):
+            ids[i, : len(row) - 1] = torch.tensor(row[:-1])
+            mask[i, : len(row) - 1] = 1
+        body = body_of(model)(input_ids=ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False)
+        states = body.last_hidden_state
+        return torch.cat([states[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(rows)])
