@@ -7,11 +7,21 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner
+
+from pilotfish.cli.batches import group
+from pilotfish.errors import ConfigError
 from tests.cli.help import SECRET, error_of, pilotfish, read_rows, start, write_rows, write_toml
 from tests.cli.test_synthesize import FILE
 from tests.fakes_batch import FakeBatches
 
 SLOW = ("validating", *["in_progress"] * 10_000)
+
+
+def batches(*arguments: str) -> str:
+    """Run `pilotfish batches` in this process; return what it printed on either stream."""
+    return CliRunner().invoke(group, arguments, catch_exceptions=False, standalone_mode=False).output
 
 
 def table(provider: FakeBatches, *lines: str, name: str = "large") -> str:
@@ -66,23 +76,23 @@ def test_a_run_that_is_stopped_is_gone_on_with(tmp_path: Path) -> None:
         assert len(provider.batches) == 1 and SECRET not in "".join(map(str, (tmp_path / "large").rglob("*")))
 
 
-def test_batches_are_cancelled(tmp_path: Path) -> None:
+def test_batches_are_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with FakeBatches(way=SLOW) as provider:
         asks = team(tmp_path, table(provider, "most_requests = 2"), count=4)
         running = start(*asks, cwd=tmp_path)
         assert provider.wait_for(lambda: len(provider.batches) == 2 and provider.count("get") > 4, 60)
-        wrong = error_of(pilotfish("batches", "cancel", "team.toml", "batch_8", cwd=tmp_path))
-        assert "is no batch of" in wrong and "did you mean 'batch_" in wrong
-        one = pilotfish("batches", "cancel", "team.toml", "batch_1", cwd=tmp_path)
-        assert (one.stdout, one.stderr) == ("batch_1\n", "1 batch is being cancelled\n")
-        rest = pilotfish("batches", "cancel", "team.toml", cwd=tmp_path)
-        assert "batch_0\n" in rest.stdout
+        with pytest.raises(ConfigError, match=r"'batch_8' is no batch of .*did you mean 'batch_"):
+            batches("cancel", "team.toml", "batch_8")
+        assert batches("cancel", "team.toml", "batch_1") == "batch_1\n1 batch is being cancelled\n"
+        assert "batch_0\n" in batches("cancel", "team.toml")
         _, said = running.communicate(timeout=60)
         # What was done by then is kept; the others are told as to be asked again.
         assert running.returncode == 0 and "2 rejected" in said.decode(), said.decode()
-        assert pilotfish("batches", "cancel", "team.toml", cwd=tmp_path).stderr == "no batch is under way\n"
-        assert "has ended" in error_of(pilotfish("batches", "cancel", "team.toml", "batch_1", cwd=tmp_path))
-        provider.way = ("validating",)
+        assert batches("cancel", "team.toml") == "no batch is under way\n"
+        with pytest.raises(ConfigError, match="'batch_1' has ended"):
+            batches("cancel", "team.toml", "batch_1")
+        provider.hurry()
         assert pilotfish(*asks, cwd=tmp_path).returncode == 0
         assert [len(batch["lines"]) for batch in provider.batches.values()] == [2, 2, 2]
 
@@ -111,16 +121,19 @@ def test_synthesize_asks_one_batch_a_round(tmp_path: Path) -> None:
         assert (again["asked"], len(provider.batches)) == (0, 2)
 
 
-def test_mistakes_are_one_line(tmp_path: Path) -> None:
+def test_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with FakeBatches() as provider:
         team(tmp_path, '[models.a]\nuse = "openai"\nmodel = "m"\n')
-        assert 'no model of it has use = "batch"' in error_of(pilotfish("batches", "list", "team.toml", cwd=tmp_path))
+        with pytest.raises(ConfigError, match='no model of it has use = "batch"'):
+            batches("list", "team.toml")
         team(tmp_path, table(provider), table(provider, name="other"))
-        assert "say which with --model" in error_of(pilotfish("batches", "list", "team.toml", cwd=tmp_path))
-        wrong = error_of(pilotfish("batches", "list", "team.toml", "-m", "othr", cwd=tmp_path))
-        assert "'othr' is no batch model; did you mean 'other'?" in wrong
-        none = pilotfish("batches", "list", "team.toml", "-m", "other", cwd=tmp_path)
-        assert (none.returncode, none.stdout, none.stderr) == (0, "", "no batches\n")
+        with pytest.raises(ConfigError, match="say which with --model"):
+            batches("list", "team.toml")
+        with pytest.raises(ConfigError, match=r"'othr' is no batch model; did you mean 'other'\?"):
+            batches("list", "team.toml", "-m", "othr")
+        assert batches("list", "team.toml", "-m", "other") == "no batches\n"
+        assert batches("cancel", "team.toml", "-m", "other") == "no batch is under way\n"
         assert not (tmp_path / "other").exists()
         team(tmp_path, table(provider, "cache = true"))
         assert "cache" in error_of(pilotfish("ask", "team.toml", "hi", cwd=tmp_path))

@@ -12,8 +12,9 @@ import pytest
 from starlette.responses import Response
 
 from pilotfish import ask
-from pilotfish.errors import ModelError, UpstreamError
+from pilotfish.errors import DataError, ModelError, UpstreamError
 from pilotfish.model import Reply
+from pilotfish.models._batch_desks import desk_of
 from pilotfish.models.batch import BatchModel
 from tests.fakes_batch import FakeBatches, batch_model, failing, prompts
 
@@ -288,6 +289,32 @@ def test_a_queue_that_says_so_at_once_or_stays_full(tmp_path: Path) -> None:
         assert len(texts(outcomes(batch_model(provider, tmp_path), 2, 10))) == 2
 
 
+def test_a_journal_that_cannot_be_written_is_told_to_all(tmp_path: Path) -> None:
+    """As with a full disk: nobody waits for ever, and a later run goes on."""
+    with FakeBatches(way=("validating", *["in_progress"] * 1000)) as provider:
+        model = batch_model(provider, tmp_path, most_requests=2)
+
+        async def fill() -> list[Said]:
+            works = [asyncio.ensure_future(model.reply(request)) for request in prompts(5)]
+            await asyncio.to_thread(provider.wait_for, lambda: provider.count("get") > 3)
+            with desk_of(model.settings) as desk:
+                desk.loop.call_soon_threadsafe(desk.journal._db.execute, "PRAGMA query_only = ON")
+            return await asyncio.gather(*works, return_exceptions=True)
+
+        found = asyncio.run(fill())
+        assert all(isinstance(one, DataError) and "batch journal" in str(one) for one in found), found
+        provider.hurry()
+        assert texts(outcomes(model, 5)) == [f"echo n{i}" for i in range(5)] and max(provider.asked.values()) == 1
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}")
+    (tmp_path / ("a" * 32 + ".requests.jsonl")).write_text("what a killed process left")
+    with FakeBatches() as provider:
+        assert texts(outcomes(batch_model(provider, tmp_path), 1)) == ["echo n0"]
+    assert [path.name for path in tmp_path.glob("*.jsonl")] == ["rows.jsonl"]
+
+
 def test_who_leaves_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FakeBatches(way=("validating", *["in_progress"] * 1000)) as provider:
         model = batch_model(provider, tmp_path, progress=True)
@@ -308,10 +335,10 @@ def test_who_leaves_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureF
         assert [len(one["lines"]) for one in provider.batches.values()] == [3]
 
 
-def test_nothing_is_sent_for_nobody(tmp_path: Path) -> None:
+def test_nothing_is_sent_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with FakeBatches() as provider:
         provider.slow["upload"] = 0.2
-        model = batch_model(provider, tmp_path)
+        model = batch_model(provider, tmp_path, progress=True)
 
         async def leave(until: Any) -> None:
             work = asyncio.ensure_future(model.reply(prompts(1)[0]))
@@ -320,6 +347,7 @@ def test_nothing_is_sent_for_nobody(tmp_path: Path) -> None:
 
         asyncio.run(leave(lambda: provider.count("upload") == 1))
         time.sleep(0.6)
+        assert "a batch was being sent; run again" in capsys.readouterr().err
         assert provider.count("create") == 0 and asyncio.run(model.batches()) == []
         assert not list(tmp_path.glob("*.jsonl"))
 

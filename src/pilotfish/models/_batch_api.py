@@ -58,7 +58,7 @@ class BatchApi:
     async def patiently(self, once: Callable[[], Awaitable[T]], *, steadily: bool = False) -> T:
         """Return what a call gives, tried again as a remote model's requests are.
 
-        `steadily` tries until the deadline, however often: who has waited for hours is not to stop for a minute.
+        `steadily` tries until the deadline: who has waited for hours is not to stop for a bad minute.
 
         Raises:
             UpstreamError: no attempt succeeded.
@@ -74,7 +74,7 @@ class BatchApi:
                 # A file may take longer than `timeout` as long as it moves; that is not waiting.
                 clock.left -= min(time.monotonic() - start, settings.timeout)
 
-        return (await retrying(timed, clock, 1_000_000 if steadily else settings.retries, settings.longest_wait))[0]
+        return (await retrying(timed, clock, 1000 if steadily else settings.retries, settings.longest_wait))[0]
 
     async def upload(self, path: Path) -> str:
         """Send a file of requests, and return its id.

@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilotfish.errors import ConfigError, PilotfishError, UpstreamError
+from pilotfish.errors import ConfigError, ModelError, PilotfishError, UpstreamError
 from pilotfish.models._batch_api import BatchApi
 from pilotfish.models._batch_form import Outcome
 from pilotfish.models._batch_journal import Journal, Plan
@@ -30,6 +30,8 @@ __all__ = ["Answer", "Desk"]
 
 LINGER = 0.5  # seconds that a desk stays after the last one has left: the next question often comes at once
 _NOTES = 0.2  # seconds between two notes of what was taken
+# What concerns a batch's own requests; an error of the journal concerns all, and ends the desk.
+_TOLD = (ModelError, ConfigError)
 _CLOSED = "the batch model was closed before the answer came; ask again to wait for it"
 
 
@@ -83,9 +85,14 @@ class Desk:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._sending = ""  # our id of the batch that is being sent
         self._finishing: list[Future[None]] = []
-        self._troubles: dict[str, PilotfishError] = {}  # why a batch is no longer followed, though it has not ended
+        self._troubles: dict[str, ModelError | ConfigError] = {}  # why a batch is no longer followed, though it has not ended
         self._gate = threading.Lock()
         self.thread = threading.Thread(target=self._live, name="pilotfish-batches", daemon=True)
+
+    @property
+    def sends(self) -> bool:
+        """Whether a batch is being sent."""
+        return bool(self._sending)
 
     def enter(self, key: bytes, line: bytes) -> Future[Answer]:
         """Ask; from any thread."""
@@ -203,10 +210,14 @@ class Desk:
             return
         self._waiting[asked.key] = asked
         plan = self.journal.plan_of(known.batch) if known is not None else None
-        if plan is None:
-            self.queue.add(asked)
-        elif plan.ours not in self._runs and plan.ours != self._sending:
+        if plan is not None and (plan.ours in self._runs or plan.ours == self._sending):
+            return
+        if plan is not None and plan.state != "planned":
             self._follow(plan)
+            return
+        if plan is not None:  # its file never went out whole
+            self.journal.dissolve(plan.ours)
+        self.queue.add(asked)
 
     def _leave(self, key: bytes, future: Future[Answer]) -> None:
         here = self._waiting.get(key)
@@ -238,7 +249,7 @@ class Desk:
                 self._follow(plan, run)
         except CrowdedError as error:
             self._crowd(self._among(keys), str(error))
-        except PilotfishError as error:
+        except _TOLD as error:
             self._sending = ""
             self._fail(keys, error)
         finally:
@@ -263,7 +274,7 @@ class Desk:
                 return
             await run.harvest(status, self._deliver)
             self.queue.went_well()
-        except PilotfishError as error:
+        except _TOLD as error:
             if run.status is not None:
                 self.teller.gone(run.status.id)
             self._troubles[plan.ours] = error

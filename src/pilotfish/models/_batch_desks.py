@@ -85,7 +85,7 @@ def close_idle(folder: Path) -> None:
 def _part(desk: Desk) -> None:
     """Tell the last one who leaves before the end how to go on."""
     if desk.holders == 1:
-        desk.teller.parted()
+        desk.teller.parted(sending=desk.sends)
 
 
 def _held(settings: Settings) -> Desk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,8 @@ from pilotfish.rows._atomic import cannot_write
 __all__ = ["CrowdedError", "Run", "leftovers"]
 
 Found = list[tuple[bytes, Outcome]]
+_ENDING = ".requests.jsonl"
+_OUR_FILE = re.compile(r"[0-9a-f]{32}" + re.escape(_ENDING))
 _AT_ONCE = 500  # lines that are noted together
 _GROWTH, _LONGEST = 1.5, 6.0  # of the pauses between two looks, and how many times the first they come to at most
 
@@ -51,7 +54,7 @@ class Run:
             UpstreamError: it was not made, or that is not known; then the batch stays noted and is looked for later.
             DataError: the file of requests cannot be written.
         """
-        ours, path = self.plan.ours, self.journal.path.parent / f"{self.plan.ours}.jsonl"
+        ours, path = self.plan.ours, self.journal.path.parent / f"{self.plan.ours}{_ENDING}"
         try:
             _write(path, lines)
             file = await self.api.patiently(lambda: self.api.upload(path))
@@ -179,8 +182,11 @@ class Run:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Return the files of requests that a killed process left: the prompts in them are not to stay."""
-    return sorted(folder.glob("*.jsonl"))
+    """Return the files of requests that a killed process left: the prompts in them are not to stay.
+
+    Only those of our own making: the folder may be one in which people keep their rows.
+    """
+    return [path for path in sorted(folder.iterdir()) if _OUR_FILE.fullmatch(path.name)]
 
 
 def _left(status: Status, missing: dict[bytes, int]) -> Iterable[tuple[bytes, Outcome]]:

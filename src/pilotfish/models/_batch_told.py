@@ -60,9 +60,11 @@ class Teller:
         self.say(f"batch {status.id}: {status.status}{why}, {here:,} read" + (f"; lines: {odd}" if odd else ""))
         self.gone(status.id)
 
-    def parted(self) -> None:
-        """Tell that nobody waits any more, and what stays."""
+    def parted(self, *, sending: bool) -> None:
+        """Tell that nobody waits any more, and what stays; `sending` where a batch may be made this moment."""
         if not self.under_way:
+            if sending:
+                self.say("no longer waiting: a batch was being sent; run again, and it is looked for at the endpoint")
             return
         which = ", ".join(list(self.under_way.values())[:3]) + (", …" if len(self.under_way) > 3 else "")
         self.say(
