@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pilotfish.errors import ConfigError
-from pilotfish.models._batch_desk import LINGER, Answer, Desk
+from pilotfish.models._batch_clerk import Answer
+from pilotfish.models._batch_desk import LINGER, Desk
 from pilotfish.models._batch_settings import Settings
 
 __all__ = ["answered", "close_idle", "desk_of", "finished"]
@@ -35,8 +36,8 @@ def desk_of(settings: Settings) -> Iterator[Desk]:
             desk.holders -= 1
             last = not desk.holders
         if last:
-            desk.note()
-            desk.later(LINGER, lambda: _end_if_idle(desk))
+            desk.call(desk.clerk.note)
+            desk.call(desk.loop.call_later, LINGER, _end_if_idle, desk)
 
 
 async def answered(settings: Settings, key: bytes, line: bytes) -> Answer:
@@ -56,7 +57,7 @@ async def answered(settings: Settings, key: bytes, line: bytes) -> Answer:
             desk.leave(key, future)
             _part(desk)
             raise
-        desk.taken.append(key)
+        desk.clerk.taken.append(key)
         return answer
 
 
@@ -85,7 +86,7 @@ def close_idle(folder: Path) -> None:
 def _part(desk: Desk) -> None:
     """Tell the last one who leaves before the end how to go on."""
     if desk.holders == 1:
-        desk.teller.parted(sending=desk.sends)
+        desk.teller.parted(sending=bool(desk.clerk.sending))
 
 
 def _held(settings: Settings) -> Desk:

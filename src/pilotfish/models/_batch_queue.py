@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pilotfish.models._batch_settings import Settings
 
 if TYPE_CHECKING:
-    from pilotfish.models._batch_desk import Waiting
+    from pilotfish.models._batch_clerk import Waiting
 
 __all__ = ["Queue"]
 
@@ -18,12 +18,13 @@ _LONGEST = 600.0  # seconds to wait for room at the provider
 
 
 class Queue:
-    """Gathers requests and sends them batch after batch; made and used in the desk's loop.
+    """Gathers requests and sends them batch after batch; used in the desk's loop.
 
     Args:
         settings: of the desk.
         send: sends a batch; returns once it is at the provider, or its requests have been told why not.
         quiet: returns when no batch is under way.
+        loop: the desk's.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class Queue:
         settings: Settings,
         send: Callable[[list[Waiting]], Awaitable[None]],
         quiet: Callable[[], Awaitable[None]],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.settings, self._send, self._quiet = settings, send, quiet
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._open: dict[bytes, Waiting] = {}
         self._size, self._last = 0, 0.0
         self._timer: asyncio.TimerHandle | None = None

@@ -14,7 +14,7 @@ from typing import Any, Self
 from pilotfish._home import home
 from pilotfish.errors import ConfigError, ModelError, UpstreamError
 from pilotfish.model import Price, Reply, Request, Trace, WholeReplies
-from pilotfish.models._batch_desk import Answer
+from pilotfish.models._batch_clerk import Answer
 from pilotfish.models._batch_desks import answered, close_idle, finished
 from pilotfish.models._batch_list import BatchState, cancelled, listed
 from pilotfish.models._batch_settings import Settings
