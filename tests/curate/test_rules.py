@@ -98,7 +98,8 @@ def plain_again(words: list[str], n: int) -> int:
 
 def plain_top(words: list[str], n: int) -> int:
     grams = Counter(" ".join(words[at : at + n]) for at in range(len(words) - n + 1))
-    return len(grams.most_common(1)[0][0]) * grams.most_common(1)[0][1] if grams else 0
+    top, count = grams.most_common(1)[0] if grams else ("", 0)
+    return len(top) * count if count > 1 else 0
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "bb", "ccc", "d", "ee"]), max_size=30), max_size=5))

@@ -43,7 +43,8 @@ class Grams:
     def top(self, n: int) -> Ints:
         """Return, of each text's most frequent n-gram, its occurrences times its characters, blanks within counted.
 
-        Of several as frequent the first of the text counts, as in datatrove; a text of fewer than n words has 0.
+        Of several as frequent the first of the text counts, as in datatrove. A text in which none stands twice has 0:
+        there the first n-gram of a short text would pass for a repetition.
         """
         grams, at, owner = self._of(n)
         out = np.zeros(len(self.counts), np.int64)
@@ -52,6 +53,7 @@ class Grams:
         _, first, times = np.unique(self._own(grams, owner), return_index=True, return_counts=True)
         order = np.lexsort((first, -times, owner[first]))
         best = order[np.flatnonzero(np.diff(owner[first][order], prepend=-1))]
+        best = best[times[best] > 1]
         places = first[best]
         out[owner[places]] = times[best] * (self.ends[at[places] + n] - self.ends[at[places]] + n - 1)
         return out

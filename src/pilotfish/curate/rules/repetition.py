@@ -1,7 +1,7 @@
 """Gopher's repetition rules.
 
 Source: Rae et al. 2021, appendix A.1.1, "Repetition Removal", and table A1; words, lines and the way of counting as in
-datatrove, but that words stand between white space.
+datatrove, but that words stand between white space, and that an n-gram which stands in a text once is no repetition.
 """
 
 from __future__ import annotations
