@@ -21,19 +21,19 @@ from pilotfish.model import Price
 from pilotfish.models.batch import BatchModel
 from tests.asking import together
 from tests.fakes_batch import prompts
-url, folder = sys.argv[1:]
+url, folder, count = sys.argv[1:]
 model = BatchModel("tiny", url, folder=Path(folder), key_env=None, gather=0.05, poll=0.03, settle=0.5, most_requests=4,
                    price=Price(1e6, 1e6))
 print("ready", flush=True)
-replies = together(model, prompts(10))
+replies = together(model, prompts(int(count)))
 print(json.dumps([reply.text for reply in replies]), flush=True)
 """
 COUNT = 10
 
 
-def start(provider: FakeBatches, folder: Path) -> subprocess.Popen[bytes]:
+def start(provider: FakeBatches, folder: Path, count: int = COUNT) -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, provider.url, str(folder)],
+        [sys.executable, "-c", CHILD, provider.url, str(folder), str(count)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
@@ -49,23 +49,23 @@ def finish(child: subprocess.Popen[bytes]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_ten_kills(tmp_path: Path, seed: int) -> None:
-    moments = random.Random(seed)
-    killed = 0
+def test_ten_kills(tmp_path: Path) -> None:
+    moments = random.Random(1)
+    killed = count = 0
     with FakeBatches(way=("validating", "in_progress", "in_progress", "finalizing")) as provider:
         # Slow enough that the kills fall between the steps and into each of them.
-        provider.slow = {"upload": 0.05, "create": 0.08, "content": 0.05, "get": 0.01}
-        for _ in range(10):
-            child = start(provider, tmp_path)
+        provider.slow = {"upload": 0.08, "create": 0.08, "content": 0.05, "get": 0.01}
+        while killed < 10:
+            count += 2  # so that there is something to do at every kill, beside what earlier ones left
+            child = start(provider, tmp_path, count)
             try:
-                child.wait(moments.uniform(0, 0.9))
+                child.wait(moments.uniform(0, 0.8))
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGKILL)
                 killed += 1
             child.communicate()
-        assert finish(start(provider, tmp_path)) == [f"echo n{i}" for i in range(COUNT)]
-        assert killed >= 5 and len(provider.asked) == COUNT and set(provider.asked.values()) == {1}
+        assert finish(start(provider, tmp_path, count)) == [f"echo n{i}" for i in range(count)]
+        assert len(provider.asked) == count and set(provider.asked.values()) == {1}
         assert not list(tmp_path.glob("*.jsonl"))
 
 
