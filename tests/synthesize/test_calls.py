@@ -170,6 +170,18 @@ def test_a_purse_reckons_with_the_dearest_call() -> None:
     assert not purse.allows
 
 
+@pytest.mark.parametrize("limit", [{"tokens": 2000}, {"dollars": 2000e-6}])
+def test_calls_of_a_known_size_need_not_wait_for_the_first(tmp_path: Path, limit: dict[str, Any]) -> None:
+    model = ScriptedModel("a b", price=Price(1.0, 1.0), delay=0.01)
+    model.price = Price(1.0, 1.0)  # type: ignore[attr-defined]
+    requests = asked(12, max_tokens=50)
+    calls = Calls(model, tmp_path / "calls", budget=Budget(**limit), concurrency=16)
+    assert texts(replies(calls, requests)) == ["a b"] * 12 and model.peak >= 8
+    tight = ScriptedModel("a b", price=Price(1.0, 1.0), delay=0.01)
+    replies(Calls(tight, tmp_path / "tight", budget=Budget(tokens=30), concurrency=16), requests)
+    assert tight.calls == 7  # the first alone, which tells that a call takes four
+
+
 def test_a_file_of_another_kind_is_told(tmp_path: Path) -> None:
     from pilotfish.errors import DataError
 

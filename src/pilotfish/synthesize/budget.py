@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError
+from pilotfish.model import Price, Request
 from pilotfish.rows.asking import Bill
 
 __all__ = ["Budget", "Purse"]
@@ -45,6 +47,19 @@ class Purse:
         # A mean is all that is known of calls before; one that had none lets a single call through first.
         self._tokens = (spent.tokens_in + spent.tokens_out) / spent.calls if spent.calls else None
         self._dollars = spent.cost / spent.calls if spent.calls and spent.cost is not None else None
+        self._bounds: tuple[float | None, float | None] = (None, None)
+
+    def expect(self, request: Request, price: Price | None) -> None:
+        """Note the most that a request can take, which is what is gone by until a call has told.
+
+        A token is a byte at least, so a prompt has no more tokens than bytes; without `max_tokens` nothing is known.
+        """
+        if request.max_tokens is None:
+            return
+        tokens_in = _bytes(request)
+        tokens = tokens_in + request.max_tokens
+        dollars = None if price is None else price.cost(tokens_in, request.max_tokens)
+        self._bounds = (max(self._bounds[0] or 0.0, tokens), _larger(self._bounds[1], dollars))
 
     @property
     def allows(self) -> bool:
@@ -54,9 +69,10 @@ class Purse:
         if budget.calls is not None and self.bill.calls + ahead > budget.calls:
             return False
         tokens = self.bill.tokens_in + self.bill.tokens_out
-        if not _holds(budget.tokens, tokens, self._tokens, ahead):
+        most_tokens, most_dollars = self._bounds
+        if not _holds(budget.tokens, tokens, self._tokens, most_tokens, ahead):
             return False
-        return _holds(budget.dollars, self.bill.cost or 0.0, self._dollars, ahead)
+        return _holds(budget.dollars, self.bill.cost or 0.0, self._dollars, most_dollars, ahead)
 
     @property
     def waits(self) -> bool:
@@ -87,9 +103,18 @@ class Purse:
             )
 
 
-def _holds(limit: float | None, spent: float, dearest: float | None, ahead: int) -> bool:
+def _holds(limit: float | None, spent: float, dearest: float | None, most: float | None, ahead: int) -> bool:
     if limit is None:
         return True
-    if dearest is None:  # nothing is known of what a call takes: one at a time
-        return ahead == 1 and spent < limit
+    if dearest is None:  # no call has told yet: as many as hold at the most each can take, or else one alone
+        return (ahead == 1 and spent < limit) or (most is not None and spent + ahead * most <= limit)
     return spent + ahead * dearest <= limit
+
+
+def _bytes(request: Request) -> int:
+    # A few tokens a message are the template's.
+    return len(json.dumps(request.to_json(), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else max(one, other)

@@ -129,7 +129,7 @@ class _Session:
     async def _work(self) -> None:
         # One iterator for all workers: who takes a request asks whether it may begin, and nobody asks for nothing.
         for key, (loose, request) in self.waiting:
-            if not await self._may_begin():
+            if not await self._may_begin(request):
                 return
             bill = None
             try:
@@ -146,9 +146,10 @@ class _Session:
             self.bar.note = _told(self.calls.bill)
             self.bar.add(1, rejected=0 if bill is not None else 1)
 
-    async def _may_begin(self) -> bool:
+    async def _may_begin(self, request: Request) -> bool:
         """Begin a call, where need be once those under way have told what they take; False where none may any more."""
         purse = self.calls._purse
+        purse.expect(request, getattr(self.calls.model, "price", None))
         async with self.room:
             while not purse.allows:
                 if not purse.waits:
