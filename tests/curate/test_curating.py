@@ -112,6 +112,16 @@ def test_examples_do_not_depend_on_the_order(tmp_path: Path) -> None:
     assert there.dropped_samples == back.dropped_samples
 
 
+def test_a_row_that_no_file_can_hold_is_bad(tmp_path: Path) -> None:
+    report = curate(
+        [*ROWS, {"text": "x" * 50 + "\ud83d"}, {"text": "x" * 50, "more": ["\ud83d"]}],
+        [Rank(9)],
+        tmp_path,
+        progress=False,
+    )
+    assert (report.kept, report.rejected) == (6, 2)
+
+
 def test_faults_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least one step"):
         curate(ROWS, [], tmp_path)

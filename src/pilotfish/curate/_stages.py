@@ -7,6 +7,7 @@ from typing import Any
 
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.sift import Dropped
+from pilotfish.rows._json import shown
 from pilotfish.rows._row import Row, Rows
 from pilotfish.rows.stage import Outcome, Reject, Stage, flattened
 
@@ -21,13 +22,16 @@ def title_of(number: int, title: str) -> str:
 
 
 class Enter(Stage):
-    """Puts each row of the input into a cover, beside which there is room for marks."""
+    """Puts each row of the input into a cover, beside which there is room for marks.
+
+    Half a surrogate pair has no form that could be read back: from a file no such row comes, from a list it is bad.
+    """
 
     batch_size = 1024
 
     def process(self, rows: Rows) -> list[Outcome]:
         """Return the covered rows."""
-        return [{ROW: row} for row in rows]
+        return [{ROW: row} if _is_whole(row) else Reject("half a surrogate pair: no file can hold it") for row in rows]
 
 
 class Through(Stage):
@@ -119,3 +123,13 @@ def marked(row: Row, number: int, why: Dropped) -> Row:
     """Return a covered row with the mark of the step that dropped it."""
     inner: Mapping[str, Any] = {**row[ROW], **why.columns}
     return {**row, ROW: inner, DROPPED: {"step": number, "reason": why.reason}}
+
+
+def _is_whole(row: Row) -> bool:
+    try:
+        for value in row.values():
+            # What is no text may hold texts.
+            (value if isinstance(value, str) else shown(value)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

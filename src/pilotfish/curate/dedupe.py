@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from pilotfish.curate._corpus import Corpus, Some
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
+from pilotfish.rows._duplicates import Duplicates, grouped
+from pilotfish.rows._near import MinHash, near_within
 from pilotfish.rows._row import Row
+from pilotfish.rows._shingles import normalised
 from pilotfish.rows.dedupe import METHODS, near_duplicates
-from pilotfish.rows.minhash import MinHash, MinHashIndex
 
 __all__ = ["Dedupe"]
 
-_MOST = 1 << 21  # characters that are held to be compared exactly
+_MOST = 1 << 21  # characters of which all pairs are compared
+_BATCH = 4096
 
 
 class Dedupe(Barrier):
     """Keeps the first row of each group of near-duplicates.
 
-    `auto` compares up to two million characters exactly, and more by sketches, 1 KiB a row, whose estimates then decide
-    (standard error .03 at most); `exact` holds all texts.
+    `auto` compares all pairs of up to two million characters, and of more those that sketches propose, half a KiB a
+    row; what is near is decided by the texts themselves, which then lie in a file. `exact` holds all texts.
 
     Args:
         threshold: the least Jaccard similarity of near texts.
@@ -50,28 +58,22 @@ class Dedupe(Barrier):
             raise ConfigError(f"duplicates are found by {', '.join(METHODS)}, not {method!r}")
         self.threshold, self.text, self.ngram, self.unit = threshold, text, ngram, unit
         self.method, self.seed = method, seed
-        self._how = MinHash(threshold, ngram, unit, size=256, seed=seed)
+        self._how = MinHash(threshold, ngram, unit, seed=seed)
 
     def look(self, rows: Iterator[Row], folder: Path) -> Decide:
         """Find the groups."""
+        texts = (str(row.get(self.text) or "") for row in rows)
         held: list[str] = []
         size = 0
-        index = None
-        texts = (str(row.get(self.text) or "") for row in rows)
-        for text in texts:
+        for text in texts if self.method != "minhash" else ():
             held.append(text)
             size += len(text)
-            if self.method != "exact" and (self.method == "minhash" or size > _MOST):
-                index = MinHashIndex(self._how)
-                index.add(held)
-                index.add(texts)
+            if self.method == "auto" and size > _MOST:
                 break
-        if index is not None:
-            found = index.duplicates()
+        if self.method == "exact" or (self.method == "auto" and size <= _MOST):
+            found = near_duplicates(held, self.threshold, ngram=self.ngram, unit=self.unit, method="exact")
         else:
-            found = near_duplicates(
-                held, self.threshold, ngram=self.ngram, unit=self.unit, method="exact", seed=self.seed
-            )
+            found = self._by_sketches(chain(held, texts), folder)
         group, nearest = found.group, found.nearest()
 
         def decide(number: int, row: Row) -> Judged:
@@ -84,3 +86,27 @@ class Dedupe(Barrier):
             return Dropped(f"duplicate: of row {first + 1} of those that came so far{via}{how}")
 
         return decide
+
+    def _by_sketches(self, texts: Iterator[str], folder: Path) -> Duplicates:
+        """Find groups by MinHash, each candidate compared exactly; the texts lie in a file."""
+        corpus = Corpus(folder / "texts.bin")
+        sketches, digests = [], []
+        while batch := [normalised(text) for text in islice(texts, _BATCH)]:
+            corpus.add(batch)
+            sketches.append(self._how.sketched(batch))
+            digests.append(np.fromiter(map(_digest, batch), np.uint64, len(batch)))
+        if not sketches:
+            return near_duplicates([])
+        _, first, first_of = np.unique(np.concatenate(digests), return_index=True, return_inverse=True)
+        # Numbered by first appearance, so that the least member of a group is its first text.
+        order = np.argsort(first)
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        firsts, first_of = first[order], rank[first_of]
+        with corpus:
+            near = near_within(np.concatenate(sketches), self._how, Some(corpus, firsts), rows=firsts)
+        return grouped(firsts, first_of, near)
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
