@@ -24,7 +24,7 @@ from pilotfish.rows.stage import Outcome, Reject, Stage
 if TYPE_CHECKING:
     from pilotfish.models.reader import Reader
 
-__all__ = ["IFD", "Counted"]
+__all__ = ["IFD", "Counted", "cut"]
 
 Counted = Literal["same", "published"]
 
@@ -87,7 +87,7 @@ class IFD(Stage):
         pairs: list[tuple[int, list[int], list[int]]] = []
         for at, row in enumerate(rows):
             try:
-                question, answer = self._cut(row)
+                question, answer = cut(self._reading.reader.tokenizer, row, self.instruction, self.answer, self.input)
             except DataError as error:
                 found[at] = Reject(str(error))
                 continue
@@ -110,27 +110,29 @@ class IFD(Stage):
         first = encode(self._reading.reader.tokenizer, "")
         return first[:1]
 
-    def _cut(self, row: Row) -> tuple[list[int], list[int]]:
-        """Return the tokens of what is asked and of the answer.
-
-        Raises:
-            DataError: a column is missing or no text, or there is no instruction.
-        """
-        told = _text(row, self.instruction)
-        given = _text(row, self.input) if self.input is not None and row.get(self.input) else ""
-        if not told.strip():
-            raise DataError(f"no instruction: {self.instruction!r} is empty")
-        tokenizer = self._reading.reader.tokenizer
-        asked = encode(tokenizer, f"{told}\n{given}\n" if given else f"{told}\n")
-        answer = tokenizer(_text(row, self.answer), add_special_tokens=False, verbose=False)["input_ids"]
-        return asked, [int(one) for one in answer]
-
     def _judged(self, row: Row, given: float, alone: float) -> Outcome:
         value = math.exp(min(700.0, given - alone))
         found = {self.into: value, f"{self.into}_given": given, f"{self.into}_alone": alone}
         if self.most is not None and value >= self.most:
             return Dropped(f"{self.into}: {value:.4g} against less than {self.most:g}", columns=found)
         return {**row, **found}
+
+
+def cut(
+    tokenizer: Any, row: Mapping[str, Any], instruction: str, answer: str, input: str | None
+) -> tuple[list[int], list[int]]:
+    """Return the tokens of what is asked and of the answer, each cut by itself.
+
+    Raises:
+        DataError: a column is missing or no text, or there is no instruction.
+    """
+    told = _text(row, instruction)
+    given = _text(row, input) if input is not None and row.get(input) else ""
+    if not told.strip():
+        raise DataError(f"no instruction: {instruction!r} is empty")
+    asked = encode(tokenizer, f"{told}\n{given}\n" if given else f"{told}\n")
+    said = tokenizer(_text(row, answer), add_special_tokens=False, verbose=False)["input_ids"]
+    return asked, [int(one) for one in said]
 
 
 def _text(row: Mapping[str, Any], column: str) -> str:
