@@ -40,6 +40,10 @@ def build_curate(spec: CurateSpec, models: Collaboration) -> list[Stage | Barrie
             found.append(Dedupe(text=spec.text, **step.model_dump(exclude={"do"})))
         elif isinstance(step, DecontaminateSpec):
             found.append(_decontaminate(step, spec.text, models))
+        else:
+            from pilotfish.assemble._build_curate_models import build_model_step
+
+            found.append(build_model_step(step, spec.text, models))
     return found
 
 

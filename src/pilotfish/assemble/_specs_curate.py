@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pilotfish.assemble._spec import Count, Spec, Text
 from pilotfish.assemble._specs_curate_learn import ClassifierSpec
+from pilotfish.assemble._specs_curate_models import MODEL_STEPS
 from pilotfish.assemble.check import checked
 from pilotfish.errors import ConfigError, did_you_mean
 
@@ -178,6 +179,7 @@ STEPS: dict[str, type[Spec]] = {
     "quality": QualitySpec,
     "dedupe": DedupeSpec,
     "decontaminate": DecontaminateSpec,
+    **MODEL_STEPS,
 }
 
 

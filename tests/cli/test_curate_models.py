@@ -1,0 +1,83 @@
+"""`pilotfish curate` with models: instruction rows by quality, coverage and necessity, from the file to the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cli.help import pilotfish, write_rows
+from tests.fakes import Answer, ScriptedUpstream
+
+FILE = """
+[models.small]
+use = "local"
+weights = "{weights}"
+dtype = "float32"
+device = "cpu"
+
+[models.judge]
+use = "openai"
+model = "m"
+base_url = "{url}"
+key_env = ""
+
+[models.vectors]
+use = "encoder"
+weights = "{encoder}"
+
+[curate]
+in = "rows.jsonl"
+out = "out"
+text = "output"
+
+[[curate.steps]]
+do = "rated"
+model = "judge"
+least = 4
+
+[[curate.steps]]
+do = "ifd"
+reader = "small"
+most = false
+
+[[curate.steps]]
+do = "cover"
+encoder = "vectors"
+count = 3
+columns = ["instruction", "output"]
+
+[[curate.steps]]
+do = "best"
+column = "ifd"
+count = 2
+"""
+ROWS = [
+    {"instruction": "Where is my card?", "output": "My card has not arrived yet."},
+    {"instruction": "Where is my card ?", "output": "My card has not arrived yet ."},
+    {"instruction": "Sing.", "output": "the bird sang a song of the sea"},
+    {"instruction": "Sort the text.", "output": "exchange rate"},
+    {"instruction": "Be rude.", "output": "no"},
+]
+
+
+def test_quality_then_coverage_then_the_hardest(
+    tmp_path: Path, tiny_folder: Callable[..., Path], tiny_encoder_folder: Path
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", ROWS)
+    with ScriptedUpstream(lambda seen: Answer(f"Grade: {1 if 'rude' in seen.prompt else 5}")) as upstream:
+        told = FILE.format(weights=tiny_folder(), url=upstream.url, encoder=tiny_encoder_folder)
+        (tmp_path / "team.toml").write_text(told)
+        done = pilotfish("curate", "team.toml", "--json", "--quiet", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        asked = len(upstream.seen)
+        again = pilotfish("curate", "team.toml", "--json", "--quiet", cwd=tmp_path)
+        assert again.returncode == 0 and len(upstream.seen) == asked == 5
+    report = json.loads(done.stdout)
+    assert (report["rows_in"], report["kept"], report["dropped"]) == (5, 2, 3)
+    kept = [json.loads(line) for line in (tmp_path / "out" / "kept.jsonl").read_text().splitlines()]
+    assert all({"rating", "ifd", "ifd_given", "ifd_alone"} <= row.keys() for row in kept)
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()]
+    assert reasons[0] == "rated: 1 against at least 4" and reasons[1].startswith("cover.k-center: not one of the 3")
+    assert reasons[2].startswith("best: ifd ")
+    assert (tmp_path / "out" / "report.html").exists()
