@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,36 @@ class Entry:
     def again(self) -> bool:
         """True where an endpoint failed, so that another run should try this row anew."""
         return any(reject["again"] for reject in self.rejects)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry as it stands in the file.
+
+    Attributes:
+        row: its number in the input, from 0.
+        done: how many stages are behind it.
+        rejected: whether something was rejected on the way.
+        data: checksum, entry and line end.
+    """
+
+    row: int
+    done: int
+    rejected: bool
+    data: bytes
+
+    @classmethod
+    def of(cls, entry: Entry) -> Line:
+        """Return the line for an entry.
+
+        Raises:
+            DataError: it holds what has no form in JSON.
+        """
+        try:
+            body = encoded({"i": entry.row, "d": entry.done, "rows": entry.rows, "rejects": entry.rejects})
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the result of row {entry.row + 1} has no form in JSON: {error}") from None
+        return cls(entry.row, entry.done, bool(entry.rejects), b"%08x %s\n" % (zlib.crc32(body), body))
 
 
 class Journal:
@@ -76,19 +106,16 @@ class Journal:
         return done
 
     def append(self, entries: Iterable[Entry]) -> None:
-        """Write entries and hand them to the system.
+        """Write entries and hand them to the system; raises as `write`, and where one has no form in JSON."""
+        self.write([Line.of(entry) for entry in entries])
+
+    def write(self, lines: Sequence[Line]) -> None:
+        """Write lines and hand them to the system.
 
         Raises:
-            DataError: the disk is full or refuses; nothing of these entries is left in the file.
+            DataError: the disk is full or refuses; nothing of these lines is left in the file.
         """
-        lines: list[tuple[int, bytes]] = []
-        for entry in entries:
-            try:
-                body = encoded({"i": entry.row, "d": entry.done, "rows": entry.rows, "rejects": entry.rejects})
-            except (TypeError, ValueError) as error:
-                raise DataError(f"the result of row {entry.row + 1} has no form in JSON: {error}") from None
-            lines.append((entry.row, b"%08x %s\n" % (zlib.crc32(body), body)))
-        data = memoryview(b"".join(line for _, line in lines))
+        data = memoryview(b"".join(line.data for line in lines))
         start = written = self._end
         try:
             while data:
@@ -98,9 +125,9 @@ class Journal:
         except OSError as error:
             os.ftruncate(self._file, start)
             raise cannot_write(self.path, error) from error
-        for row, line in lines:
-            self._places[row] = (self._end, len(line))
-            self._end += len(line)
+        for line in lines:
+            self._places[line.row] = (self._end, len(line.data))
+            self._end += len(line.data)
 
     def entry(self, row: int) -> Entry:
         """Return the last entry of a row.

@@ -21,6 +21,7 @@ from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row
 from pilotfish.rows._runner import Run
 from pilotfish.rows._shards import Marker, markers
+from pilotfish.rows._works import Works
 from pilotfish.rows.read import read
 from pilotfish.rows.report import RunReport
 from pilotfish.rows.stage import EachRow, Outcome, Stage
@@ -90,7 +91,8 @@ def run(
         }
         _manifest.check(folder, wanted)
         size = batch_size or max(stage.batch_size for stage in pipeline)
-        return wait(Run(given, pipeline, folder, size, shard_rows, shards, concurrency).go(progress))
+        crew = Works(pipeline, concurrency, given.name)
+        return wait(Run(given, len(pipeline), crew, folder, size, shard_rows, shards).go(progress))
 
 
 def read_output(out_dir: str | Path) -> Iterator[Row]:
