@@ -71,6 +71,13 @@ class Line:
             raise DataError(f"the result of row {entry.row + 1} has no form in JSON: {error}") from None
         return cls(entry.row, entry.done, bool(entry.rejects), b"%08x %s\n" % (zlib.crc32(body), body))
 
+    @property
+    def entry(self) -> Entry:
+        """The entry."""
+        found = _parsed(self.data)
+        assert found is not None
+        return found
+
 
 class Journal:
     """The entries of one shard, on disk; in memory only where they stand."""
@@ -83,6 +90,11 @@ class Journal:
             self._end = os.lseek(self._file, 0, os.SEEK_END)
         except OSError as error:
             raise cannot_write(path, error) from error
+
+    @property
+    def fileno(self) -> int:
+        """The open file, as the system knows it."""
+        return self._file
 
     def load(self) -> dict[int, int]:
         """Return how far each row has come (row -> stages done), and cut off a torn last line.

@@ -13,8 +13,9 @@ from pilotfish.rows._json import encoded
 VERSION = 1
 NAME = "run.json"
 FRESH = "start again with --fresh (this discards what is there), or choose another folder"
-_OURS = ("shard-*.jsonl", "shard-*.parquet", "shard-*.done", "shard-*.journal", ".shard-*.tmp", ".*.json.*.tmp")
-_FILES = (NAME, "report.json", "rejects.jsonl", "unread.rejects.jsonl", "input.spool")
+_SHARDS = ("shard-*.jsonl", "shard-*.parquet", "shard-*.done", "shard-*.journal")
+_OURS = (*_SHARDS, ".shard-*.tmp", ".*.json.*.tmp", ".asked-*")
+_FILES = (NAME, "report.json", "rejects.jsonl", "unread.rejects.jsonl", "input.spool", ".session")
 
 
 def clear(folder: Path) -> None:

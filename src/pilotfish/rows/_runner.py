@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from pilotfish.rows._atomic import atomic
 from pilotfish.rows._input import Input
 from pilotfish.rows._journal import Entry, Journal, Line
 from pilotfish.rows._progress import Progress
+from pilotfish.rows._session import all_left
 from pilotfish.rows._shards import Marker, finish, journal_path, markers, rejects_path, verify
 from pilotfish.rows._works import Note
 from pilotfish.rows.rejects import Rejects
@@ -42,6 +43,9 @@ class Crew(Protocol):
 
     async def through(self, entries: list[Entry], note: Note) -> None:
         """Put rows through the stages; `note` is told of each that must be kept."""
+
+    def begin(self) -> None:
+        """Get ready; called in the event loop, once what earlier sessions left is taken in."""
 
     def stop(self, error: Exception) -> None:
         """Begin no further row."""
@@ -82,6 +86,7 @@ class Run:
         (self.folder / _UNREAD).unlink(missing_ok=True)
         unread = Rejects(self.folder / _UNREAD)
         try:
+            self.crew.begin()
             with unread, Progress(self.given.rows, self.resumed, shown=show) as self.progress:
                 await self._drive(self._batches(unread))
                 await self._close_shards()
@@ -106,6 +111,27 @@ class Run:
             finished = sum(1 for stages in done.values() if stages == self.stages)
             self.open[shard] = _Open(journal_, done, finished=finished)
             self.resumed += finished
+        self.resumed += self._taken(all_left(self.folder))
+
+    def _taken(self, entries: Iterable[Entry]) -> int:
+        """Take in what workers have noted that are gone; return how many rows this finishes."""
+        finished = 0
+        for entry in entries:
+            shard = entry.row // self.shard_rows
+            if shard in self.whole:
+                continue
+            at = self._opened(shard)
+            if entry.done > at.done.get(entry.row, 0):
+                at.journal.append([entry])
+                at.done[entry.row] = entry.done
+                at.finished += entry.done == self.stages
+                finished += entry.done == self.stages
+        return finished
+
+    def _opened(self, shard: int) -> _Open:
+        if shard not in self.open:
+            self.open[shard] = _Open(Journal(journal_path(self.folder, shard)), {})
+        return self.open[shard]
 
     def _batches(self, unread: Rejects) -> Iterator[list[Entry]]:
         items = self._items(unread)
@@ -120,9 +146,7 @@ class Run:
             shard = index // self.shard_rows
             if shard in self.whole:
                 continue
-            if shard not in self.open:
-                self.open[shard] = _Open(Journal(journal_path(self.folder, shard)), {})
-            at = self.open[shard]
+            at = self._opened(shard)
             if total % self.shard_rows == 0:
                 at.expected = self.shard_rows
             done = at.done.get(index, 0)

@@ -47,7 +47,10 @@ class Works:
         wide = [(concurrency or stage.concurrency) if isinstance(stage, AsyncStage) else 1 for stage in stages]
         self.gates = [asyncio.Semaphore(width) for width in wide]
         self.ahead = max(wide)
-        for stage in stages:
+
+    def begin(self) -> None:
+        """Start new reports."""
+        for stage in self.stages:
             stage.begin()
 
     @property

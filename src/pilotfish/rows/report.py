@@ -57,6 +57,14 @@ class StageReport:
         """Add to one of the stage's own totals."""
         self.totals[key] = self.totals.get(key, 0.0) + amount
 
+    def take(self, other: StageReport) -> None:
+        """Add what the same stage did in another process; seconds are then those of all, side by side or not."""
+        for name in ("rows_in", "rows_out", "kept", "rejected", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.reasons.update(other.reasons)
+        for key, amount in other.totals.items():
+            self.add(key, amount)
+
     def to_json(self) -> dict[str, Any]:
         """Return counts and ratios as plain data."""
         return {

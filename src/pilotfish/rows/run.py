@@ -1,4 +1,4 @@
-"""Map stages over rows on this machine, so that `kill -9` at any moment loses nothing and repeats no finished row.
+"""Map stages over rows, so that `kill -9` at any moment loses nothing and repeats no finished row.
 
 The output folder holds shards of the output in the order of the input, a marker for each whole shard, a journal for
 each shard under way, and at the end `rejects.jsonl` and `report.json`. A row is finished once its line is in the
@@ -19,9 +19,10 @@ from pilotfish.rows._describe import class_name
 from pilotfish.rows._input import Input
 from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row
-from pilotfish.rows._runner import Run
+from pilotfish.rows._runner import Crew, Run
 from pilotfish.rows._shards import Marker, markers
 from pilotfish.rows._works import Works
+from pilotfish.rows.engine import Engine, engine_of
 from pilotfish.rows.read import read
 from pilotfish.rows.report import RunReport
 from pilotfish.rows.stage import EachRow, Outcome, Stage
@@ -44,6 +45,7 @@ def run(
     resume: bool = True,
     progress: bool = True,
     read_options: Mapping[str, Any] | None = None,
+    engine: Engine = "local",
 ) -> RunReport:
     """Put every row of a source through the stages and write what comes out, resuming where an earlier run stopped.
 
@@ -61,6 +63,8 @@ def run(
         resume: go on with what is in the folder; False discards it first.
         progress: show a bar on standard error.
         read_options: for `read`: format, encoding, columns, split, strict, max_row_bytes.
+        engine: `local`, `ray`, or a `Ray` that says how many workers and what each needs. The folder is the same with
+            either, so a run that was begun with one may go on with the other. On Ray `concurrency` is each worker's.
 
     Raises:
         ConfigError: the folder holds another run (the text names `--fresh`), another process is writing there, or a
@@ -78,6 +82,7 @@ def run(
     options = dict(read_options or {})
     for name in options.keys() - READ_OPTIONS:
         raise ConfigError(f"unknown read option {name!r}{did_you_mean(name, READ_OPTIONS)}")
+    workers = engine_of(engine)
     folder = Path(out_dir)
     with locked(folder):
         if not resume:
@@ -91,8 +96,16 @@ def run(
         }
         _manifest.check(folder, wanted)
         size = batch_size or max(stage.batch_size for stage in pipeline)
-        crew = Works(pipeline, concurrency, given.name)
-        return wait(Run(given, len(pipeline), crew, folder, size, shard_rows, shards).go(progress))
+
+        def go(crew: Crew) -> RunReport:
+            return wait(Run(given, len(pipeline), crew, folder, size, shard_rows, shards).go(progress))
+
+        if workers is None:
+            return go(Works(pipeline, concurrency, given.name))
+        from pilotfish.rows._ray_crew import RayCrew
+
+        with workers.up() as ray:
+            return go(RayCrew(ray, workers, pipeline, concurrency, given.name, folder, size))
 
 
 def read_output(out_dir: str | Path) -> Iterator[Row]:

@@ -64,10 +64,14 @@ class Stage(ABC):
     Attributes:
         batch_size: rows the runner hands to `process` at a time.
         rejects: where `__call__` puts bad rows; None only counts them in the report. The runner has a file of its own.
+        cpus, gpus: what a worker of Ray needs for this stage; a part of one will do, None goes by the run. A stage that
+            needs what its neighbours do not has workers of its own.
     """
 
     batch_size: int = 32
     rejects: Rejects | None = None
+    cpus: float | None = None
+    gpus: float | None = None
 
     @abstractmethod
     def process(self, rows: Rows) -> Sequence[Outcome]:
@@ -100,7 +104,7 @@ class Stage(ABC):
 
         By default all public attributes of the instance, models by their names; not those that change speed only.
         """
-        skipped = ("batch_size", "concurrency", "rejects", "give_up_after")
+        skipped = ("batch_size", "concurrency", "rejects", "give_up_after", "cpus", "gpus")
         return {
             name: describe(value)
             for name, value in vars(self).items()
