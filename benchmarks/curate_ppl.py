@@ -1,0 +1,94 @@
+"""Perplexity of texts by SmolLM2-135M: tokens a second beside plain transformers, a text at a time and 16 padded.
+
+The plain loops are what most scripts do: `model(input_ids)`, a log-softmax over all logits, the tokens' entries. The
+better of the two is the peer. Parity is the largest difference of a text's loss a token. WikiText-2's paragraphs;
+`--quick` takes the embedded support messages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks._result import Cases
+from benchmarks.advise import SUPPORT
+from pilotfish.curate.reading.losses import Reading, document_losses
+from pilotfish.models.local import LocalModel
+from pilotfish.models.reader import Reader
+from pilotfish.rows.read import read
+
+MODEL, THREADS = "smollm2-135m-instruct", 2
+
+
+def main(quick: bool, data: Path | None) -> dict[str, Any]:
+    """Return tokens a second against the better of two plain loops, in float32 and in bfloat16."""
+    torch.set_num_threads(THREADS)
+    cases = Cases("curate-ppl", quick=quick)
+    texts = [str(row["text"]) for row in read(SUPPORT / "labelled.jsonl")][:24]
+    if data is not None and not quick:
+        lines = (data / "wikitext2_eval" / "valid.txt").read_text("utf-8").splitlines()
+        texts = [line.strip() for line in lines if len(line) > 80][:300]
+    plain = {
+        dtype: LocalModel(MODEL, dtype=dtype, device="cpu", threads=THREADS).load() for dtype in ("float32", "bfloat16")
+    }
+    mine = {dtype: Reading(Reader(MODEL, dtype=dtype, device="cpu", threads=THREADS)) for dtype in plain}
+    for reading in mine.values():
+        reading.reader.load()
+    ids = [mine["float32"].reader.ids(text) for text in texts]
+    tokens = sum(len(row) - 1 for row in ids)
+    ways: dict[str, Callable[[], list[NDArray[np.float32]]]] = {}
+    for dtype, local in plain.items():
+        ways[f"ours, {dtype}"] = partial(document_losses, mine[dtype], texts)
+        ways[f"one at a time, {dtype}"] = partial(_plain, local.model, ids, 1)
+        ways[f"padded by 16, {dtype}"] = partial(_plain, local.model, ids, 16)
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    losses: dict[str, list[NDArray[np.float32]]] = {}
+    for turn in range(2 if quick else 4):
+        for way, go in ways.items():
+            start = time.perf_counter()
+            losses[way] = go()
+            if turn:  # the first fills caches
+                seconds[way].append(time.perf_counter() - start)
+    for ours, theirs in (("float32", "float32"), ("bfloat16", "float32"), ("bfloat16", "bfloat16")):
+        way = min((f"one at a time, {theirs}", f"padded by 16, {theirs}"), key=lambda name: median(seconds[name]))
+        ratios = [a / b for a, b in zip(seconds[way], seconds[f"ours, {ours}"], strict=True)]
+        apart = [abs(float(a.mean() - b.mean())) for a, b in zip(losses[f"ours, {ours}"], losses[way], strict=True)]
+        cases.add(
+            [
+                {
+                    "case": f"perplexity, ours in {ours} against transformers {way}",
+                    "ours": tokens / median(seconds[f"ours, {ours}"]),
+                    "peer": tokens / median(seconds[way]),
+                    "unit": "tokens/s",
+                    "ratio": median(ratios),
+                    "ratio_min": min(ratios),
+                    "ratio_max": max(ratios),
+                    "parity": max(apart),
+                    "n": len(texts),
+                }
+            ]
+        )
+    return {"name": "curate-ppl", "peer": "transformers", "cases": cases.found}
+
+
+def _plain(model: Any, rows: list[list[int]], size: int) -> list[NDArray[np.float32]]:
+    """Return the losses of each row's tokens, `size` rows together, padded on the right."""
+    found: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for at in range(0, len(rows), size):
+            some = rows[at : at + size]
+            longest = max(len(row) for row in some)
+            ids = torch.tensor([row + [0] * (longest - len(row)) for row in some])
+            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in some])
+            logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+            each = -logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+            found += [each[i, : len(row) - 1].numpy() for i, row in enumerate(some)]
+    return found
