@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.ray_up import kill_one, ray_up, workers
 
 __all__ = ["ray_up"]
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("ray_up")
 ONE, TWO = Ray(workers=1, cpus=0.5), Ray(workers=2, cpus=0.5)
 
@@ -266,6 +269,48 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path: Path) -> N
         time.sleep(0.05)
     assert not workers()
     assert not (tmp_path / "out" / ".session").exists()
+
+
+_DRIVER = """
+import sys
+from tests.rows.test_ray import label
+label(*sys.argv[1:])
+"""
+
+
+def label(url: str, out: str, address: str) -> None:
+    """Ask about rows on a Ray that is up: what the killed driver does."""
+    model = RemoteModel("scripted", url, key_env=None, concurrency=4)
+    went(numbered(160), ModelStage(model, "Say {text}", concurrency=4), Path(out), Ray(1, 0.5, address=address))
+
+
+@pytest.mark.parametrize("second", ["local", "ray"])
+def test_a_driver_killed_with_kill_9_leaves_its_answers(tmp_path: Path, second: str) -> None:
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+
+    def answer(seen: Seen) -> Answer:
+        return Answer(seen.prompt[::-1], delay=0.02)
+
+    with ScriptedUpstream(answer) as upstream:
+        arguments = (upstream.url, str(tmp_path / "out"), address)
+        driver = subprocess.Popen([sys.executable, "-c", _DRIVER, *arguments], cwd=ROOT)
+        try:
+            while upstream.calls < 60:
+                assert driver.poll() is None
+                time.sleep(0.001)
+        finally:
+            driver.kill()
+            driver.wait()
+        # At once: the worker that it leaves behind may still be at work.
+        model = RemoteModel("scripted", upstream.url, key_env=None, concurrency=4)
+        engine: Engine = TWO if second == "ray" else "local"
+        report = went(numbered(160), ModelStage(model, "Say {text}", concurrency=4), tmp_path / "out", engine)
+        assert report.rows_out == 160
+        assert report.resumed >= 56
+        assert sum(upstream.prompts.values()) - 160 <= 4  # those under way
+    assert [row["reply"] for row in read_output(tmp_path / "out")] == [f"Say text {n}"[::-1] for n in range(160)]
 
 
 def test_what_cannot_be_is_one_clear_line(tmp_path: Path) -> None:

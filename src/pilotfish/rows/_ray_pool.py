@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from pilotfish.rows._session import left
 from pilotfish.rows._works import Note
 from pilotfish.rows.report import StageReport
 
+_log = logging.getLogger(__name__)
 TRIES = 3  # workers that a batch may cost
 
 
@@ -121,8 +123,8 @@ class Pool:
             except self._ray.exceptions.RayTaskError:
                 raise
             except self._ray.exceptions.RayError as error:
-                reason = str(error)
-                self._lost(hand)
+                reason = _short(str(error))
+                self._lost(hand, reason)
             else:
                 _remove(path)
                 return onward
@@ -134,7 +136,7 @@ class Pool:
             if not entries:
                 return []
         first, last = entries[0].row + 1, entries[-1].row + 1
-        raise ModelError(f"{TRIES} workers died, one after another, of rows {first} to {last}: {_short(reason)}")
+        raise ModelError(f"{TRIES} workers died, one after another, of rows {first} to {last}: {reason}")
 
     async def _given(self, hand: Hand, entries: list[Entry], path: Path, note: Note) -> list[Entry]:
         end = Told()
@@ -150,9 +152,10 @@ class Pool:
         error, where = end.failure
         raise error from RemoteError(f"\n{where}") if where else None
 
-    def _lost(self, hand: Hand) -> None:
+    def _lost(self, hand: Hand, reason: str) -> None:
         """Put another worker in the place of one that died."""
         if hand.alive:
+            _log.warning("a worker died, another takes over its rows: %s", reason)
             hand.alive = False
             self._end(hand)
             task = asyncio.ensure_future(self._hire())

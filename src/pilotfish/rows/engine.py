@@ -75,9 +75,25 @@ class Ray:
         except (ConnectionError, ValueError) as error:
             raise ConfigError(f"no Ray at {address}: {str(error).strip().splitlines()[0]}") from None
         try:
-            yield ray
+            with _quiet(ray):
+                yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _quiet(ray: Any) -> Iterator[None]:
+    """Keep Ray's word about dead workers off standard output, where a command's answer may stand; we log it."""
+    place = getattr(getattr(ray, "_private", None), "worker", None)
+    before = getattr(place, "_worker_logs_enabled", None)
+    if before is None:
+        yield
+        return
+    place._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        place._worker_logs_enabled = before
 
 
 Engine = Literal["local", "ray"] | Ray
