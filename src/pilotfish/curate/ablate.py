@@ -1,0 +1,321 @@
+"""Prove it: a small model taught on what was kept, on what was not, and on as much of both by chance.
+
+Three sets, as large as one another by rows; the same weights, the same steps of the same size, some seeds; the loss on
+rows that no step has seen. Li et al. 2024 (DataComp-LM) and Penedo et al. 2024 (FineWeb) judge every filter so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pilotfish.errors import ConfigError, DataError
+from pilotfish.measure.intervals import Interval
+from pilotfish.rows._atomic import atomic
+from pilotfish.rows._row import Row
+from pilotfish.rows.read import read
+
+if TYPE_CHECKING:
+    from pilotfish.models.catalog import Catalog
+    from pilotfish.models.local import LocalModel
+    from pilotfish.train.examples import Example
+    from pilotfish.train.settings import Fit
+
+__all__ = ["SETS", "Ablation", "ablate"]
+
+SETS = ("kept", "random", "dropped")
+REPORT = "ablation.json"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What models learnt from each set.
+
+    Attributes:
+        folder: where it is.
+        student: the weights that all began with.
+        rows: in each set.
+        tested: rows that were measured on.
+        seeds: how often each set was learnt.
+        steps: of each training; tokens: that each set was seen in, mean over the seeds.
+        loss: set -> loss on the tested rows, nats a token, with its interval; "untaught" is the student as it was.
+        gain: "kept over random", "kept over dropped", "random over dropped" -> how much lower the former's loss is.
+    """
+
+    folder: str
+    student: str
+    rows: dict[str, int]
+    tested: int
+    seeds: int
+    steps: int
+    tokens: dict[str, float]
+    loss: dict[str, Interval]
+    gain: dict[str, Interval]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Ablation:
+        """Read what `to_json` gave."""
+        ends = {name: {key: Interval(**one) for key, one in told[name].items()} for name in ("loss", "gain")}
+        return cls(**{**told, **ends})
+
+    @property
+    def better(self) -> bool | None:
+        """Whether what was kept teaches more than chance; None where the interval does not say."""
+        gain = self.gain["kept over random"]
+        return True if gain.low > 0 else False if gain.high < 0 else None
+
+    def __str__(self) -> str:
+        said = {True: "teaches more than", False: "teaches less than", None: "cannot be told from"}[self.better]
+        told = f"what was kept {said} as many rows by chance: {self.gain['kept over random']:+.4f} nats a token lower"
+        told += f" ({self.tested:,} tested rows, {self.seeds} seeds, {self.steps:,} steps)"
+        return told + "".join(f"; {name} {loss:.4f}" for name, loss in self.loss.items())
+
+
+def ablate(
+    kept: str | Path | Sequence[Row],
+    dropped: str | Path | Sequence[Row],
+    test: str | Path | Sequence[Row],
+    student: str | Path,
+    out: str | Path,
+    *,
+    text: str = "text",
+    prompt: str | None = None,
+    rows: int | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    fit: Fit | None = None,
+    length: int = 512,
+    device: str = "auto",
+    catalog: Catalog | None = None,
+    progress: bool = True,
+) -> Ablation:
+    """Teach a small model on each set, and compare them on rows that none of them has.
+
+    What has been taught and measured is kept, so a stopped run goes on. Rows of the test that a set has, too, are an
+    error: decontaminate first.
+
+    Args:
+        kept: the rows that curation kept; a file, or a list.
+        dropped: those that it dropped; a `dropped.jsonl` as it stands.
+        test: held-out rows of the same columns.
+        student: the weights that each training begins with.
+        out: the folder.
+        text: the column that is learnt; with a prompt the answer.
+        prompt: the column of what is asked; the answer alone is learnt then, in the model's chat template.
+        rows: of each set; None for as many as the smaller of kept and dropped has.
+        seeds: of the draw of rows and of the training.
+        fit: how to train; None for one epoch. Sets differ in tokens: give `steps` to have each learn from as many.
+        length: tokens of an example at most.
+        device: "auto", "cpu", "cuda", "mps".
+        catalog: where names are looked up.
+        progress: show bars.
+
+    Raises:
+        ConfigError: no seeds, or a column that is not there.
+        DataError: an empty set, tested rows among those that are learnt, or `out` holds another ablation.
+    """
+    from pilotfish.models._weights import identity_of
+    from pilotfish.train.folder import digest, finished, settled, write_report
+    from pilotfish.train.settings import Fit as Settings
+
+    how, folder = fit or Settings(), Path(out)
+    if not seeds:
+        raise ConfigError("an ablation needs one seed or more")
+    held = {name: _rows(given, text, prompt) for name, given in (("kept", kept), ("dropped", dropped), ("test", test))}
+    for name, some in held.items():
+        if not some:
+            raise DataError(f"no row of {name} has a text in {text!r}: nothing to compare")
+    known = {_key(row, text, prompt) for row in held["test"]}
+    for name in ("kept", "dropped"):
+        shared = sum(_key(row, text, prompt) in known for row in held[name])
+        if shared:
+            raise DataError(f"{shared:,} rows of {name} are tested rows: decontaminate before you curate")
+    size = min(len(held["kept"]), len(held["dropped"])) if rows is None else rows
+    told = [settled(how), text, prompt, size, list(seeds), length, identity_of(student)]
+    everything = (json.dumps([name, row], sort_keys=True, default=str) for name, some in held.items() for row in some)
+    identity = digest(told, everything)
+    done = finished(folder, REPORT, identity, ("runs",))
+    if done is not None:
+        return Ablation.from_json(done)
+    runs = _Runs(student, folder / "runs", identity, how, text, prompt, length, device, catalog, progress)
+    tables: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SETS}
+    tokens: dict[str, list[float]] = {name: [] for name in SETS}
+    steps = 0
+    untaught = runs.untaught(held["test"])
+    for seed in seeds:
+        for name in SETS:
+            chosen = _drawn(held, name, size, seed)
+            table, learnt, steps = runs.taught(f"{name}-{seed}", chosen, held["test"], seed)
+            tables[name].append(table)
+            tokens[name].append(learnt)
+    report = Ablation(
+        folder=str(folder),
+        student=str(student),
+        rows={name: min(size, len(_pool(held, name))) for name in SETS},
+        tested=len(held["test"]),
+        seeds=len(seeds),
+        steps=steps,
+        tokens={name: float(np.mean(found)) for name, found in tokens.items()},
+        loss={"untaught": _mean([untaught])} | {name: _mean(found) for name, found in tables.items()},
+        gain={
+            f"{one} over {other}": _gain(tables[one], tables[other])
+            for one, other in (("kept", "random"), ("kept", "dropped"), ("random", "dropped"))
+        },
+    )
+    write_report(folder, REPORT, identity, report.to_json())
+    return report
+
+
+class _Runs:
+    """Trainings of one student, each in a folder of its own; what came of it is kept, its weights are not."""
+
+    def __init__(
+        self,
+        student: str | Path,
+        folder: Path,
+        identity: str,
+        fit: Fit,
+        text: str,
+        prompt: str | None,
+        length: int,
+        device: str,
+        catalog: Catalog | None,
+        progress: bool,
+    ) -> None:
+        self.student, self.folder, self.identity, self.how = student, folder, identity, fit
+        self.text, self.prompt, self.length = text, prompt, length
+        self.device, self.catalog, self.progress = device, catalog, progress
+
+    def untaught(self, test: Sequence[Row]) -> NDArray[np.float64]:
+        """Return (tested rows, 2): the summed loss of the student as it is, and the tokens."""
+        kept = self.folder / "untaught.json"
+        if not kept.exists():
+            local = self._load()
+            self._keep(kept, {"each": self._measured(local, local.model, test)})
+        return np.array(json.loads(kept.read_text(encoding="utf-8"))["each"])
+
+    def taught(
+        self, name: str, rows: Sequence[Row], test: Sequence[Row], seed: int
+    ) -> tuple[NDArray[np.float64], float, int]:
+        """Return (tested rows, 2) of a student taught on rows, the tokens it saw and its steps."""
+        from dataclasses import replace
+
+        from pilotfish.train.causal import Causal
+        from pilotfish.train.loop import fit
+        from pilotfish.train.lora import adapted
+
+        kept = self.folder / f"{name}.json"
+        if not kept.exists():
+            local = self._load()
+            how = replace(self.how, seed=seed)
+            task = Causal(adapted(local.model, how), name=local.name)
+            learnt = self._examples(local, rows)
+            if not learnt:
+                raise DataError(f"{name}: no row leaves a token to learn")
+            found = fit(task, learnt, [], how, self.folder / name, f"{self.identity}-{name}", progress=self.progress)
+            told = {"each": self._measured(local, task.student, test), "tokens": found.tokens, "steps": found.steps}
+            self._keep(kept, told)
+        told = json.loads(kept.read_text(encoding="utf-8"))
+        return np.array(told["each"]), float(told["tokens"]), int(told["steps"])
+
+    def _load(self) -> LocalModel:
+        from pilotfish.models.local import LocalModel
+
+        dtype = "auto" if self.how.rank else "float32"
+        return LocalModel(self.student, dtype=dtype, device=self.device, catalog=self.catalog).load()
+
+    def _measured(self, local: LocalModel, model: Any, test: Sequence[Row]) -> list[list[float]]:
+        from pilotfish.train.causal import Causal
+
+        model.eval()
+        examples = self._examples(local, test)
+        losses, counts = Causal(model, name=local.name).each(examples)
+        each = np.zeros((len(test), 2))
+        np.add.at(each, [one.row for one in examples], np.stack([losses, counts], axis=1))
+        found: list[list[float]] = each.tolist()
+        return found
+
+    def _examples(self, local: LocalModel, rows: Sequence[Row]) -> list[Example]:
+        from pilotfish.model import Request
+        from pilotfish.train.examples import answered, pieces
+
+        length = min(self.length, local.max_length)
+        if self.prompt is None:
+            return pieces(local.tokenizer, [row[self.text] for row in rows], length)
+        found = []
+        for i, row in enumerate(rows):
+            try:
+                asked = Request.of(row[self.prompt])
+                found.append(answered(local.tokenizer, asked, row[self.text], length, name=local.name, row=i))
+            except DataError:
+                continue  # its prompt alone is too long: it teaches, and measures, nothing
+        return found
+
+    def _keep(self, path: Path, told: Mapping[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as file:
+            file.write(json.dumps(told).encode())
+
+
+def _rows(given: str | Path | Sequence[Row], text: str, prompt: str | None) -> list[Row]:
+    columns = [text] if prompt is None else [text, prompt]
+
+    def there() -> Iterator[Row]:
+        if isinstance(given, str | Path):
+            if Path(given).is_file() and not Path(given).stat().st_size:
+                return
+            for row in read(given):
+                yield row["row"] if set(row) >= {"step", "reason", "row"} else row  # of a dropped.jsonl
+        else:
+            yield from given
+
+    return [
+        {name: row[name] for name in columns}
+        for row in there()
+        if all(isinstance(row.get(name), str) and row[name].strip() for name in columns)
+    ]
+
+
+def _key(row: Row, text: str, prompt: str | None) -> tuple[str, str]:
+    return row[text].strip(), row[prompt].strip() if prompt is not None else ""
+
+
+def _pool(held: Mapping[str, list[Row]], name: str) -> list[Row]:
+    return held["kept"] + held["dropped"] if name == "random" else held[name]
+
+
+def _drawn(held: Mapping[str, list[Row]], name: str, size: int, seed: int) -> list[Row]:
+    pool = _pool(held, name)
+    order = np.random.default_rng([seed, SETS.index(name)]).permutation(len(pool))
+    return [pool[int(i)] for i in order[:size]]
+
+
+def _mean(tables: Sequence[NDArray[np.float64]]) -> Interval:
+    """Return the loss a token; rows are drawn again with all their seeds, since those are of one set."""
+    return _drawn_again(np.stack(tables), lambda each: float(each[..., 0].sum() / each[..., 1].sum()))
+
+
+def _gain(one: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]]) -> Interval:
+    both = np.stack([np.stack(one), np.stack(other)], axis=-1)  # (seeds, rows, 2, 2)
+    return _drawn_again(
+        both, lambda each: float((each[..., 0, 1].sum() - each[..., 0, 0].sum()) / each[..., 1, 0].sum())
+    )
+
+
+def _drawn_again(table: NDArray[np.float64], value: Any) -> Interval:
+    """Return a value with an interval that draws seeds and rows again, both with replacement."""
+    random = np.random.default_rng(0)
+    seeds, rows = table.shape[:2]
+    drawn = [value(table[random.integers(seeds, size=seeds)][:, random.integers(rows, size=rows)]) for _ in range(1000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    how = "percentile bootstrap of seeds and rows, 1,000 resamples"
+    return Interval(value(table), float(low), float(high), 0.95, how, rows)
