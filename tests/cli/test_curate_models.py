@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cli.help import pilotfish, write_rows
+from tests.cli.help import error_of, pilotfish, write_rows
 from tests.fakes import Answer, ScriptedUpstream
 
 FILE = """
@@ -81,3 +81,26 @@ def test_quality_then_coverage_then_the_hardest(
     assert reasons[0] == "rated: 1 against at least 4" and reasons[1].startswith("cover.k-center: not one of the 3")
     assert reasons[2].startswith("best: ifd ")
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_ablate_compares_kept_with_chance(tmp_path: Path, tiny_folder: Callable[..., Path]) -> None:
+    cats = [{"text": f"the cat sat on the cat and the cat {n}"} for n in range(12)]
+    write_rows(tmp_path / "rows.jsonl", cats[:9] + [{"text": f"zq{n} xv{n} jk{n} wq{n} bn{n}"} for n in range(9)])
+    write_rows(tmp_path / "test.jsonl", cats[9:])
+    steps = '[[curate.steps]]\ndo = "compression"\nmost = 0.95\n'
+    (tmp_path / "x.toml").write_text(f'[curate]\nin = "rows.jsonl"\nout = "out"\n{steps}')
+    assert "--ablate needs" in error_of(pilotfish("curate", "x.toml", "--ablate", cwd=tmp_path))
+    assert not (tmp_path / "out").exists()
+    with (tmp_path / "x.toml").open("a") as file:
+        file.write(f'[curate.ablate]\nstudent = "{tiny_folder()}"\ntest = "test.jsonl"\nseeds = [0]\nlength = 64\n')
+        file.write('fit = { steps = 4, batch_tokens = 256, rate = 0.01, dtype = "float32" }\n')
+    done = pilotfish("curate", "x.toml", "--ablate", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["ablation"]["rows"] == {"kept": 9, "random": 9, "dropped": 9} and told["ablation"]["steps"] == 4
+    assert told["ablation"]["gain"]["kept over dropped"]["value"] > 0
+    again = pilotfish("curate", "x.toml", "--ablate", "--quiet", cwd=tmp_path)
+    assert "as many rows by chance" in again.stdout
+    text = (tmp_path / "x.toml").read_text().replace("steps = 4,", "steps = 4, seed = 3,")
+    (tmp_path / "x.toml").write_text(text)
+    assert "would not be looked at" in error_of(pilotfish("curate", "x.toml", "--ablate", cwd=tmp_path))

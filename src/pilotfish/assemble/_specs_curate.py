@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pilotfish.assemble._spec import Count, Spec, Text
+from pilotfish.assemble._specs_curate_ablate import AblateSpec
 from pilotfish.assemble._specs_curate_learn import ClassifierSpec
 from pilotfish.assemble._specs_curate_models import MODEL_STEPS
 from pilotfish.assemble.check import checked
@@ -194,6 +195,7 @@ class CurateSpec(Spec):
     shard_rows: Count = 10_000
     steps: list[Any] = []
     classifiers: dict[str, ClassifierSpec] = {}
+    ablate: AblateSpec | None = None
 
     @field_validator("steps")
     @classmethod

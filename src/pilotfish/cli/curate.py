@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotfish.cli._common import Stopped
+from pilotfish.cli._curate.ablate import ablated, checked
 from pilotfish.cli._curate.learn import learn_command
 from pilotfish.cli._curate.page import write_page
 
@@ -45,13 +46,15 @@ def command() -> None:
 @click.option("--in", "source", help="The rows: a file or a datasets folder.  [default: the table's]")
 @click.option("--out", help="The folder for what is kept and what is not.  [default: the table's]")
 @click.option("--fresh", is_flag=True, help="Begin anew from the first step whose settings have changed.")
+@click.option("--ablate", is_flag=True, help="Teach a small model on what was kept, dropped, and drawn; compare them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def run(file: str, source: str | None, out: str | None, fresh: bool, as_json: bool, quiet: bool) -> None:
+def run(file: str, source: str | None, out: str | None, fresh: bool, ablate: bool, as_json: bool, quiet: bool) -> None:
     """Sift rows as the [curate] table of FILE says.
 
     The folder then holds kept.jsonl, dropped.jsonl (each row with the step and the reason), rejects.jsonl (rows without
     a text, or that could not be read), report.json and report.html. The same command goes on where a stopped run was.
+    With --ablate, [curate.ablate] says who is taught and on what it is measured; ablation/ablation.json has the result.
     """
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._build_curate import build_curate
@@ -60,6 +63,8 @@ def run(file: str, source: str | None, out: str | None, fresh: bool, as_json: bo
 
     models = Collaboration.load(file)
     spec = _settings(models, file)
+    if ablate:
+        checked(spec, file)
     rows = source if source is not None else _path(models, file, spec.source, "--in")
     folder = out if out is not None else _path(models, file, spec.out, "--out")
     options = {name: value for name in ("format", "encoding") if (value := getattr(spec, name)) is not None}
@@ -74,14 +79,18 @@ def run(file: str, source: str | None, out: str | None, fresh: bool, as_json: bo
             shard_rows=spec.shard_rows,
             read_options=options,
         )
+        if not report.repeated:
+            write_page(Path(folder) / "report.html", page_of(report))
+        if not as_json:
+            click.echo(str(report))
+        proof = ablated(models, spec, Path(folder), progress=not quiet) if ablate else None
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command goes on, all that is finished is in {folder}") from None
-    if not report.repeated:
-        write_page(Path(folder) / "report.html", page_of(report))
     if as_json:
-        click.echo(json.dumps(report.to_json()))
-    else:
-        click.echo(str(report))
+        told = {"ablation": proof.to_json()} if proof is not None else {}
+        click.echo(json.dumps({**report.to_json(), **told}))
+    elif proof is not None:
+        click.echo(str(proof))
 
 
 def _settings(models: Collaboration, file: str) -> CurateSpec:
