@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pilotfish.curate._corpus import Corpus, Some
+from pilotfish.curate._corpus import Corpus
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
-from pilotfish.rows._duplicates import Duplicates, grouped
-from pilotfish.rows._near import MinHash, near_within
+from pilotfish.rows._near import MinHash
 from pilotfish.rows._row import Row
-from pilotfish.rows._shingles import normalised
+from pilotfish.rows._sketch_file import Mapped, SketchFile
+from pilotfish.rows._sketch_texts import Packed, plain_bytes, similarities
+from pilotfish.rows._verify import jaccard
 from pilotfish.rows.dedupe import METHODS, near_duplicates
 
 __all__ = ["Dedupe"]
@@ -29,8 +30,9 @@ _BATCH = 4096
 class Dedupe(Barrier):
     """Keeps the first row of each group of near-duplicates.
 
-    `auto` compares all pairs of up to two million characters, and of more those that sketches propose, half a KiB a
-    row; what is near is decided by the texts themselves, which then lie in a file. `exact` holds all texts.
+    `auto` compares all pairs of up to two million characters, and of more those that sketches propose; what is near
+    is decided by the texts themselves. Sketches and texts then lie in files: half a KiB a row and the text. `exact`
+    holds all texts.
 
     Args:
         threshold: the least Jaccard similarity of near texts.
@@ -72,41 +74,39 @@ class Dedupe(Barrier):
                 break
         if self.method == "exact" or (self.method == "auto" and size <= _MOST):
             found = near_duplicates(held, self.threshold, ngram=self.ngram, unit=self.unit, method="exact")
-        else:
-            found = self._by_sketches(chain(held, texts), folder)
-        group, nearest = found.group, found.nearest()
+            corpus = Corpus(folder / "texts.bin")
+            corpus.add(plain_bytes(held))
+            return self._decide(found.group.astype(np.int32), corpus.read(), corpus.file)
+        return self._by_sketches(chain(held, texts), folder)
+
+    def _by_sketches(self, texts: Iterator[str], folder: Path) -> Decide:
+        """Find groups by MinHash, each candidate compared exactly; sketches and texts lie in files."""
+        corpus, sketches = Corpus(folder / "texts.bin"), SketchFile(folder, self._how)
+        while batch := plain_bytes(list(islice(texts, _BATCH))):
+            corpus.add(batch)
+            sketches.add(batch)
+        packed = corpus.read()
+        return self._decide(sketches.groups(packed, [corpus.file]), packed, corpus.file)
+
+    def _decide(self, group: NDArray[np.int32], texts: Packed, file: Mapped) -> Decide:
+        """Return what tells of each row whether it is the first of its group, and else how near it is to that one."""
+        later = np.flatnonzero(group != np.arange(len(group), dtype=np.int32))
+        similarity = np.zeros(len(later), dtype=np.float32)
+        for start in range(0, len(later), _BATCH):
+            some = later[start : start + _BATCH]
+            first = group[some].astype(np.int64)
+            found = similarities(texts, first, some, self.ngram, self.unit)
+            similarity[start : start + _BATCH] = (
+                jaccard(texts, first, some, self.ngram, self.unit) if found is None else found
+            )
+            file.release()
 
         def decide(number: int, row: Row) -> Judged:
             first = int(group[number])
             if first == number:
                 return {}
-            other, similarity = nearest.get(number, (first, None))
-            how = "" if similarity is None else f", similarity {similarity:.3f}"
-            via = f", by way of row {other + 1}" if other != first else ""
-            return Dropped(f"duplicate: of row {first + 1} of those that came so far{via}{how}")
+            value = float(similarity[np.searchsorted(later, number)])
+            via = "" if value >= self.threshold - 1e-6 else ", by way of others"
+            return Dropped(f"duplicate: of row {first + 1} of those that came so far{via}, similarity {value:.3f}")
 
         return decide
-
-    def _by_sketches(self, texts: Iterator[str], folder: Path) -> Duplicates:
-        """Find groups by MinHash, each candidate compared exactly; the texts lie in a file."""
-        corpus = Corpus(folder / "texts.bin")
-        sketches, digests = [], []
-        while batch := [normalised(text) for text in islice(texts, _BATCH)]:
-            corpus.add(batch)
-            sketches.append(self._how.sketched(batch))
-            digests.append(np.fromiter(map(_digest, batch), np.uint64, len(batch)))
-        if not sketches:
-            return near_duplicates([])
-        _, first, first_of = np.unique(np.concatenate(digests), return_index=True, return_inverse=True)
-        # Numbered by first appearance, so that the least member of a group is its first text.
-        order = np.argsort(first)
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        firsts, first_of = first[order], rank[first_of]
-        with corpus:
-            near = near_within(np.concatenate(sketches), self._how, Some(corpus, firsts), rows=firsts)
-        return grouped(firsts, first_of, near)
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

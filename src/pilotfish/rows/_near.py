@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pilotfish.errors import ConfigError
 from pilotfish.rows._grams import UNITS, batches, hashed
 from pilotfish.rows._groups import joined
 from pilotfish.rows._lsh import Banding, across, within
 from pilotfish.rows._sketch import sketches
+from pilotfish.rows._sketch_native import library, packed
+from pilotfish.rows._sketch_texts import Packed, encoded_texts, sketched_bytes
 from pilotfish.rows._verify import estimated, jaccard
 
 __all__ = ["MinHash", "near_across", "near_within"]
@@ -61,15 +64,43 @@ class MinHash:
         """Bands and rows for the threshold."""
         return Banding.best(self.threshold, self.size)
 
+    def found(self, similarity: ArrayLike) -> NDArray[np.float64]:
+        """Return the chance that pairs of these similarities are found, where candidates are compared exactly.
+
+        Below the threshold none is. From it on a pair must agree on a band, and in enough places for a look; the
+        second is taken as a binomial's, which these sketches undercut. What joins a pair by way of others adds to it.
+        """
+        s = np.asarray(similarity, dtype=np.float64)
+        needed = least_equal(self, exact=True)
+        spread = np.sqrt(np.maximum(s * (1 - s), 1e-12) / self.size)
+        looked = np.array([math.erf(z / math.sqrt(2)) for z in np.ravel((s - (needed - 0.5) / self.size) / spread)])
+        chance = self.banding.probability(s) * (0.5 + 0.5 * looked.reshape(s.shape))
+        return np.where(s >= self.threshold - 1e-12, chance, 0.0)
+
     def sketched(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> NDArray[np.uint32]:
         """Return the sketch of each normalised text: (texts, size)."""
         out = np.empty((len(texts), self.size), dtype=np.uint32)
         for start, stop in batches(texts):
-            grams, counts = hashed(texts[start:stop], self.ngram, self.unit)
-            out[start:stop] = sketches(grams, counts, self.size, self.seed)
+            some = texts[start:stop]
+            found = None
+            if library() is not None:
+                found = sketched_bytes(*packed(encoded_texts(some)), self.ngram, self.unit, self.size, self.seed)
+            out[start:stop] = self._in_numpy(some) if found is None else found
             if progress is not None:
                 progress(stop - start)
         return out
+
+    def sketched_packed(self, data: NDArray[np.uint8], starts: Ints) -> NDArray[np.uint32]:
+        """Return the sketch of each normalised text, in UTF-8 one after another: (texts, size)."""
+        found = sketched_bytes(data, starts, self.ngram, self.unit, self.size, self.seed)
+        if found is not None:
+            return found
+        texts = Packed(data, starts)
+        return self._in_numpy([texts[place] for place in range(len(texts))])
+
+    def _in_numpy(self, texts: Sequence[str]) -> NDArray[np.uint32]:
+        grams, counts = hashed(texts, self.ngram, self.unit)
+        return sketches(grams, counts, self.size, self.seed)
 
 
 def near_within(
@@ -92,7 +123,7 @@ def near_within(
         rows: which sketches to look at, ascending; i, j, `texts` and `since` then go by places in it. None takes all.
     """
     banding = how.banding
-    check = _Check(found, how, texts, rows)
+    check = Check(found, how, texts, rows)
     some = slice(None) if rows is None else rows
     least = np.arange(check.total, dtype=np.int64)
     for band in range(banding.bands):
@@ -119,7 +150,7 @@ def near_across(found: NDArray[np.uint32], how: MinHash, split: int, texts: Sequ
     Of each left text at most 64 right ones a band are looked at: those beyond are mostly copies of one another.
     """
     banding = how.banding
-    check = _Check(found, how, texts)
+    check = Check(found, how, texts)
     for band in range(banding.bands):
         keys = banding.keys(found, band)
         for left, right in across(keys[:split], keys[split:]):
@@ -127,7 +158,18 @@ def near_across(found: NDArray[np.uint32], how: MinHash, split: int, texts: Sequ
     return check.pairs
 
 
-class _Check:
+def least_equal(how: MinHash, *, exact: bool) -> int:
+    """Return how many places of two sketches must be equal: for a pair to be near, or `exact`, to be compared exactly.
+
+    What lies 3 standard errors below the threshold is not compared: at most 1 in 700 of the pairs at the threshold, and
+    fewer of those above; these sketches being better than the binomial that the error is of, it is nearer 1 in 10,000.
+    """
+    error = np.sqrt(how.threshold * (1 - how.threshold) / how.size)
+    floor = how.threshold - (3 * error if exact else 0.0)
+    return max(0, math.ceil((floor - 1e-12) * how.size))
+
+
+class Check:
     """Checks candidates, each once, and keeps the near ones."""
 
     def __init__(
@@ -135,10 +177,7 @@ class _Check:
     ) -> None:
         self.found, self.how, self.texts, self.rows = found, how, texts, rows
         self.total = len(found) if rows is None else len(rows)
-        # Before the exact check, what is 4 standard errors below the threshold is left out: 1 in 30,000 of the pairs
-        # at the threshold, fewer above.
-        error = np.sqrt(how.threshold * (1 - how.threshold) / how.size)
-        self.floor = how.threshold - (4 * error if texts is not None else 0.0)
+        self.floor = least_equal(how, exact=texts is not None) / how.size
         self.done = np.empty(0, np.int64)
         self.kept: list[Pairs] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))]
 

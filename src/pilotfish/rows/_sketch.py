@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish.rows._grams import mixed
+from pilotfish.rows._sketch_texts import salts
 
 __all__ = ["sketches"]
 
@@ -54,10 +55,10 @@ def _filled(grams: Words, counts: Ints, size: int, seed: int) -> NDArray[np.uint
     bins = np.full(len(counts) * size, _EMPTY, dtype=np.uint64)
     live = np.arange(len(counts), dtype=np.int64)
     base = np.repeat(live * size, counts)
-    salts = mixed(np.arange(2 * size, dtype=np.uint64) + mixed(np.array([seed], dtype=np.uint64)))
+    salting = salts(size, seed)
     look = 0
     for turn in range(2 * size):
-        values = mixed(grams ^ salts[turn])
+        values = mixed(grams ^ salting[turn])
         # The first `size` rounds throw into any bin, the last ones each into its own: then none can stay empty.
         place = ((values >> np.uint64(32)) * np.uint64(size) >> np.uint64(32)).astype(np.int64)
         place = base + (place if turn < size else turn - size)
