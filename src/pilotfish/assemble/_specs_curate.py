@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pilotfish.assemble._spec import Count, Spec, Text
+from pilotfish.assemble._spec_engine import EngineSpec
 from pilotfish.assemble._specs_curate_ablate import AblateSpec
 from pilotfish.assemble._specs_curate_learn import ClassifierSpec
 from pilotfish.assemble._specs_curate_models import MODEL_STEPS
@@ -184,7 +185,7 @@ STEPS: dict[str, type[Spec]] = {
 }
 
 
-class CurateSpec(Spec):
+class CurateSpec(EngineSpec):
     """The `[curate]` table."""
 
     source: Text | None = Field(default=None, alias="in")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import Field
 
 from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
+from pilotfish.assemble._spec_engine import EngineSpec
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
@@ -155,7 +156,7 @@ class AdviseSpec(Spec):
     seed: int = 0
 
 
-class MapSpec(Spec):
+class MapSpec(EngineSpec):
     """The `[map]` table: what the flags of `pilotfish map` say, in a file. Paths are relative to the file."""
 
     rows: str | None = None

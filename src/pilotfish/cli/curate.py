@@ -12,6 +12,7 @@ from pilotfish.cli._common import Stopped
 from pilotfish.cli._curate.ablate import ablated, checked
 from pilotfish.cli._curate.learn import learn_command
 from pilotfish.cli._curate.page import write_page
+from pilotfish.cli._engine import engine_options, engine_told
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -45,11 +46,21 @@ def command() -> None:
 @click.argument("file")
 @click.option("--in", "source", help="The rows: a file or a datasets folder.  [default: the table's]")
 @click.option("--out", help="The folder for what is kept and what is not.  [default: the table's]")
+@engine_options
 @click.option("--fresh", is_flag=True, help="Begin anew from the first step whose settings have changed.")
 @click.option("--ablate", is_flag=True, help="Teach a small model on what was kept, dropped, and drawn; compare them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def run(file: str, source: str | None, out: str | None, fresh: bool, ablate: bool, as_json: bool, quiet: bool) -> None:
+def run(
+    file: str,
+    source: str | None,
+    out: str | None,
+    fresh: bool,
+    ablate: bool,
+    as_json: bool,
+    quiet: bool,
+    **engine: Any,
+) -> None:
     """Sift rows as the [curate] table of FILE says.
 
     The folder then holds kept.jsonl, dropped.jsonl (each row with the step and the reason), rejects.jsonl (rows without
@@ -63,6 +74,7 @@ def run(file: str, source: str | None, out: str | None, fresh: bool, ablate: boo
 
     models = Collaboration.load(file)
     spec = _settings(models, file)
+    where = engine_told(spec, engine, f"{file} [curate]").where
     if ablate:
         checked(spec, file)
     rows = source if source is not None else _path(models, file, spec.source, "--in")
@@ -78,6 +90,7 @@ def run(file: str, source: str | None, out: str | None, fresh: bool, ablate: boo
             progress=not quiet,
             shard_rows=spec.shard_rows,
             read_options=options,
+            engine=where,
         )
         if not report.repeated:
             write_page(Path(folder) / "report.html", page_of(report))

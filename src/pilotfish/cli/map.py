@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pilotfish.cli._common import Stopped, collaboration_of, format_options, say
+from pilotfish.cli._engine import engine_options, engine_table
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
@@ -35,6 +36,7 @@ __all__ = ["command"]
     "--output", help="Write the finished rows into this file too (.jsonl, .csv, .tsv, .parquet; - is stdout)."
 )
 @format_options
+@engine_options
 @click.option("--fresh", is_flag=True, help="Discard what an earlier run left in --out, and start again.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def command(file: str, rows: str | None, fresh: bool, quiet: bool, **flags: Any) -> None:
@@ -75,6 +77,7 @@ def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, A
             table[key] = str(models.folder / table[key])
     given = flags | {"rows": rows, "format": flags["format_"]}
     del given["format_"]
+    table = engine_table(table, flags)
     table |= {key: value for key, value in given.items() if value is not None and value is not False}
     spec = checked(MapSpec, table, f"{file} [map]")
     missing = [
@@ -147,6 +150,7 @@ def _run(models: Collaboration, name: str, spec: MapSpec, out: Path, *, fresh: b
         resume=not fresh,
         progress=not quiet,
         read_options=_options(spec),
+        engine=spec.where,
     )
 
 

@@ -96,6 +96,8 @@ class Segment:
             number, barrier = self.scoring
             assert barrier.before is not None
             found.append(Through(barrier.before, number, barrier.title))
+        for through in found:
+            through.cpus, through.gpus = through.stage.cpus, through.stage.gpus
         return found
 
     def tallies(self) -> list[Tally]:

@@ -23,6 +23,7 @@ from pilotfish.rows._input import Input
 from pilotfish.rows._json import encoded
 from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row, need_columns
+from pilotfish.rows.engine import Engine, using
 from pilotfish.rows.read import read
 from pilotfish.rows.stage import Stage
 
@@ -41,6 +42,7 @@ def curate(
     progress: bool = True,
     shard_rows: int = 10_000,
     read_options: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
 ) -> Curated:
     """Put the rows of a source through the steps, and write what is kept, and what is not with its reason.
 
@@ -57,6 +59,7 @@ def curate(
         progress: show a bar.
         shard_rows: input rows a shard of a run.
         read_options: for `rows.read`.
+        engine: where stages do their work, and the looks of barriers that can share theirs; as for `rows.run`.
 
     Raises:
         ConfigError: no steps, or the folder holds another curation.
@@ -69,7 +72,7 @@ def curate(
     started = time.perf_counter()
     options = dict(read_options or {})
     folder = Path(out)
-    with locked(folder):
+    with locked(folder), using(engine):
         given = Input.of(source, options, folder / "input.spool")
         _check_column(source, text, options)
         before = json.dumps(given.config(), sort_keys=True) + text

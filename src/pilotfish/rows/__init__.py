@@ -7,6 +7,7 @@ A row is a dict of columns. `split` and `dedupe`, which need numpy, are function
 from __future__ import annotations
 
 from pilotfish.rows._row import Row, Rows, need_columns
+from pilotfish.rows.engine import Ray, using
 from pilotfish.rows.model_stage import ModelStage
 from pilotfish.rows.read import read
 from pilotfish.rows.rejects import Rejects
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncStage",
     "EachRow",
     "ModelStage",
+    "Ray",
     "Reject",
     "Rejects",
     "Row",
@@ -31,5 +33,6 @@ __all__ = [
     "read",
     "read_output",
     "run",
+    "using",
     "write",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from pilotfish.errors import ConfigError
 from pilotfish.rows._journal import Entry
 from pilotfish.rows._ray_pool import Pool
+from pilotfish.rows._ray_sent import sent
 from pilotfish.rows._session import begun, ended
 from pilotfish.rows._works import Note, StoppedError
 from pilotfish.rows.engine import Ray
@@ -54,7 +55,7 @@ class RayCrew:
         self._name, self._concurrency, self._batch_size = name, concurrency, batch_size
         self._groups = grouped(stages, engine)
         self._fits()
-        self._sent = [_sent(ray, stage) for stage in stages]
+        self._sent = [sent(ray, stage) for stage in stages]
         wide = [(concurrency or stage.concurrency) if isinstance(stage, AsyncStage) else 1 for stage in stages]
         self._slots = 2 + max(wide) // batch_size
         self.ahead = engine.workers * len(self._groups) * self._slots * batch_size
@@ -73,7 +74,8 @@ class RayCrew:
         session = begun(self._folder)
         first = 0
         for stages, (cpus, gpus) in self._groups:
-            some = self._sent[first : first + len(stages)]
+            # Into Ray's store once, not once a worker: a stage may hold what a model has learnt.
+            some = self._ray.put(self._sent[first : first + len(stages)])
             built = (some, self._concurrency, self._name, first, len(self._stages), session)
             options = {"num_cpus": cpus, "num_gpus": gpus}
             pool = Pool(self._ray, built, len(self._stages), options, self._engine.workers, self._slots)
@@ -136,15 +138,3 @@ def grouped(stages: Sequence[Stage], engine: Ray) -> list[tuple[list[Stage], tup
 
 def _sums(groups: Sequence[tuple[list[Stage], tuple[float, float]]]) -> tuple[float, float]:
     return sum(cpus for _, (cpus, _) in groups), sum(gpus for _, (_, gpus) in groups)
-
-
-def _sent(ray: Any, stage: Stage) -> Any:
-    """Return a stage as it is sent; here, where its name is known, it shows whether it can be.
-
-    Raises:
-        ConfigError: it holds what exists in this process only.
-    """
-    try:
-        return ray.cloudpickle.dumps(stage)
-    except Exception as error:  # whatever a setting's class may do
-        raise ConfigError(f"{stage.title} cannot be sent to a worker: {type(error).__name__}: {error}") from None

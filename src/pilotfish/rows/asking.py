@@ -14,6 +14,7 @@ from typing import Any
 
 from pilotfish.model import Model, Reply, Request
 from pilotfish.rows._row import Row
+from pilotfish.rows.engine import Engine
 from pilotfish.rows.model_stage import concurrency_of
 from pilotfish.rows.run import read_output, run
 from pilotfish.rows.stage import AsyncStage
@@ -128,6 +129,7 @@ def asked(
     *,
     concurrency: int | None = None,
     progress: bool = True,
+    engine: Engine | None = None,
 ) -> Asked:
     """Ask a model questions, going on where an earlier run in the folder stopped; equal questions are asked once.
 
@@ -137,6 +139,7 @@ def asked(
         folder: of the run.
         concurrency: calls under way at once; None is as many as the model takes, or 8 where it does not say.
         progress: show a bar.
+        engine: as for `run`.
 
     Raises:
         ConfigError: the folder holds another run's answers.
@@ -150,7 +153,7 @@ def asked(
         rows.setdefault(number, {"number": number, "sample": sample, "request": request.to_json()})
     if not rows:
         return Asked([], Counter(), 0, Bill())
-    report = run(list(rows.values()), Asking(model, concurrency), folder, progress=progress)
+    report = run(list(rows.values()), Asking(model, concurrency), folder, progress=progress, engine=engine)
     found = {row["number"]: _read(row["said"]) for row in read_output(folder)}
     why = dict(_rejected(folder))
     return Asked(

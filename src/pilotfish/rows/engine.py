@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError, did_you_mean
 
-__all__ = ["ENGINES", "Engine", "Ray", "engine_of"]
+__all__ = ["ENGINES", "Engine", "Ray", "engine_of", "using"]
 
 ENGINES = ("local", "ray")
 _STORE = 1 << 30  # bytes of the object store of a Ray that is started here: what is under way is small
@@ -84,7 +85,7 @@ class Ray:
 @contextmanager
 def _quiet(ray: Any) -> Iterator[None]:
     """Keep Ray's word about dead workers off standard output, where a command's answer may stand; we log it."""
-    place = getattr(getattr(ray, "_private", None), "worker", None)
+    place: Any = getattr(getattr(ray, "_private", None), "worker", None)
     before = getattr(place, "_worker_logs_enabled", None)
     if before is None:
         yield
@@ -97,16 +98,36 @@ def _quiet(ray: Any) -> Iterator[None]:
 
 
 Engine = Literal["local", "ray"] | Ray
+_engine: ContextVar[Engine] = ContextVar("engine", default="local")
 
 
-def engine_of(engine: Engine) -> Ray | None:
-    """Return the workers that are meant, or None for this process.
+def engine_of(engine: Engine | None = None) -> Ray | None:
+    """Return the workers that are meant, or None for this process; where nothing is given it goes by `using`.
 
     Raises:
         ConfigError: there is no such engine.
     """
+    engine = _engine.get() if engine is None else engine
     if isinstance(engine, Ray):
         return engine
     if engine not in ENGINES:
         raise ConfigError(f"unknown engine {engine!r}{did_you_mean(str(engine), ENGINES)}")
     return Ray() if engine == "ray" else None
+
+
+@contextmanager
+def using(engine: Engine | None) -> Iterator[None]:
+    """Let runs in this block be done so that are not told otherwise, on one Ray; None changes nothing.
+
+    What asks models through `rows.asked`, as distillation's teachers do, takes it from here.
+
+    Raises:
+        ConfigError: there is no such engine, or no cluster.
+    """
+    workers = engine_of(engine)
+    token = _engine.set(workers or "local")
+    try:
+        with workers.up() if workers is not None else nullcontext():
+            yield
+    finally:
+        _engine.reset(token)

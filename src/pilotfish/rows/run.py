@@ -45,7 +45,7 @@ def run(
     resume: bool = True,
     progress: bool = True,
     read_options: Mapping[str, Any] | None = None,
-    engine: Engine = "local",
+    engine: Engine | None = None,
 ) -> RunReport:
     """Put every row of a source through the stages and write what comes out, resuming where an earlier run stopped.
 
@@ -63,8 +63,9 @@ def run(
         resume: go on with what is in the folder; False discards it first.
         progress: show a bar on standard error.
         read_options: for `read`: format, encoding, columns, split, strict, max_row_bytes.
-        engine: `local`, `ray`, or a `Ray` that says how many workers and what each needs. The folder is the same with
-            either, so a run that was begun with one may go on with the other. On Ray `concurrency` is each worker's.
+        engine: `local`, `ray`, or a `Ray` that says how many workers and what each needs; None goes by `using`, else it
+            is local. The folder is the same with either, so a run that was begun with one may go on with the other. On
+            Ray `concurrency` is each worker's.
 
     Raises:
         ConfigError: the folder holds another run (the text names `--fresh`), another process is writing there, or a
