@@ -13,10 +13,12 @@ from pilotfish.assemble import Collaboration
 from pilotfish.assemble._build_curate import build_curate
 from pilotfish.assemble._specs_curate_models import MODEL_STEPS
 from pilotfish.curate.coverage import Cover
+from pilotfish.curate.influence import Influence
 from pilotfish.curate.judged import Expected, LearningPercentage, Necessity, Rated
 from pilotfish.curate.reading import IFD, Compression, LossDifference, Perplexity
 from pilotfish.curate.select import Bands, Best
 from pilotfish.errors import ConfigError
+from tests.cli.help import write_rows
 
 MODELS = """
 [models.small]
@@ -49,10 +51,16 @@ STEPS: list[tuple[str, type, dict[str, Any]]] = [
     ('do = "rated"\nmodel = "judge"\nleast = 4.5', Rated, {"least": 4.5}),
     ('do = "necessity"\nmodel = "small"\nprompt = "{instruction}"\njudge = "judge"', Necessity, {"grade": None}),
     ('do = "expected"\nscorer = "small"\nprompt = "rate {output}"\nchat = true', Expected, {"chat": True, "high": 6}),
+    (
+        'do = "influence"\nstudent = "tiny"\nwanted = "wanted.jsonl"\nfit = { epochs = 2 }\nprompt = false',
+        Influence,
+        {"prompt": None, "size": 4096},
+    ),
 ]
 
 
 def built(steps: str, folder: Path, weights: Path) -> list[Any]:
+    write_rows(folder / "wanted.jsonl", [{"instruction": "a", "output": "b"}])
     models = Collaboration(tomllib.loads(MODELS.format(weights=weights) + steps), where="x.toml", folder=folder)
     assert models.curate is not None
     return build_curate(models.curate, models)

@@ -47,6 +47,8 @@ def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
         return Necessity(models.model(own.pop("model")), judge=None if judge is None else models.model(judge), **own)
     if isinstance(step, specs.ExpectedSpec):
         return Expected(_scorer(models, own.pop("scorer")), **own)
+    if isinstance(step, specs.InfluenceSpec):
+        return _influence(step, own, models)
     dtype = own.pop("dtype", None)
     for key in ("input", "most"):
         if own.get(key) is False:
@@ -61,6 +63,20 @@ def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
     if isinstance(step, specs.LearnedSpec):
         return LearningPercentage(*readers, **own)
     return LossDifference(*readers, text=text, **own)
+
+
+def _influence(step: specs.InfluenceSpec, own: dict[str, Any], models: Collaboration) -> Barrier:
+    from pilotfish.assemble.build import weights_from
+    from pilotfish.curate.influence import Influence
+    from pilotfish.rows.read import read
+    from pilotfish.train.settings import Fit
+
+    wanted = list(read(models.folder / own.pop("wanted")))
+    if own.get("prompt") is False:
+        own["prompt"] = None
+    fit = Fit(**step.fit.model_dump())
+    own.pop("fit", None)
+    return Influence(weights_from(own.pop("student"), models.folder), wanted, fit=fit, catalog=models.catalog, **own)
 
 
 def _reader(models: Collaboration, name: str, dtype: str | None) -> Reader:

@@ -16,6 +16,7 @@ __all__ = [
     "CoverSpec",
     "ExpectedSpec",
     "IfdSpec",
+    "InfluenceSpec",
     "LearnedSpec",
     "LossDifferenceSpec",
     "NecessitySpec",
@@ -174,6 +175,35 @@ class NecessitySpec(Spec):
         return self
 
 
+class WarmUpSpec(Spec):
+    """`fit = { epochs = 4, rank = 16 }`: how the adapters of an influence are warmed up."""
+
+    epochs: Count = 4
+    rank: Count = 16
+    batch_tokens: Count = 2048
+    rate: Annotated[float, Field(gt=0)] = 2e-4
+    scale: Annotated[float, Field(gt=0)] = 32.0
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class InfluenceSpec(Spec):
+    """`do = "influence"`: how much a row teaches what the rows of the file `wanted` show, by gradients."""
+
+    do: Literal["influence"]
+    student: Text
+    wanted: Text
+    answer: Text = "output"
+    prompt: Text | Literal[False] = "instruction"
+    task: Text | None = None
+    into: Text = "influence"
+    least: Number | None = None
+    warm_up: Share = 0.05
+    fit: WarmUpSpec = WarmUpSpec()
+    size: Annotated[int, Field(ge=2, multiple_of=2)] = 4096
+    length: Tokens = 512
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class ExpectedSpec(Spec):
     """`do = "expected"`: the mean of a scale under a local model's probabilities; `scorer` is one of the file."""
 
@@ -199,4 +229,5 @@ MODEL_STEPS: dict[str, type[Spec]] = {
     "rated": RatedSpec,
     "necessity": NecessitySpec,
     "expected": ExpectedSpec,
+    "influence": InfluenceSpec,
 }

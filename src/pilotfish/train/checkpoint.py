@@ -44,10 +44,7 @@ class Checkpoint:
 
     def write(self, weights: Mapping[str, Any], optimizer: Any, told: Mapping[str, Any]) -> None:
         """Write the weights (by name), what the optimizer holds of them, and `told`."""
-        tensors = {f"weight/{name}": value.detach() for name, value in weights.items()}
-        for name, value in weights.items():
-            for key, held in optimizer.state.get(value, {}).items():
-                tensors[f"{key}/{name}"] = held.detach().reshape(held.shape or (1,))
+        tensors = _tensors(weights, optimizer)
         name = f"step-{told['step']}.safetensors"
         self._put(name, tensors)
         # The marker is renamed into place after the tensors are on the disk, so it never names half a file.
@@ -58,6 +55,11 @@ class Checkpoint:
                 old.unlink()
         for torn in self.folder.glob(".*.safetensors.*.tmp"):  # of a run that was killed while it wrote
             torn.unlink(missing_ok=True)
+
+    def mark(self, weights: Mapping[str, Any], optimizer: Any, step: int) -> Path:
+        """Write the same beside the checkpoints, where it stays; return the file."""
+        self._put(f"mark-{step}.safetensors", _tensors(weights, optimizer))
+        return self.folder / f"mark-{step}.safetensors"
 
     def read(self, weights: Mapping[str, Any], optimizer: Any) -> dict[str, Any] | None:
         """Put the last checkpoint's weights and moments back, and return what it told; None where there is none.
@@ -130,3 +132,12 @@ def _stream(tensors: Mapping[str, Any], file: BinaryIO) -> None:
     for name in names:
         if tensors[name].numel():
             file.write(tensors[name].cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _tensors(weights: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
+    """Return weights by `weight/` and their names, and what the optimizer holds of them by its own words."""
+    tensors = {f"weight/{name}": value.detach() for name, value in weights.items()}
+    for name, value in weights.items():
+        for key, held in optimizer.state.get(value, {}).items():
+            tensors[f"{key}/{name}"] = held.detach().reshape(held.shape or (1,))
+    return tensors

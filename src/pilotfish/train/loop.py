@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,6 +79,7 @@ def fit(
     folder: Path,
     identity: str,
     *,
+    marks: Collection[int] = (),
     progress: bool = True,
 ) -> Fitted:
     """Train a task's module on examples, going on from a checkpoint of the same identity in the folder.
@@ -90,6 +91,7 @@ def fit(
         settings: how.
         folder: of the log and the checkpoints.
         identity: a digest of everything that decides the result.
+        marks: steps after which weights and moments are kept for good, in `checkpoints/mark-{step}.safetensors`.
         progress: show a bar.
 
     Raises:
@@ -97,7 +99,7 @@ def fit(
         ConfigError: the passes of a step can't be shared by the processes evenly.
         ModelError: the loss is not finite.
     """
-    return _Run(task, examples, held_out, settings, folder, identity).go(progress)
+    return _Run(task, examples, held_out, settings, folder, identity).go(progress, frozenset(marks))
 
 
 class _Run:
@@ -127,7 +129,7 @@ class _Run:
         self.folder = folder
         self.state = Fitted(planned=len(self.plan), processes=processes)
 
-    def go(self, progress: bool) -> Fitted:
+    def go(self, progress: bool, marks: frozenset[int] = frozenset()) -> Fitted:
         fit, state = self.fit, self.state
         told = self.checkpoint.read(self.weights, self.optimizer)
         if told is not None:
@@ -149,6 +151,8 @@ class _Run:
                 if log is not None:
                     log.put(state.steps, {**figures, "rate": rate, "seconds": state.seconds, **look})
                 bar.add(1)
+                if state.steps in marks and first:
+                    self.checkpoint.mark(self.weights, self.optimizer, state.steps)
                 if state.steps % fit.every == 0:
                     self._keep()
         if self.held and state.steps not in state.looks:
