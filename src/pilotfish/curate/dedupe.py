@@ -15,8 +15,9 @@ from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
 from pilotfish.rows._near import MinHash
+from pilotfish.rows._ray_sketches import TEXTS, sketch_file
 from pilotfish.rows._row import Row
-from pilotfish.rows._sketch_file import Mapped, SketchFile
+from pilotfish.rows._sketch_file import Mapped
 from pilotfish.rows._sketch_texts import Packed, plain_bytes, similarities
 from pilotfish.rows._verify import jaccard
 from pilotfish.rows.dedupe import METHODS, near_duplicates
@@ -74,17 +75,16 @@ class Dedupe(Barrier):
                 break
         if self.method == "exact" or (self.method == "auto" and size <= _MOST):
             found = near_duplicates(held, self.threshold, ngram=self.ngram, unit=self.unit, method="exact")
-            corpus = Corpus(folder / "texts.bin")
+            corpus = Corpus(folder / TEXTS)
             corpus.add(plain_bytes(held))
             return self._decide(found.group.astype(np.int32), corpus.read(), corpus.file)
         return self._by_sketches(chain(held, texts), folder)
 
     def _by_sketches(self, texts: Iterator[str], folder: Path) -> Decide:
         """Find groups by MinHash, each candidate compared exactly; sketches and texts lie in files."""
-        corpus, sketches = Corpus(folder / "texts.bin"), SketchFile(folder, self._how)
-        while batch := plain_bytes(list(islice(texts, _BATCH))):
-            corpus.add(batch)
-            sketches.add(batch)
+        corpus, sketches = Corpus(folder / TEXTS), sketch_file(folder, self._how)
+        for plain in sketches.taken(iter(lambda: list(islice(texts, _BATCH)), [])):
+            corpus.add(plain)
         packed = corpus.read()
         return self._decide(sketches.groups(packed, [corpus.file]), packed, corpus.file)
 

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pilotfish
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.rows._journal import Entry, Line
 from pilotfish.rows._ray_worker import Told, Worker
@@ -68,17 +68,17 @@ class Pool:
             hand = Hand(self._kind.remote(*self._built))
             self.hands.append(hand)
             try:
-                version = await hand.actor.version.remote()
+                theirs = await hand.actor.version.remote()
             except self._ray.exceptions.RayError as why:
                 # It may have been killed as it began; where its machine cannot build a stage, none will ever do.
                 hand.alive = False
                 error = ConfigError(f"workers of Ray could not begin: {_short(str(why))}")
                 continue
-            if version == pilotfish.__version__:
+            if theirs == version("pilotfish"):
                 for _ in range(self._slots):
                     self._free.put_nowait(hand)
                 return
-            error = ConfigError(f"a worker has Pilotfish {version}, this machine {pilotfish.__version__}")
+            error = ConfigError(f"a worker has Pilotfish {theirs}, this machine {version('pilotfish')}")
             break
         if not self._broken.done():
             self._broken.set_exception(error)

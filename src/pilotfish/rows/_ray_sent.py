@@ -30,7 +30,8 @@ def sent(ray: Any, stage: Stage) -> bytes:
             return threading.local, ()
         settings = _settings(given)
         if settings is not None:
-            return partial(type(given), **settings), ()
+            build: Any = type(given)
+            return partial(build, **settings), ()
         return base.reducer_override(pickler, given)
 
     kind: Any = type("Pickler", (base,), {"reducer_override": reducer_override})

@@ -7,9 +7,9 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
-import pilotfish
 from pilotfish.rows._journal import Entry, Line
 from pilotfish.rows._session import Asked
 from pilotfish.rows._works import StoppedError, Works
@@ -55,7 +55,7 @@ class Worker:
 
     async def version(self) -> str:
         """Return which Pilotfish this machine has: the first answer of a worker that is ready."""
-        return pilotfish.__version__
+        return version("pilotfish")
 
     async def through(self, entries: list[Entry], path: str) -> AsyncIterator[Told]:
         """Put rows through the stages; `path` is where answers are noted that were paid for."""

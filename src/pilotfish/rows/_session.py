@@ -37,6 +37,14 @@ def ended(folder: Path) -> None:
     (folder / NAME).unlink(missing_ok=True)
 
 
+def here(folder: Path, name: str) -> bool:
+    """Say whether this machine sees the folder of a session."""
+    try:
+        return (folder / NAME).read_text() == name
+    except OSError:
+        return False
+
+
 class Asked:
     """What a worker was answered for one batch, on disk; nothing where its machine does not see the folder.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +21,7 @@ from pilotfish.rows._groups import joined
 from pilotfish.rows._lsh import RUN, within
 from pilotfish.rows._near import Check, MinHash, least_equal
 from pilotfish.rows._sketch_native import Join, address, library, packed
-from pilotfish.rows._sketch_texts import Packed
+from pilotfish.rows._sketch_texts import Packed, plain_bytes
 
 __all__ = ["Mapped", "SketchFile"]
 
@@ -73,16 +73,27 @@ class SketchFile:
         return self._size
 
     def _band(self, place: int) -> Path:
-        return self._folder / f"band-{place:04d}.u8"
+        return band_path(self._folder, place)
 
     def add(self, plain: Sequence[bytes]) -> None:
         """Take normalised texts in, in UTF-8."""
         found = self.how.sketched_packed(*packed(plain))
-        arrays: list[NDArray[np.generic]] = [found, np.array([_digest(text) for text in plain], dtype=np.uint64)]
+        self.put(found, digests(plain))
+
+    def put(self, found: NDArray[np.uint32], digested: Words) -> None:
+        """Take sketches and digests of normalised texts in."""
+        arrays: list[NDArray[np.generic]] = [found, digested]
         arrays += [self._bands.keys(found, band) for band in range(self._bands.bands)]
         for file, array in zip(self._files, arrays, strict=True):
             file.write(array.tobytes())
-        self._size += len(plain)
+        self._size += len(found)
+
+    def taken(self, batches: Iterable[Sequence[str]]) -> Iterator[list[bytes]]:
+        """Normalise texts and take them in; yield them normalised, in order."""
+        for batch in batches:
+            plain = plain_bytes(batch)
+            self.add(plain)
+            yield plain
 
     def close(self) -> None:
         """End the writing."""
@@ -103,26 +114,26 @@ class SketchFile:
             starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
             parent[rows] = np.repeat(rows[starts], np.diff(np.concatenate([starts, [len(rows)]])))
         copies = parent != np.arange(self._size, dtype=np.int32)
-        sketches = Mapped(self._folder / "sketches.u4")
-        found = sketches.array[: 4 * self.how.size * self._size].view(np.uint32).reshape(-1, self.how.size)
-        join = _native(self.how, found, texts, parent) or _Numpy(self.how, found, texts, parent)
-        for band in range(self._bands.bands):
-            further = np.memmap(self._band((band + 1) % self._bands.bands), np.uint64, mode="r")
-            for keys, rows in self._parts(self._band(band), copies):
-                for some in _blocks(keys):
-                    join(keys[some], rows[some], _further(keys[some], rows[some], further))
-                    for file in (sketches, *touched):
-                        file.release()
-        parent = join.parent
+        parent = self._joined(parent, copies, texts, touched)
         while not np.array_equal(above := parent[parent], parent):
             parent = above
         return parent
+
+    def _joined(
+        self, parent: Numbers, copies: NDArray[np.bool_], texts: Packed | None, touched: Sequence[Mapped]
+    ) -> Numbers:
+        """Return for each row one of its group that is not greater, the same one in the end for all of the group."""
+        join = Joiner(self._folder, self.how, parent, texts, touched)
+        for band in range(self._bands.bands):
+            for keys, rows in self._parts(self._band(band), copies):
+                join(band, keys, rows)
+        return join.parent
 
     def _parts(self, path: Path, without: NDArray[np.bool_] | None = None) -> Iterator[tuple[Words, Numbers]]:
         """Yield (keys, rows) in the order of the keys, then of the rows; equal keys are in one part."""
         if self._size <= _PART:
             keys = np.fromfile(path, np.uint64)
-            yield _sorted(keys, np.arange(len(keys), dtype=np.int32), without)
+            yield in_order(keys, np.arange(len(keys), dtype=np.int32), without)
             return
         count = -(-self._size // _PART)
         paths = [path.with_suffix(f".part-{part}") for part in range(count)]
@@ -141,10 +152,49 @@ class SketchFile:
         for one in paths:
             both = np.fromfile(one, dtype=[("key", np.uint64), ("row", np.int32)])
             one.unlink()
-            yield _sorted(both["key"], both["row"], without)
+            yield in_order(both["key"], both["row"], without)
 
 
-def _sorted(keys: Words, rows: Numbers, without: NDArray[np.bool_] | None) -> tuple[Words, Numbers]:
+class Joiner:
+    """Joins rows whose keys in a band are equal and that are near.
+
+    Args:
+        folder: of a `SketchFile` that is whole.
+        how: the settings.
+        parent: (rows,) of each row one of its group that is not greater; it may be changed.
+        texts: the normalised texts, to compare each pair exactly; None goes by the sketches' estimates.
+        touched: what `texts` lies in.
+    """
+
+    def __init__(
+        self, folder: Path, how: MinHash, parent: Numbers, texts: Packed | None, touched: Sequence[Mapped]
+    ) -> None:
+        self._folder, self._bands, sketches = folder, how.banding.bands, Mapped(folder / "sketches.u4")
+        found = sketches.array[: 4 * how.size * len(parent)].view(np.uint32).reshape(-1, how.size)
+        self._join = _native(how, found, texts, parent) or _Numpy(how, found, texts, parent)
+        self._touched = (sketches, *touched)
+
+    @property
+    def parent(self) -> Numbers:
+        """(rows,) as given, after the joins."""
+        return self._join.parent
+
+    def __call__(self, band: int, keys: Words, rows: Numbers) -> None:
+        """Join rows of a band, in the order of their keys."""
+        further = np.memmap(band_path(self._folder, (band + 1) % self._bands), np.uint64, mode="r")
+        for some in _blocks(keys):
+            self._join(keys[some], rows[some], _further(keys[some], rows[some], further))
+            for file in self._touched:
+                file.release()
+
+
+def band_path(folder: Path, band: int) -> Path:
+    """Return where the keys of a band are."""
+    return folder / f"band-{band:04d}.u8"
+
+
+def in_order(keys: Words, rows: Numbers, without: NDArray[np.bool_] | None) -> tuple[Words, Numbers]:
+    """Return keys and rows in the order of the keys, then of the rows; `without` some, those that have a partner."""
     if without is not None:
         kept = ~without[rows]
         keys, rows = keys[kept], rows[kept]
@@ -223,6 +273,11 @@ class _Numpy:
             apart = self.parent[left] != self.parent[right]
             left, right, _ = self._check(left[apart], right[apart])
             self.parent = joined(self.parent.astype(np.int64), left, right).astype(np.int32)
+
+
+def digests(plain: Sequence[bytes]) -> Words:
+    """Return what is equal for equal texts: (texts,)."""
+    return np.array([_digest(text) for text in plain], dtype=np.uint64)
 
 
 def _digest(text: bytes) -> int:
