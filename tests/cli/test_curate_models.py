@@ -104,3 +104,22 @@ def test_ablate_compares_kept_with_chance(tmp_path: Path, tiny_folder: Callable[
     text = (tmp_path / "x.toml").read_text().replace("steps = 4,", "steps = 4, seed = 3,")
     (tmp_path / "x.toml").write_text(text)
     assert "would not be looked at" in error_of(pilotfish("curate", "x.toml", "--ablate", cwd=tmp_path))
+
+
+def test_mix_finds_shares_of_domains(tmp_path: Path, tiny_folder: Callable[..., Path]) -> None:
+    write_rows(tmp_path / "cats.jsonl", [{"text": f"the cat sat on the cat and the cat {n}"} for n in range(12)])
+    write_rows(tmp_path / "noise.jsonl", [{"text": f"zq{n} xv{n} jk{n} wq{n} bn{n}"} for n in range(12)])
+    write_rows(tmp_path / "test.jsonl", [{"text": f"the cat and the mat {n}"} for n in range(3)])
+    (tmp_path / "x.toml").write_text("[curate]\n")
+    assert "no [curate.mixture] table" in error_of(pilotfish("curate", "mix", "x.toml", cwd=tmp_path))
+    domains = 'domains = { cats = "cats.jsonl", noise = "noise.jsonl" }\ntest = "test.jsonl"\nout = "mixed"\n'
+    fit = 'fit = { steps = 2, batch_tokens = 128, rate = 0.01, dtype = "float32" }\n'
+    table = f'[curate.mixture]\n{domains}student = "{tiny_folder()}"\ntried = 4\nseeds = []\nlength = 64\n'
+    (tmp_path / "x.toml").write_text(table + fit)
+    done = pilotfish("curate", "mix", "x.toml", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["domains"] == ["cats", "noise"] and abs(sum(told["weights"].values()) - 1) < 1e-9
+    assert json.loads((tmp_path / "mixed" / "mixture.json").read_text())["tried"] == 4
+    (tmp_path / "x.toml").write_text(table + fit.replace("steps = 2, ", ""))
+    assert "needs `steps`" in error_of(pilotfish("curate", "mix", "x.toml", cwd=tmp_path))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pilotfish.curate import _trials as trials
 from pilotfish.curate import ablate as module
 from pilotfish.curate.ablate import Ablation, ablate
 from pilotfish.errors import ConfigError, DataError
@@ -57,7 +58,7 @@ def test_what_was_taught_is_not_taught_again(student: Path, tmp_path: Path, monk
     given: dict[str, Any] = {"fit": Fit(steps=2, batch_tokens=256), "seeds": (0,), "device": "cpu", "progress": False}
     sets = (texts("cat", 6, 0), noise(6), texts("dog", 3, 1))
     taught: list[str] = []
-    real = module._Runs.taught
+    real = trials.Trials.taught
 
     def counted(self: Any, name: str, *rest: Any) -> Any:
         if not (self.folder / f"{name}.json").exists():
@@ -66,7 +67,7 @@ def test_what_was_taught_is_not_taught_again(student: Path, tmp_path: Path, monk
                 raise KeyboardInterrupt
         return real(self, name, *rest)
 
-    monkeypatch.setattr(module._Runs, "taught", counted)
+    monkeypatch.setattr(trials.Trials, "taught", counted)
     with pytest.raises(KeyboardInterrupt):
         ablate(*sets, student, tmp_path / "out", **given)
     ablate(*sets, student, tmp_path / "out", **given)

@@ -10,6 +10,7 @@ from pilotfish.assemble._spec import Count, Spec, Text
 from pilotfish.assemble._spec_engine import EngineSpec
 from pilotfish.assemble._specs_curate_ablate import AblateSpec
 from pilotfish.assemble._specs_curate_learn import ClassifierSpec
+from pilotfish.assemble._specs_curate_mixture import MixtureSpec
 from pilotfish.assemble._specs_curate_models import MODEL_STEPS
 from pilotfish.assemble.check import checked
 from pilotfish.errors import ConfigError, did_you_mean
@@ -197,6 +198,7 @@ class CurateSpec(EngineSpec):
     steps: list[Any] = []
     classifiers: dict[str, ClassifierSpec] = {}
     ablate: AblateSpec | None = None
+    mixture: MixtureSpec | None = None
 
     @field_validator("steps")
     @classmethod

@@ -11,6 +11,7 @@ import click
 from pilotfish.cli._common import Stopped
 from pilotfish.cli._curate.ablate import ablated, checked
 from pilotfish.cli._curate.learn import learn_command
+from pilotfish.cli._curate.mix import mix_command
 from pilotfish.cli._curate.page import write_page
 from pilotfish.cli._engine import engine_options, engine_told
 
@@ -39,6 +40,7 @@ def command() -> None:
 
     `pilotfish curate FILE` sifts rows through the [[curate.steps]] of FILE; it is short for
     `pilotfish curate run FILE`. `pilotfish curate learn FILE` comes first where a step goes by a classifier of FILE.
+    `pilotfish curate mix FILE` finds how much of which domain to take.
     """
 
 
@@ -126,3 +128,4 @@ def _path(models: Collaboration, file: str, given: Any, flag: str) -> str:
 
 
 command.add_command(learn_command)
+command.add_command(mix_command)
