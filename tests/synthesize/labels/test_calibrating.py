@@ -75,7 +75,7 @@ def test_a_staircase_never_falls(pairs: list[tuple[float, bool]]) -> None:
     fitted = Isotonic.fit([sure for sure, _ in pairs], [hit for _, hit in pairs])
     found = [fitted(Joined("a", sure, ())) for sure in np.linspace(0, 1, 50)]
     assert all(0 < one < 1 for one in found)
-    assert list(fitted.edges) == sorted(fitted.edges)
+    assert list(fitted.stairs.edges) == sorted(fitted.stairs.edges)
     assert found == sorted(found)
 
 

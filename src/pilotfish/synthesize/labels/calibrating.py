@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.models.classify.calibration import Staircase
 from pilotfish.models.classify.head import fit_temperature, softmax
 from pilotfish.synthesize.labels.kind import Joined, Kind, Opinion
 
@@ -104,46 +105,27 @@ class Sloped:
 
 @dataclass(frozen=True)
 class Isotonic:
-    """A staircase that never falls.
+    """A staircase over the confidence that never falls.
 
     Attributes:
-        edges: (steps,) the lowest confidence of each step, rising.
-        heights: (steps,) the share of right answers on it.
+        stairs: where it is the share of right answers.
     """
 
-    edges: tuple[float, ...]
-    heights: tuple[float, ...]
+    stairs: Staircase
 
     def __call__(self, joined: Joined) -> float:
         """See `Honest`."""
-        at = int(np.searchsorted(self.edges, joined.confidence, side="right")) - 1
-        return self.heights[max(0, at)]
+        return float(self.stairs([joined.confidence])[0])
 
     def config(self) -> dict[str, Any]:
         """See `Honest`."""
-        return {"how": "isotonic", "steps": [list(one) for one in zip(self.edges, self.heights, strict=True)]}
+        steps = zip(self.stairs.edges, self.stairs.heights, strict=True)
+        return {"how": "isotonic", "steps": [list(one) for one in steps]}
 
     @classmethod
     def fit(cls, confidence: Sequence[float], right: Sequence[bool]) -> Isotonic:
-        """Pool neighbours until the share of right answers rises with confidence; equal confidences are one.
-
-        One right and one wrong answer more stand on each step: three answers that are right are no certainty.
-        """
-        sure, which = np.unique(np.asarray(confidence, np.float64), return_inverse=True)
-        counts = np.bincount(which).astype(np.float64)
-        hits = np.bincount(which, weights=np.asarray(right, np.float64))
-        steps: list[tuple[float, float, float]] = []  # lowest confidence, right ones, all
-        for edge, hit, count in zip(sure, hits, counts, strict=True):
-            steps.append((float(edge), float(hit), float(count)))
-            while len(steps) > 1 and _height(steps[-2]) >= _height(steps[-1]):
-                _, hit_above, count_above = steps.pop()
-                low, hit_below, count_below = steps.pop()
-                steps.append((low, hit_below + hit_above, count_below + count_above))
-        return cls(tuple(one[0] for one in steps), tuple(map(_height, steps)))
-
-
-def _height(step: tuple[float, float, float]) -> float:
-    return (step[1] + 1) / (step[2] + 2)
+        """Pool neighbours until the share of right answers rises with confidence."""
+        return cls(Staircase.fit(confidence, right))
 
 
 def calibrator(
