@@ -61,9 +61,11 @@ class LowLinear(torch.nn.Linear):  # type: ignore[misc]
 
 @cache
 def lays_out() -> bool:
-    """Return whether oneDNN's product in float32 is the faster one here: on AMD, where torch has it."""
+    """Return whether oneDNN's product in float32 is the faster one here: on AMD with AVX-512, where torch has it."""
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise") or not torch.backends.mkldnn.is_available():
         return False
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False  # not measured
     if platform.system() == "Linux":
         told = Path("/proc/cpuinfo")
         return told.is_file() and "AuthenticAMD" in told.read_text(encoding="utf-8", errors="replace")
