@@ -71,8 +71,10 @@ def written(texts: list[str], path: Path, wanted: int) -> tuple[int, int]:
 def serve() -> None:
     """Curate in this process, and tell."""
     from pilotfish.curate import curate
+    from pilotfish.curate.barrier import Barrier
     from pilotfish.curate.dedupe import Dedupe
     from pilotfish.curate.quality import HashedClassifier, Quality
+    from pilotfish.rows import Stage
 
     out, sys.stdout = sys.stdout, sys.stderr
     job = json.loads(sys.stdin.readline())
@@ -82,7 +84,7 @@ def serve() -> None:
     folder = Path(job["folder"])
     HashedClassifier().fit([*good, *bad], [True] * len(good) + [False] * len(bad)).save(folder / "classifier")
     wall, processor = time.perf_counter(), time.process_time()
-    steps = [Quality(folder / "classifier", threshold=0.05), Dedupe(0.75, ngram=5, unit="word")]
+    steps: list[Stage | Barrier] = [Quality(folder / "classifier", threshold=0.05), Dedupe(0.75, ngram=5, unit="word")]
     report = curate(job["source"], steps, folder / "out", progress=False)
     told = {"seconds": time.perf_counter() - wall, "processor": time.process_time() - processor, "kept": report.kept}
     told |= {"low": report.steps[0].dropped, "copies": report.steps[1].dropped}

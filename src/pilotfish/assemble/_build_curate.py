@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._specs_curate import CurateSpec, DecontaminateSpec, DedupeSpec, QualitySpec, RulesSpec
+from pilotfish.assemble._specs_curate_clean import CLEAN_STEPS
 from pilotfish.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def build_curate(spec: CurateSpec, models: Collaboration) -> list[Stage | Barrie
             found.append(Dedupe(text=spec.text, **step.model_dump(exclude={"do"})))
         elif isinstance(step, DecontaminateSpec):
             found.append(_decontaminate(step, spec.text, models))
+        elif type(step) in CLEAN_STEPS.values():
+            from pilotfish.assemble._build_curate_clean import build_clean_step
+
+            found.append(build_clean_step(step, spec.text, models))
         else:
             from pilotfish.assemble._build_curate_models import build_model_step
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pilotfish.assemble._spec import Count, Spec, Text
 from pilotfish.assemble._spec_engine import EngineSpec
 from pilotfish.assemble._specs_curate_ablate import AblateSpec
+from pilotfish.assemble._specs_curate_clean import CLEAN_STEPS
 from pilotfish.assemble._specs_curate_learn import ClassifierSpec
 from pilotfish.assemble._specs_curate_mixture import MixtureSpec
 from pilotfish.assemble._specs_curate_models import MODEL_STEPS
@@ -182,6 +183,7 @@ STEPS: dict[str, type[Spec]] = {
     "quality": QualitySpec,
     "dedupe": DedupeSpec,
     "decontaminate": DecontaminateSpec,
+    **CLEAN_STEPS,
     **MODEL_STEPS,
 }
 

@@ -37,6 +37,9 @@ def _section(step: StepReport) -> Section:
         shares: list[list[str | int | float]] = [[kind, count, count / step.rows_in] for kind, count in ordered]
         columns = [Column("Reason"), Column("Rows", "right"), Column("Share", "right", ".1%")]
         blocks.append(Table(columns, shares, "Why rows were dropped"))
+    if step.counts:
+        found: list[list[str | int]] = [[kind, count] for kind, count in sorted(step.counts.items())]
+        blocks.append(Table([Column("Kind"), Column("Found", "right")], found, "What was found"))
     if step.scores is not None:
         both = zip(step.scores["kept"], step.scores["dropped"], strict=True)
         bins: list[list[str | int]] = [

@@ -31,6 +31,7 @@ class StepReport:
         kept_samples: texts of rows that it let pass, shortened.
         dropped_samples: kind of reason -> {reason, text} of rows that it left out.
         scores: of a step that goes by a number from 0 to 1: {kept, dropped}, rows in each of 20 equal bins.
+        counts: of a step that counts what it finds: kind -> how many, in kept and dropped rows.
     """
 
     number: int
@@ -42,6 +43,7 @@ class StepReport:
     kept_samples: list[str] = field(default_factory=list)
     dropped_samples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     scores: dict[str, list[int]] | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -110,6 +112,7 @@ class Curated:
                 f"  {step.number}. {step.title}: {step.kept:,} of {step.rows_in:,} pass ({step.kept_ratio:.1%})"
             )
             lines += [f"       {count:>9,} {kind}" for kind, count in Counter(step.reasons).most_common()]
+            lines += [f"       {count:>9,} {kind} found" for kind, count in Counter(step.counts).most_common()]
         return "\n".join(lines)
 
 
@@ -156,6 +159,11 @@ class Tally:
         value = row.get(self.measure) if self.measure is not None else None
         if isinstance(value, int | float) and self.report.scores is not None:
             self.report.scores[side][min(BINS - 1, max(0, int(value * BINS)))] += 1
+        elif isinstance(value, Mapping):
+            self.report.scores = None
+            for kind, count in value.items():
+                if isinstance(count, int):
+                    self.report.counts[str(kind)] = self.report.counts.get(str(kind), 0) + count
 
 
 class _Least:

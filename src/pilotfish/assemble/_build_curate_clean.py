@@ -1,0 +1,33 @@
+"""From the checked tables of steps that clean rows to the steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pilotfish.assemble import _specs_curate_clean as specs
+
+if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._spec import Spec
+    from pilotfish.curate.barrier import Barrier
+    from pilotfish.rows.stage import Stage
+
+__all__ = ["build_clean_step"]
+
+
+def build_clean_step(step: Spec, text: str, models: Collaboration) -> Stage | Barrier:
+    """Return a step of a table.
+
+    Raises:
+        ConfigError: settings that do not go together.
+        MissingExtra: what a step needs is not installed.
+    """
+    own: dict[str, Any] = step.model_dump(exclude={"do"}, exclude_unset=True)
+    if isinstance(step, specs.LanguageSpec):
+        from pilotfish.curate.language import Language
+
+        return Language(text=text, **own)
+    assert isinstance(step, specs.RedactSpec)
+    from pilotfish.curate.redact import Redact
+
+    return Redact(text=text, **own)

@@ -1,0 +1,41 @@
+"""The steps of a curation that clean rows: their language, what is personal in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pilotfish.assemble._spec import Count, Spec, Text
+
+__all__ = ["CLEAN_STEPS", "LanguageSpec", "RedactSpec"]
+
+Kind = Literal["key", "email", "iban", "card", "ip", "phone"]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class LanguageSpec(Spec):
+    """`do = "language"`: notes each text's language; `keep = ["en"]` drops the others, `least` what is unsure."""
+
+    do: Literal["language"]
+    keep: Annotated[list[Text], Field(min_length=1)] | None = None
+    least: Share | None = None
+    among: Annotated[list[Text], Field(min_length=2)] | None = None
+    into: Text = "language"
+    characters: Count = 2000
+
+
+class RedactSpec(Spec):
+    """`do = "redact"`: puts a mark in place of e-mail addresses, telephone numbers, keys and the like."""
+
+    do: Literal["redact"]
+    kinds: Annotated[list[Kind], Field(min_length=1)] | None = None
+    marks: dict[Kind, str] | None = None
+    into: Text = "redacted"
+    most: Annotated[int, Field(ge=0)] | None = None
+
+
+CLEAN_STEPS: dict[str, type[Spec]] = {
+    "language": LanguageSpec,
+    "redact": RedactSpec,
+}
