@@ -18,7 +18,7 @@ from pilotfish.rows._works import Note
 from pilotfish.rows.report import StageReport
 
 _log = logging.getLogger(__name__)
-TRIES = 3  # workers that a batch may cost
+TRIES = 3  # workers that a batch may cost, one after another
 
 
 class RemoteError(Exception):
@@ -110,13 +110,17 @@ class Pool:
             ModelError: one worker after another died of these rows.
         """
         here: dict[int, Line] = {}
+        tries = TRIES
 
         def noted(lines: list[Line]) -> None:
+            nonlocal tries
             note(lines)
             here.update((line.row, line) for line in lines)
+            # A worker that got something done before it died did not die of these rows, as far as one can tell.
+            tries = TRIES if lines else tries
 
         reason = ""
-        for _ in range(TRIES):
+        while tries:
             hand = await self._take()
             try:
                 onward = await self._given(hand, entries, path, noted)
@@ -125,6 +129,7 @@ class Pool:
             except self._ray.exceptions.RayError as error:
                 reason = _short(str(error))
                 self._lost(hand, reason)
+                tries -= 1
             else:
                 _remove(path)
                 return onward
