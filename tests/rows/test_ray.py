@@ -98,7 +98,9 @@ def test_the_folder_is_the_same_here_and_on_one_and_two_workers(tmp_path: Path, 
     lines = [json.dumps(row) for row in numbered(203)]
     lines.insert(77, '{"n": cut sh')
     source.write_text("\n".join(lines) + "\n")
-    engines: dict[str, Engine] = {"here": "local", "two": TWO} | ({"one": ONE} if shards == "jsonl" else {})
+    engines: dict[str, Engine] = {"here": "local", "two": TWO}
+    if shards == "jsonl":
+        engines["one"] = ONE
     for name, engine in engines.items():
         stages: list[Stage] = [Fan(), EachRow(longer)]
         report = went(source, stages, tmp_path / name, engine, shards=shards)
@@ -182,7 +184,7 @@ def test_what_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
 
     with (
         file,
-        pytest.raises(ConfigError, match=r"^held cannot be sent to a worker: PicklingError: Cannot pickle files"),
+        pytest.raises(ConfigError, match=r"^held cannot be sent to a worker: PicklingError: Cannot"),
     ):
         went(numbered(3), held, tmp_path / "out", ONE)
     with pytest.raises(ConfigError, match=r"^Ray has 0 GPU, and the workers need 0\.5$"):
