@@ -12,6 +12,7 @@ from pilotfish.assemble import Collaboration
 from pilotfish.assemble._build_curate import build_curate
 from pilotfish.curate.language import Language
 from pilotfish.curate.redact import Redact
+from pilotfish.curate.substrings import Substrings
 from pilotfish.errors import ConfigError
 from tests.cli.help import pilotfish, read_rows, write_rows, write_toml
 
@@ -40,6 +41,13 @@ def test_redaction_is_as_its_table_says() -> None:
     assert built('do = "redact"').config() == Redact(text="body").config()
 
 
+def test_substrings_are_as_their_table_says() -> None:
+    step = built('do = "substrings"\nwords = 30\nkeep = "none"\ndrop = 0.5\nshortest = 9\ninto = "cut"')
+    wanted = Substrings(30, keep="none", drop=0.5, shortest=9, text="body", into="cut")
+    assert isinstance(step, Substrings) and step.config() == wanted.config()
+    assert built('do = "substrings"').config() == Substrings(text="body").config()
+
+
 @pytest.mark.parametrize(
     ("step", "said"),
     [
@@ -47,6 +55,7 @@ def test_redaction_is_as_its_table_says() -> None:
         ('do = "redact"\nkinds = ["ip"]\nmarks = { email = "x" }', "a mark for 'email', which is not looked for"),
         ('do = "redact"\nmark = "x"', "did you mean 'marks'?"),
         ('do = "language"\nleast = "high"', "least"),
+        ('do = "substrings"\nkeep = "last"', "keep"),
         ('do = "languages"', "did you mean 'language'?"),
     ],
 )

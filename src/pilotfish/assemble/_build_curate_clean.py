@@ -27,6 +27,10 @@ def build_clean_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
         from pilotfish.curate.language import Language
 
         return Language(text=text, **own)
+    if isinstance(step, specs.SubstringsSpec):
+        from pilotfish.curate.substrings import Substrings
+
+        return Substrings(text=text, **own)
     assert isinstance(step, specs.RedactSpec)
     from pilotfish.curate.redact import Redact
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Count, Spec, Text
 
-__all__ = ["CLEAN_STEPS", "LanguageSpec", "RedactSpec"]
+__all__ = ["CLEAN_STEPS", "LanguageSpec", "RedactSpec", "SubstringsSpec"]
 
 Kind = Literal["key", "email", "iban", "card", "ip", "phone"]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -35,7 +35,19 @@ class RedactSpec(Spec):
     most: Annotated[int, Field(ge=0)] | None = None
 
 
+class SubstringsSpec(Spec):
+    """`do = "substrings"`: cuts out passages of `words` words or more that stand in earlier rows; in two passes."""
+
+    do: Literal["substrings"]
+    words: Annotated[int, Field(ge=2)] = 50
+    keep: Literal["first", "none"] = "first"
+    drop: Share | None = None
+    shortest: Annotated[int, Field(ge=0)] = 1
+    into: Text = "substrings"
+
+
 CLEAN_STEPS: dict[str, type[Spec]] = {
     "language": LanguageSpec,
     "redact": RedactSpec,
+    "substrings": SubstringsSpec,
 }

@@ -21,6 +21,7 @@ from pilotfish.rows._groups import joined
 from pilotfish.rows._lsh import RUN, within
 from pilotfish.rows._near import Check, MinHash, least_equal
 from pilotfish.rows._sketch_native import Join, address, library, packed
+from pilotfish.rows._sketch_parts import parts_of
 from pilotfish.rows._sketch_texts import Packed, plain_bytes
 
 __all__ = ["Mapped", "SketchFile"]
@@ -131,28 +132,8 @@ class SketchFile:
 
     def _parts(self, path: Path, without: NDArray[np.bool_] | None = None) -> Iterator[tuple[Words, Numbers]]:
         """Yield (keys, rows) in the order of the keys, then of the rows; equal keys are in one part."""
-        if self._size <= _PART:
-            keys = np.fromfile(path, np.uint64)
-            yield in_order(keys, np.arange(len(keys), dtype=np.int32), without)
-            return
-        count = -(-self._size // _PART)
-        paths = [path.with_suffix(f".part-{part}") for part in range(count)]
-        with ExitStack() as stack:
-            files = [stack.enter_context(one.open("wb")) for one in paths]
-            for start in range(0, self._size, _PART):
-                keys = np.fromfile(path, np.uint64, count=_PART, offset=8 * start)
-                rows = np.arange(start, start + len(keys), dtype=np.int32)
-                # Keys are hashes, so their high bits share them out evenly.
-                part = ((keys >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32)
-                for place, file in enumerate(files):
-                    here = np.flatnonzero(part == place)
-                    mixed = np.empty(len(here), dtype=[("key", np.uint64), ("row", np.int32)])
-                    mixed["key"], mixed["row"] = keys[here], rows[here]
-                    file.write(mixed.tobytes())
-        for one in paths:
-            both = np.fromfile(one, dtype=[("key", np.uint64), ("row", np.int32)])
-            one.unlink()
-            yield in_order(both["key"], both["row"], without)
+        for keys, rows in parts_of(path, self._size, _PART):
+            yield in_order(keys, rows, without)
 
 
 class Joiner:
