@@ -73,6 +73,8 @@ def run(
     from pilotfish.assemble._build_curate import build_curate
     from pilotfish.curate import curate
     from pilotfish.curate.page import page_of
+    from pilotfish.rows._remote import is_url
+    from pilotfish.rows._store import Store
 
     models = Collaboration.load(file)
     spec = _settings(models, file)
@@ -94,11 +96,15 @@ def run(
             read_options=options,
             engine=where,
         )
+        store = Store(folder) if is_url(folder) else None
+        place = Path(folder) if store is None else store.folder
         if not report.repeated:
-            write_page(Path(folder) / "report.html", page_of(report))
+            write_page(place / "report.html", page_of(report))
+            if store is not None:
+                store.put(["report.html"])
         if not as_json:
             click.echo(str(report))
-        proof = ablated(models, spec, Path(folder), progress=not quiet) if ablate else None
+        proof = ablated(models, spec, place, progress=not quiet) if ablate else None
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command goes on, all that is finished is in {folder}") from None
     if as_json:
@@ -121,10 +127,11 @@ def _settings(models: Collaboration, file: str) -> CurateSpec:
 
 def _path(models: Collaboration, file: str, given: Any, flag: str) -> str:
     from pilotfish.errors import ConfigError
+    from pilotfish.rows._remote import is_url
 
     if given is None:
         raise ConfigError(f"{flag} must be given, here or in the [curate] table of {file}")
-    return str(models.folder / Path(str(given)))
+    return str(given) if is_url(str(given)) else str(models.folder / Path(str(given)))
 
 
 command.add_command(learn_command)

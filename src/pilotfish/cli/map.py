@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,15 +64,16 @@ def command(file: str, rows: str | None, fresh: bool, quiet: bool, **flags: Any)
     _tell(report, spec, out)
 
 
-def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, Any]) -> tuple[MapSpec, Path]:
+def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, Any]) -> tuple[MapSpec, str]:
     """Return the settings, flags over the file's table, and the output folder."""
     from pilotfish.assemble.check import checked
     from pilotfish.assemble.specs import MapSpec
     from pilotfish.errors import ConfigError
+    from pilotfish.rows._remote import is_url
 
     table = models.map.model_dump(exclude_unset=True) if models.map is not None else {}
     for key in ("rows", "out", "output"):
-        if table.get(key, "-") != "-":
+        if table.get(key, "-") != "-" and not is_url(table[key]):
             table[key] = str(models.folder / table[key])
     given = flags | {"rows": rows, "format": flags["format_"]}
     del given["format_"]
@@ -85,7 +85,7 @@ def _spec(models: Collaboration, file: str, rows: str | None, flags: dict[str, A
     ]
     if missing:
         raise ConfigError(f"{', '.join(missing)} must be given, here or in the [map] table of {file}")
-    return spec, Path(str(spec.out))
+    return spec, str(spec.out)
 
 
 def _options(spec: MapSpec) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _check_output(output: str) -> None:
     check_target(output)
 
 
-def _run(models: Collaboration, name: str, spec: MapSpec, out: Path, *, fresh: bool, quiet: bool) -> RunReport:
+def _run(models: Collaboration, name: str, spec: MapSpec, out: str, *, fresh: bool, quiet: bool) -> RunReport:
     from pilotfish.rows import ModelStage, run
 
     tables = models.answers_by(name)
@@ -154,7 +154,7 @@ def _run(models: Collaboration, name: str, spec: MapSpec, out: Path, *, fresh: b
     )
 
 
-def _tell(report: RunReport, spec: MapSpec, out: Path) -> None:
+def _tell(report: RunReport, spec: MapSpec, out: str) -> None:
     """Print what came out; write the one file where asked.
 
     Raises:
@@ -165,7 +165,7 @@ def _tell(report: RunReport, spec: MapSpec, out: Path) -> None:
 
     if report.all_rejected:
         kind = next(iter(report.reasons.most_common(1)), ("", 0))[0]
-        raise DataError(f"all {report.rejected:,} rows were rejected ({kind}): see {out / 'rejects.jsonl'}")
+        raise DataError(f"all {report.rejected:,} rows were rejected ({kind}): see {out}/rejects.jsonl")
     say(report.summary())
     for stage in report.stages:
         facts = ", ".join(f"{key} {value:,.6g}" for key, value in stage.totals.items())

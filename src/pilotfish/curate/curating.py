@@ -22,7 +22,9 @@ from pilotfish.rows._atomic import atomic
 from pilotfish.rows._input import Input
 from pilotfish.rows._json import encoded
 from pilotfish.rows._lock import locked
+from pilotfish.rows._remote import is_url, local
 from pilotfish.rows._row import Row, need_columns
+from pilotfish.rows._store import Store
 from pilotfish.rows.engine import Engine, using
 from pilotfish.rows.read import read
 from pilotfish.rows.stage import Stage
@@ -51,9 +53,10 @@ def curate(
     last two step by step.
 
     Args:
-        source: a path, or a list of rows.
+        source: a path, a URL that fsspec knows, or a list of rows.
         steps: in the order in which they sift.
-        out: the folder.
+        out: the folder, or the URL of one: then the work is done in a folder of the user's cache, and the four files
+            are put behind the URL at the end.
         text: the column that examples of the report are taken from; it must be there.
         fresh: begin anew from the first step whose settings differ from those of the run in the folder.
         progress: show a bar.
@@ -71,10 +74,11 @@ def curate(
         raise ConfigError("curation goes by a file: standard input could not be gone through again")
     started = time.perf_counter()
     options = dict(read_options or {})
-    folder = Path(out)
+    store = Store(out) if isinstance(out, str) and is_url(out) else None
+    folder = local(out) if store is None else store.folder
     with locked(folder), using(engine):
         given = Input.of(source, options, folder / "input.spool")
-        _check_column(source, text, options)
+        _check_column(given.source, str(source), text, options)
         before = json.dumps(given.config(), sort_keys=True) + text
         found: list[dict[str, Any]] = []
         parts = segments(steps, folder / "steps")
@@ -87,7 +91,7 @@ def curate(
                     shutil.rmtree(later.folder, ignore_errors=True)
                 (folder / REPORT).unlink(missing_ok=True)
                 first = {"read_options": options} if part.first else {}
-                where = source if part.first else parts[place - 1].folder / KEPT
+                where = given.source if part.first else parts[place - 1].folder / KEPT
                 if place and not found[-1]["kept"]:
                     told = _nothing(part, before)
                 else:
@@ -95,7 +99,7 @@ def curate(
                 made = True
             found.append(told)
         report = Curated(
-            str(folder),
+            str(folder) if store is None else store.url,
             rows_in=found[0]["rows_in"] + found[0]["unread"],
             kept=found[-1]["kept"],
             dropped=sum(told["dropped"] for told in found),
@@ -106,16 +110,18 @@ def curate(
         )
         if not report.repeated:
             _close(folder, parts, report)
+        if store is not None:
+            store.put([KEPT, LEFT_OUT, BAD, REPORT])
         return report
 
 
-def _check_column(source: str | Path | Sequence[Row], text: str, options: Mapping[str, Any]) -> None:
+def _check_column(source: Path | Sequence[Row], name: str, text: str, options: Mapping[str, Any]) -> None:
     """Look at the first row: a slip in the column's name should not reject every row."""
-    rows = read(source, rejects=None, **options) if isinstance(source, str | Path) else iter(source)
+    rows = read(source, rejects=None, **options) if isinstance(source, Path) else iter(source)
     first = next(iter(rows), None)
     if first is None:
         raise DataError("no rows: the list is empty")
-    need_columns(first, text, source=str(source) if isinstance(source, str | Path) else "")
+    need_columns(first, text, source=name if isinstance(source, Path) else "")
 
 
 def _finished(part: Segment, identity: str, *, fresh: bool) -> dict[str, Any] | None:

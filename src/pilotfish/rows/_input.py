@@ -15,6 +15,7 @@ from pilotfish.errors import DataError
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._json import encoded
 from pilotfish.rows._open import STDIN
+from pilotfish.rows._remote import fetched, is_url, local
 from pilotfish.rows._row import Row
 from pilotfish.rows.read import read
 from pilotfish.rows.rejects import Rejects
@@ -40,7 +41,7 @@ class Input:
 
     @classmethod
     def of(cls, source: str | Path | Sequence[Row], options: Mapping[str, Any], spool: Path) -> Input:
-        """Look at the input; standard input is first copied to the file `spool`.
+        """Look at the input; standard input is first copied to the file `spool`, what is behind a URL beside it.
 
         Raises:
             DataError: there is no such file, or no row in the list.
@@ -52,7 +53,7 @@ class Input:
             for row in source:
                 digest.update(encoded(row) + b"\n")
             return cls(source, options, digest.hexdigest(), len(source), len(source))
-        path = Path(source)
+        path = fetched(source, spool) if isinstance(source, str) and is_url(source) else local(source)
         if str(source) == STDIN:
             _copy_stdin(spool)
             path = spool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ NAME = "run.json"
 FRESH = "start again with --fresh (this discards what is there), or choose another folder"
 _SHARDS = ("shard-*.jsonl", "shard-*.parquet", "shard-*.done", "shard-*.journal")
 _OURS = (*_SHARDS, ".shard-*.tmp", ".*.json.*.tmp", ".asked-*")
+PATTERNS = (*_SHARDS, "run.json", "report.json", "rejects.jsonl")
 _FILES = (NAME, "report.json", "rejects.jsonl", "unread.rejects.jsonl", "input.spool", ".session")
 
 
@@ -27,6 +29,8 @@ def clear(folder: Path) -> None:
             path.unlink()
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("input.spool.*"):  # of what was behind a URL
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def check(folder: Path, wanted: dict[str, Any]) -> None:

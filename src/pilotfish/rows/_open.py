@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from pilotfish.errors import ConfigError, DataError, did_you_mean
+from pilotfish.rows._remote import is_url, opened_url, plainly
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow", "text", "labelled-lines", "datasets")
 STDIN = "-"
@@ -41,15 +42,16 @@ def opened(source: str | Path, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
         DataError: there is no such file, it may not be read, or it is damaged gzip.
     """
     raw: BinaryIO
+    if is_url(source):
+        with opened_url(str(source)) as far, plainly(str(source)):
+            yield _unzipped(far)
+        return
     try:
         raw = sys.stdin.buffer if str(source) == STDIN else Path(source).open("rb")  # noqa: SIM115  # closed below
     except OSError as error:
         raise DataError(f"{name}: {_why(error)}") from None
     try:
-        stream, head = _with_head(raw)
-        if head.startswith(b"\x1f\x8b"):
-            stream, head = _with_head(cast(BinaryIO, gzip.GzipFile(fileobj=stream)))
-        yield stream, head
+        yield _unzipped(raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{name}: damaged gzip: {error}") from None
     except OSError as error:
@@ -57,6 +59,13 @@ def opened(source: str | Path, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
     finally:
         if raw is not sys.stdin.buffer:
             raw.close()
+
+
+def _unzipped(raw: BinaryIO) -> tuple[BinaryIO, bytes]:
+    stream, head = _with_head(raw)
+    if head.startswith(b"\x1f\x8b"):
+        stream, head = _with_head(cast(BinaryIO, gzip.GzipFile(fileobj=stream)))
+    return stream, head
 
 
 def _why(error: OSError) -> str:

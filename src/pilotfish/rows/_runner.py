@@ -19,6 +19,7 @@ from pilotfish.rows._journal import Entry, Journal, Line
 from pilotfish.rows._progress import Progress
 from pilotfish.rows._session import all_left
 from pilotfish.rows._shards import Marker, finish, journal_path, markers, rejects_path, verify
+from pilotfish.rows._store import REJECTS, REPORT, Store
 from pilotfish.rows._works import Note
 from pilotfish.rows.rejects import Rejects
 from pilotfish.rows.report import RunReport, StageReport
@@ -75,6 +76,7 @@ class Run:
     batch_size: int
     shard_rows: int
     kind: str
+    store: Store | None = None
     open: dict[int, _Open] = field(default_factory=dict)
     whole: dict[int, Marker] = field(default_factory=dict)
     resumed: int = 0
@@ -206,9 +208,16 @@ class Run:
             start = shard * self.shard_rows
             bounds = (start, start + at.finished)
             loop = asyncio.get_running_loop()
-            self.whole[shard] = await loop.run_in_executor(
-                self.crew.worker, finish, self.folder, shard, bounds, at.journal, self.kind
-            )
+            self.whole[shard] = await loop.run_in_executor(self.crew.worker, self._made, shard, bounds, at.journal)
+
+    def _made(self, shard: int, bounds: tuple[int, int], journal: Journal) -> Marker:
+        """Make a shard, and put it where the run's folder is behind a URL."""
+        if self.store is not None:
+            self.store.void(shard)
+        marker = finish(self.folder, shard, bounds, journal, self.kind)
+        if self.store is not None:
+            self.store.push(marker)
+        return marker
 
     async def _let_go(self) -> None:
         self.crew.worker.shutdown(wait=True, cancel_futures=True)
@@ -217,7 +226,8 @@ class Run:
         await self.crew.let_go()
 
     def _report(self, unread: Rejects, seconds: float) -> RunReport:
-        report = RunReport(str(self.folder), unread=len(unread), resumed=self.resumed, seconds=seconds)
+        shown = str(self.folder) if self.store is None else self.store.url
+        report = RunReport(shown, unread=len(unread), resumed=self.resumed, seconds=seconds)
         report.reasons.update(unread.counts)
         report.stages = self.crew.reports
         report.shards = len(self.whole)
@@ -233,6 +243,8 @@ class Run:
             report.reasons.update(marker.reasons)
         with atomic(self.folder / "report.json") as file:
             file.write(json.dumps(report.to_json(), ensure_ascii=False, indent=2).encode() + b"\n")
+        if self.store is not None:
+            self.store.put([REJECTS, REPORT])
         return report
 
 

@@ -18,6 +18,7 @@ from pilotfish.rows import _arrow, _text
 from pilotfish.rows._delimited import delimited
 from pilotfish.rows._lines import Lines, Recoded
 from pilotfish.rows._open import FORMATS, STDIN, folder_format, known_format, name_format, opened, sniffed
+from pilotfish.rows._remote import is_url, local, opened_url
 from pilotfish.rows._row import Bad, Row, Rows, need_columns
 from pilotfish.rows.rejects import Rejects
 
@@ -48,7 +49,7 @@ def read(
     What is wrong with the source as a whole is raised here; what is wrong with a row shows while iterating.
 
     Args:
-        source: a path, or `-` for standard input.
+        source: a path, `-` for standard input, or a URL that fsspec knows, as `s3://bucket/rows.jsonl`.
         format: one of the names above; None tells it from the name, else from the first bytes.
         encoding: of text formats; None is UTF-8, a byte-order mark allowed.
         strict: raise at the first bad row.
@@ -66,11 +67,14 @@ def read(
         DataError: no such file, nothing in it, a missing column, no usable row; with `strict`, the first bad row.
         MissingExtra: Parquet, Arrow or `datasets` without pyarrow.
     """
+    source = local(source) if str(source).startswith("file://") else source
     name = "standard input" if str(source) == STDIN else str(source)
     if format is not None:
         known_format(format)
     encoding = _encoding(encoding)
-    if name == str(source):
+    if is_url(source) and format == "datasets":
+        raise DataError(f"{name}: a folder of datasets is read from a disk: copy it there, or take its Parquet files")
+    if name == str(source) and not is_url(source):
         path = Path(source)
         if path.is_dir():
             if format not in (None, "datasets"):
@@ -139,9 +143,9 @@ def _binary(kind: str, source: str | Path, stream: BinaryIO, name: str, columns:
     if kind == "arrow":
         if str(source) == STDIN:
             raise DataError("an Arrow file cannot be read from standard input; give its path")
-        with Path(source).open("rb") as file:
+        with opened_url(str(source)) if is_url(source) else Path(source).open("rb") as file:
             yield from _arrow.arrow(file, name, columns)
-    elif str(source) == STDIN:
+    elif str(source) == STDIN or is_url(source):
         yield from _arrow.parquet_stream(stream, name, columns)
     else:
         yield from _arrow.parquet(Path(source), name, columns)

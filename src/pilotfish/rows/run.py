@@ -18,9 +18,11 @@ from pilotfish.rows import _manifest
 from pilotfish.rows._describe import class_name
 from pilotfish.rows._input import Input
 from pilotfish.rows._lock import locked
+from pilotfish.rows._remote import is_url, local
 from pilotfish.rows._row import Row
 from pilotfish.rows._runner import Crew, Run
 from pilotfish.rows._shards import Marker, markers
+from pilotfish.rows._store import Store
 from pilotfish.rows._works import Works
 from pilotfish.rows.engine import Engine, engine_of
 from pilotfish.rows.read import read
@@ -53,9 +55,11 @@ def run(
     A row that was rejected because an endpoint failed, not for its own sake, is tried anew by the next run.
 
     Args:
-        source: a path, `-` for standard input (copied into the output folder first), or a list of rows.
+        source: a path, a URL that fsspec knows, `-` for standard input (these two are copied into the output folder
+            first), or a list of rows.
         stages: one stage or several, one after another; a plain function from row to row is a stage too.
-        out_dir: the output folder.
+        out_dir: the output folder, or the URL of one, as `s3://bucket/run`: then the work is done in a folder of the
+            user's cache, journals stay there, and each shard is put behind the URL when it is whole, its marker last.
         batch_size: rows handed on together; None goes by the stages.
         shard_rows: input rows a shard.
         shards: `jsonl` or `parquet`.
@@ -84,10 +88,15 @@ def run(
     for name in options.keys() - READ_OPTIONS:
         raise ConfigError(f"unknown read option {name!r}{did_you_mean(name, READ_OPTIONS)}")
     workers = engine_of(engine)
-    folder = Path(out_dir)
+    store = Store(out_dir) if isinstance(out_dir, str) and is_url(out_dir) else None
+    folder = local(out_dir) if store is None else store.folder
     with locked(folder):
         if not resume:
             _manifest.clear(folder)
+            if store is not None:
+                store.clear(_manifest.PATTERNS)
+        elif store is not None:
+            store.pull()
         given = Input.of(source, options, folder / "input.spool")
         wanted = {
             "input": given.config(),
@@ -96,10 +105,12 @@ def run(
             "shards": shards,
         }
         _manifest.check(folder, wanted)
+        if store is not None:
+            store.put([_manifest.NAME])
         size = batch_size or max(stage.batch_size for stage in pipeline)
 
         def go(crew: Crew) -> RunReport:
-            return wait(Run(given, len(pipeline), crew, folder, size, shard_rows, shards).go(progress))
+            return wait(Run(given, len(pipeline), crew, folder, size, shard_rows, shards, store).go(progress))
 
         if workers is None:
             return go(Works(pipeline, concurrency, given.name))
@@ -115,7 +126,11 @@ def read_output(out_dir: str | Path) -> Iterator[Row]:
     Raises:
         DataError: the folder is no finished run.
     """
-    folder = Path(out_dir)
+    folder = local(out_dir)
+    if isinstance(out_dir, str) and is_url(out_dir):
+        store = Store(out_dir)
+        store.pull()
+        folder = store.folder
     try:
         total = json.loads((folder / "report.json").read_bytes())["rows_in"]
     except (OSError, ValueError, KeyError):
