@@ -12,6 +12,7 @@ from pilotfish.assemble import Collaboration
 from pilotfish.assemble._build_curate import build_curate
 from pilotfish.curate.language import Language
 from pilotfish.curate.redact import Redact
+from pilotfish.curate.semantic import Semantic
 from pilotfish.curate.substrings import Substrings
 from pilotfish.errors import ConfigError
 from tests.cli.help import pilotfish, read_rows, write_rows, write_toml
@@ -46,6 +47,14 @@ def test_substrings_are_as_their_table_says() -> None:
     wanted = Substrings(30, keep="none", drop=0.5, shortest=9, text="body", into="cut")
     assert isinstance(step, Substrings) and step.config() == wanted.config()
     assert built('do = "substrings"').config() == Substrings(text="body").config()
+
+
+def test_semantic_is_as_its_table_says(tiny_encoder_folder: Path) -> None:
+    where = f'do = "semantic"\nencoder = "{tiny_encoder_folder}"\n'
+    step = built(where + 'threshold = 0.9\nkeep = "near"\nclusters = 4\nseed = 3\ncolumns = ["title", "body"]')
+    wanted = Semantic(tiny_encoder_folder, 0.9, keep="near", clusters=4, seed=3, text=["title", "body"])
+    assert isinstance(step, Semantic) and step.config() == wanted.config()
+    assert built(where).config() == Semantic(tiny_encoder_folder, text="body").config()
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_rows_go_by_their_share_and_none_is_kept(tmp_path: Path) -> None:
     assert [row["id"] for row in kept] == [0, 1] and kept[1]["text"] == long
     assert left[0]["reason"].startswith("substrings: 95.2% of the words stand in row 1")
     assert left[0]["row"]["text"].startswith(PASSAGE)
-    kept, left, _ = made(tmp_path / "b", [f"{PASSAGE} a", "alone", f"{PASSAGE} b", PASSAGE.rsplit(" ", 1)[0]], keep="none")
+    texts = [f"{PASSAGE} a", "alone", f"{PASSAGE} b", PASSAGE.rsplit(" ", 1)[0]]
+    kept, left, _ = made(tmp_path / "b", texts, keep="none")
     assert [row["text"] for row in kept] == ["a", "alone", "b"] and len(left) == 1
 
 

@@ -31,6 +31,11 @@ def build_clean_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
         from pilotfish.curate.substrings import Substrings
 
         return Substrings(text=text, **own)
+    if isinstance(step, specs.SemanticSpec):
+        from pilotfish.assemble._build_curate_models import _encoder
+        from pilotfish.curate.semantic import Semantic
+
+        return Semantic(_encoder(models, own.pop("encoder")), text=own.pop("columns", None) or text, **own)
     assert isinstance(step, specs.RedactSpec)
     from pilotfish.curate.redact import Redact
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Count, Spec, Text
 
-__all__ = ["CLEAN_STEPS", "LanguageSpec", "RedactSpec", "SubstringsSpec"]
+__all__ = ["CLEAN_STEPS", "LanguageSpec", "RedactSpec", "SemanticSpec", "SubstringsSpec"]
 
 Kind = Literal["key", "email", "iban", "card", "ip", "phone"]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -46,8 +46,21 @@ class SubstringsSpec(Spec):
     into: Text = "substrings"
 
 
+class SemanticSpec(Spec):
+    """`do = "semantic"`: drops rows that say the same in other words; `encoder` is one of the file, or weights."""
+
+    do: Literal["semantic"]
+    encoder: Text
+    threshold: Share = 0.95
+    keep: Literal["far", "near"] = "far"
+    clusters: Count | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+    columns: Annotated[list[Text], Field(min_length=1)] | None = None
+
+
 CLEAN_STEPS: dict[str, type[Spec]] = {
     "language": LanguageSpec,
     "redact": RedactSpec,
     "substrings": SubstringsSpec,
+    "semantic": SemanticSpec,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,7 +20,7 @@ Words = NDArray[np.uint64]
 
 def parts_of(
     path: Path, size: int, room: int, number: DTypeLike = np.int32
-) -> Iterator[tuple[Words, NDArray[np.int_]]]:
+) -> Iterator[tuple[Words, NDArray[Any]]]:
     """Yield (keys, their places in the file) of some keys at a time; equal keys come together, places ascend.
 
     Args:

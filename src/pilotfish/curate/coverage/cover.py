@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.curate._vectors import Vectors
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.coverage.clusters import cluster_balanced
 from pilotfish.curate.coverage.distinct import distinct
 from pilotfish.curate.coverage.facility import facility_location
 from pilotfish.curate.coverage.kcenter import k_center
-from pilotfish.curate.select._values import number
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
 from pilotfish.models._weights import identity_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Cover", "How"]
 
 How = Literal["k-center", "facility-location", "distinct", "clusters"]
-_BATCH = 512
 
 
 class Cover(Barrier):
@@ -85,7 +84,8 @@ class Cover(Barrier):
 
     def look(self, rows: Iterator[Row], folder: Path) -> Decide:
         """Read the vectors, and choose."""
-        vectors, scores, there = self._vectors(rows, folder / "vectors.f4")
+        read = Vectors(self._encoder, rows, self.columns, folder / "vectors.f4", self.score)
+        vectors, scores, there = read.unit, read.scores, read.there
         wanted = self.count if self.count is not None else None
         if self.share is not None:
             wanted = max(1, round(self.share * len(vectors)))
@@ -115,38 +115,6 @@ class Cover(Barrier):
         if self.how == "facility-location":
             return facility_location(vectors, wanted)[0]
         return k_center(vectors, wanted)[0]
-
-    def _vectors(
-        self, rows: Iterator[Row], path: Path
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, NDArray[np.bool_]]:
-        """Return the vectors of the rows that have a text (in a file), their scores, and which rows those are."""
-        there: list[bool] = []
-        scores: list[float] = []
-        waiting: list[str] = []
-        with path.open("wb") as file:
-
-            def write() -> None:
-                found = self._encoder.encode(waiting)
-                lengths = np.linalg.norm(found, axis=1, keepdims=True)
-                file.write((found / np.maximum(lengths, 1e-12)).astype(np.float32).tobytes())
-                waiting.clear()
-
-            for row in rows:
-                parts = [row[column] for column in self.columns if isinstance(row.get(column), str)]
-                value = number(row.get(self.score)) if self.score is not None else 0.0
-                there.append(any(part.strip() for part in parts) and value is not None)
-                if there[-1]:
-                    waiting.append("\n".join(parts))
-                    scores.append(value or 0.0)
-                    if len(waiting) == _BATCH:
-                        write()
-            if waiting:
-                write()
-        size = sum(there)
-        shape = (size, self._encoder.dimension)
-        vectors = np.memmap(path, np.float32, mode="r", shape=shape) if size else np.zeros((0, 1), np.float32)
-        told = None if self.score is None else np.array(scores)
-        return vectors, told, np.array(there, dtype=bool)
 
     def config(self) -> dict[str, Any]:
         """Return what decides the outcome."""
