@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import time
 from pathlib import Path
@@ -14,9 +13,7 @@ import pytest
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.remote import RemoteModel
-from pilotfish.rows import EachRow, ModelStage, Ray, Row, Rows, RowStage, RunReport, Stage, read_output, run, using
-from pilotfish.rows._ray_sent import sent
-from pilotfish.rows.asking import asked
+from pilotfish.rows import EachRow, ModelStage, Ray, Row, Rows, RowStage, RunReport, Stage, read_output, run
 from pilotfish.rows.engine import Engine, engine_of
 from pilotfish.rows.stage import Outcome
 from tests.fakes import Answer, ScriptedUpstream
@@ -195,28 +192,6 @@ def test_what_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
     for wrong in wrongs:
         with pytest.raises(ConfigError):
             Ray(**wrong)
+    with pytest.raises(ConfigError, match="Ray's client takes no results"):
+        Ray(address="ray://head:10001")
     assert engine_of("ray") == Ray()
-
-
-def test_a_model_that_loads_travels_as_its_settings(tiny_lm: Any) -> None:
-    import ray
-
-    assert tiny_lm._loaded is not None
-    data = sent(ray, ModelStage(tiny_lm, "{text}", max_tokens=4))
-    assert len(data) < 10_000
-    built = pickle.loads(data).model
-    assert built._loaded is None
-    assert (built.identity, built.dtype, built.name) == (tiny_lm.identity, "float32", "tiny")
-
-
-def test_what_asks_models_goes_by_using(tmp_path: Path) -> None:
-    from pilotfish.model import Request
-
-    with ScriptedUpstream(lambda seen: Answer(seen.prompt.upper())) as upstream:
-        model = RemoteModel("scripted", upstream.url, key_env=None, concurrency=4)
-        questions = [(Request.of(f"question {n % 30}"), 0) for n in range(40)]
-        with using(TWO):
-            told = asked(model, questions, tmp_path / "out", progress=False)
-        assert sorted(upstream.prompts.values()) == [1] * 30
-    assert [said.text for said in told.said if said] == [f"QUESTION {n % 30}" for n in range(40)]
-    assert (told.bill.calls, told.again) == (30, 0)

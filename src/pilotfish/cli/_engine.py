@@ -19,7 +19,7 @@ _OF_RAY = ("workers", "cpus", "gpus", "address")
 def engine_options(command: F) -> F:
     """Add --engine and what goes with it."""
     for option in (
-        click.option("--address", help="Of a Ray cluster, as auto or ray://head:10001; else a Ray on this machine."),
+        click.option("--address", help="Of a Ray cluster, as auto or host:port; else a Ray on this machine."),
         click.option("--gpus", type=click.FloatRange(0), help="GPUs a worker, or a part of one.  [default: 0]"),
         click.option("--cpus", type=click.FloatRange(0), help="Processors a worker, or a part of one.  [default: 1]"),
         click.option("--workers", type=click.IntRange(1), help="Workers of Ray.  [default: 2]"),

@@ -29,11 +29,12 @@ class Ray:
         workers: how many. A stage with resources of its own (`Stage.gpus`) has as many workers of its own.
         cpus: processors a worker; a part of one will do.
         gpus: GPUs a worker; a part of one will do.
-        address: of a cluster, as `auto` or `ray://head:10001`; None is `RAY_ADDRESS`, or a Ray of our own on this
-            machine that ends with the run. Where Ray is up in this process already, that one is used.
+        address: of a cluster that this machine is part of: `auto`, or `host:port` of its head; None is `RAY_ADDRESS`,
+            or a Ray of our own on this machine that ends with the run. Where Ray is up in this process already, that
+            one is used.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: a number is out of range, or the address is of Ray's client (`ray://`).
     """
 
     workers: int = 2
@@ -50,6 +51,7 @@ class Ray:
                 raise ConfigError(f"{name} of a worker must be 0 or more, not {value}")
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ConfigError(f"gpus of a worker: Ray takes a part of one, or whole ones, not {self.gpus}")
+        _no_client(self.address or "")
 
     @contextmanager
     def up(self) -> Iterator[Any]:
@@ -66,6 +68,7 @@ class Ray:
             yield ray
             return
         address = self.address or os.environ.get("RAY_ADDRESS") or "local"
+        _no_client(address)
         options: dict[str, Any] = {}
         if address == "local":
             # Processors are counted by what workers say they take: more of them than there are share, none waits.
@@ -80,6 +83,14 @@ class Ray:
                 yield ray
         finally:
             ray.shutdown()
+
+
+def _no_client(address: str) -> None:
+    if address.startswith("ray://"):
+        raise ConfigError(
+            f"{address}: Ray's client takes no results that come one after another; run this on a machine of the "
+            "cluster, with the address auto, or hand it in with `ray job submit`"
+        )
 
 
 @contextmanager
