@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from benchmarks.minhash import ONE, real
 
 HINT = "the project's own environment"
 BAR = 4096
+WORKER = Path(__file__).parent / "peers" / "memory_worker.py"
 
 
 def main(quick: bool, data: Path | None) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
         source = Path(folder) / "rows.jsonl"
         rows, copies = written(texts, source, wanted)
         print(f"{rows:,} rows, {copies:,} of them copies, {source.stat().st_size:,} bytes", file=sys.stderr)
-        side = Peer(Path(sys.executable), Path(__file__), HINT, ONE)
+        side = Peer(Path(sys.executable), WORKER, HINT, ONE)
         found = side.ask({"source": str(source), "folder": str(Path(folder) / "out"), "texts": texts[:4000]})
         side.close()
     titles = {
@@ -66,32 +65,3 @@ def written(texts: list[str], path: Path, wanted: int) -> tuple[int, int]:
             copies += len(pairs)
             seed += 1
     return rows, copies
-
-
-def serve() -> None:
-    """Curate in this process, and tell."""
-    from pilotfish.curate import curate
-    from pilotfish.curate.barrier import Barrier
-    from pilotfish.curate.dedupe import Dedupe
-    from pilotfish.curate.quality import HashedClassifier, Quality
-    from pilotfish.rows import Stage
-
-    out, sys.stdout = sys.stdout, sys.stderr
-    job = json.loads(sys.stdin.readline())
-    dice = random.Random(0)
-    good = job["texts"]
-    bad = [" ".join(dice.sample(text.split(), len(text.split()))) for text in good]
-    folder = Path(job["folder"])
-    HashedClassifier().fit([*good, *bad], [True] * len(good) + [False] * len(bad)).save(folder / "classifier")
-    wall, processor = time.perf_counter(), time.process_time()
-    steps: list[Stage | Barrier] = [Quality(folder / "classifier", threshold=0.05), Dedupe(0.75, ngram=5, unit="word")]
-    report = curate(job["source"], steps, folder / "out", progress=False)
-    told = {"seconds": time.perf_counter() - wall, "processor": time.process_time() - processor, "kept": report.kept}
-    told |= {"low": report.steps[0].dropped, "copies": report.steps[1].dropped}
-    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="ascii"))
-    assert peak is not None
-    print(json.dumps(told | {"mib": int(peak[1]) / 1024}), file=out, flush=True)
-
-
-if __name__ == "__main__":
-    serve()

@@ -10,12 +10,14 @@ import pytest
 
 from pilotfish.assemble import Collaboration
 from pilotfish.assemble._build_curate import build_curate
+from pilotfish.curate.kenlm import KenLM
 from pilotfish.curate.language import Language
 from pilotfish.curate.redact import Redact
 from pilotfish.curate.semantic import Semantic
 from pilotfish.curate.substrings import Substrings
 from pilotfish.errors import ConfigError
 from tests.cli.help import pilotfish, read_rows, write_rows, write_toml
+from tests.curate.test_kenlm import arpa
 
 TOP = '[curate]\nin = "rows.jsonl"\nout = "out"\ntext = "body"\n'
 
@@ -55,6 +57,18 @@ def test_semantic_is_as_its_table_says(tiny_encoder_folder: Path) -> None:
     wanted = Semantic(tiny_encoder_folder, 0.9, keep="near", clusters=4, seed=3, text=["title", "body"])
     assert isinstance(step, Semantic) and step.config() == wanted.config()
     assert built(where).config() == Semantic(tiny_encoder_folder, text="body").config()
+
+
+def test_kenlm_is_as_its_table_says(tmp_path: Path) -> None:
+    pytest.importorskip("kenlm", reason="the extra `kenlm` is not installed (it comes as source)")
+    for name in ("en.arpa", "de.arpa"):
+        arpa(tmp_path / name)
+    step = built('do = "kenlm"\nmodels = "en.arpa"\nform = "none"\ninto = "ppl"\nleast = 2\nmost = 900.5', tmp_path)
+    wanted = KenLM(tmp_path / "en.arpa", form="none", text="body", into="ppl", least=2, most=900.5)
+    assert isinstance(step, KenLM) and step.config() == wanted.config()
+    step = built('do = "kenlm"\nby = "language"\nmodels = { en = "en.arpa", de = "de.arpa" }', tmp_path)
+    models = {"en": tmp_path / "en.arpa", "de": tmp_path / "de.arpa"}
+    assert step.config() == KenLM(models, by="language", text="body").config()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import _specs_curate_clean as specs
@@ -36,7 +37,21 @@ def build_clean_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
         from pilotfish.curate.semantic import Semantic
 
         return Semantic(_encoder(models, own.pop("encoder")), text=own.pop("columns", None) or text, **own)
+    if isinstance(step, specs.KenLMSpec):
+        from pilotfish.curate.kenlm import KenLM
+
+        for name in ("models", "pieces"):
+            if name in own:
+                own[name] = _beside(models.folder, own[name])
+        return KenLM(text=text, **own)
     assert isinstance(step, specs.RedactSpec)
     from pilotfish.curate.redact import Redact
 
     return Redact(text=text, **own)
+
+
+def _beside(folder: Path, given: str | dict[str, str]) -> Path | dict[str, Path]:
+    """Return paths as the file means them."""
+    if isinstance(given, str):
+        return folder / Path(given).expanduser()
+    return {language: folder / Path(path).expanduser() for language, path in given.items()}

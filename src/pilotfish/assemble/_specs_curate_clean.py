@@ -8,8 +8,9 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Count, Spec, Text
 
-__all__ = ["CLEAN_STEPS", "LanguageSpec", "RedactSpec", "SemanticSpec", "SubstringsSpec"]
+__all__ = ["CLEAN_STEPS", "KenLMSpec", "LanguageSpec", "RedactSpec", "SemanticSpec", "SubstringsSpec"]
 
+Bound = Annotated[float, Field(gt=0)]
 Kind = Literal["key", "email", "iban", "card", "ip", "phone"]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -58,9 +59,23 @@ class SemanticSpec(Spec):
     columns: Annotated[list[Text], Field(min_length=1)] | None = None
 
 
+class KenLMSpec(Spec):
+    """`do = "kenlm"`: perplexity by n-gram models; `models` is a file, or a table of one for each language of `by`."""
+
+    do: Literal["kenlm"]
+    models: Text | Annotated[dict[str, Text], Field(min_length=1)]
+    pieces: Text | Annotated[dict[str, Text], Field(min_length=1)] | None = None
+    by: Text | None = None
+    form: Literal["ccnet", "none"] = "ccnet"
+    into: Text = "perplexity"
+    least: Bound | None = None
+    most: Bound | None = None
+
+
 CLEAN_STEPS: dict[str, type[Spec]] = {
     "language": LanguageSpec,
     "redact": RedactSpec,
     "substrings": SubstringsSpec,
     "semantic": SemanticSpec,
+    "kenlm": KenLMSpec,
 }
