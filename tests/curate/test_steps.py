@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pilotfish.curate import curate
+from pilotfish.curate._corpus import in_batches
 from pilotfish.curate.barrier import Barrier
 from pilotfish.curate.decontaminate import Decontaminate
 from pilotfish.curate.dedupe import Dedupe
@@ -66,6 +67,13 @@ def test_a_batch_does_not_change_what_is_contaminated() -> None:
     step = Decontaminate({"a": TEXTS[:30], "b": TEXTS[30:40]})
     some = [*TEXTS[20:60], TEXTS[1] + " and more words behind it that nobody has seen before"]
     assert [bool(one) for one in step.judge(some)] == [bool(step.judge([text])[0]) for text in some]
+
+
+def test_batches_are_bounded_by_rows_and_by_characters() -> None:
+    texts = ["a" * size for size in (3, 3, 3, 20, 1, 1, 1, 1, 9)]
+    found = list(in_batches(texts, most=3, characters=9))
+    assert [[len(text) for text in batch] for batch in found] == [[3, 3, 3], [20], [1, 1, 1], [1], [9]]
+    assert list(in_batches([])) == []
 
 
 def test_settings() -> None:

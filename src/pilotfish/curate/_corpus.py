@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from pilotfish.rows._sketch_file import Mapped
 from pilotfish.rows._sketch_texts import Packed
 
-__all__ = ["Corpus"]
+__all__ = ["Corpus", "in_batches"]
 
 
 class Corpus:
@@ -44,3 +44,17 @@ class Corpus:
             at += len(some)
         np.cumsum(starts, out=starts)
         return Packed(self.file.array, starts)
+
+
+def in_batches(texts: Iterable[str], most: int = 4096, characters: int = 1 << 23) -> Iterator[list[str]]:
+    """Yield texts some at a time: no more than `most`, and no more characters than that unless one text alone has."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        if batch and (len(batch) == most or size + len(text) > characters):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch

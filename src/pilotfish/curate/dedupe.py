@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.curate._corpus import Corpus
+from pilotfish.curate._corpus import Corpus, in_batches
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
@@ -83,7 +83,7 @@ class Dedupe(Barrier):
     def _by_sketches(self, texts: Iterator[str], folder: Path) -> Decide:
         """Find groups by MinHash, each candidate compared exactly; sketches and texts lie in files."""
         corpus, sketches = Corpus(folder / TEXTS), sketch_file(folder, self._how)
-        for plain in sketches.taken(iter(lambda: list(islice(texts, _BATCH)), [])):
+        for plain in sketches.taken(in_batches(texts)):
             corpus.add(plain)
         packed = corpus.read()
         return self._decide(sketches.groups(packed, [corpus.file]), packed, corpus.file)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.curate._corpus import in_batches
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
@@ -27,7 +27,6 @@ from pilotfish.rows._sketch_windows import window_hashes
 __all__ = ["Substrings"]
 
 _ROOM = 1 << 22  # windows that are sorted at a time
-_BATCH = 1024
 _WORD = re.compile(r"\S+")
 
 
@@ -92,7 +91,7 @@ class Substrings(Barrier):
         texts = (" ".join(_text(row, self.text).split()) for row in rows)
         sizes = [np.zeros(1, np.int64)]
         with path.open("wb") as file:
-            while batch := list(islice(texts, _BATCH)):
+            for batch in in_batches(texts):
                 for hashes, counts in window_hashes(batch, self.words):
                     file.write(hashes.tobytes())
                     sizes.append(counts)

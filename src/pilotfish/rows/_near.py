@@ -16,7 +16,7 @@ from pilotfish.rows._groups import joined
 from pilotfish.rows._lsh import Banding, across, within
 from pilotfish.rows._sketch import sketches
 from pilotfish.rows._sketch_native import library, packed
-from pilotfish.rows._sketch_texts import Packed, encoded_texts, sketched_bytes
+from pilotfish.rows._sketch_texts import Packed, encoded_texts, similarities, sketched_bytes
 from pilotfish.rows._verify import estimated, jaccard
 
 __all__ = ["MinHash", "near_across", "near_within"]
@@ -179,10 +179,14 @@ class Check:
         self.total = len(found) if rows is None else len(rows)
         self.floor = least_equal(how, exact=texts is not None) / how.size
         self.done = np.empty(0, np.int64)
+        self._packed: Packed | None = None
+        if texts is not None and library() is not None:
+            self._packed = texts if isinstance(texts, Packed) else Packed(*packed(encoded_texts(texts)))
         self.kept: list[Pairs] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64))]
 
     def __call__(self, left: Ints, right: Ints) -> Pairs:
-        keys = np.unique(left * self.total + right)
+        keys = np.sort(left * self.total + right)
+        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
         if len(self.done):
             place = np.minimum(np.searchsorted(self.done, keys), len(self.done) - 1)
             keys = keys[self.done[place] != keys]
@@ -191,12 +195,21 @@ class Check:
         similarity = estimated(self.found, a, b)
         likely = similarity >= self.floor - 1e-12
         keys, left, right, similarity = keys[likely], left[likely], right[likely], similarity[likely]
-        self.done = np.union1d(self.done, keys)
+        # Two ascending runs, of which nothing is in both: a stable sort merges them in one pass.
+        self.done = np.sort(np.concatenate([self.done, keys]), kind="stable")
         if self.texts is not None:
-            similarity = jaccard(self.texts, left, right, self.how.ngram, self.how.unit)
+            similarity = self._exact(left, right)
         near = similarity >= self.how.threshold - 1e-12
         self.kept.append((left[near], right[near], similarity[near]))
         return self.kept[-1]
+
+    def _exact(self, left: Ints, right: Ints) -> NDArray[np.float64]:
+        assert self.texts is not None
+        if self._packed is not None:
+            found = similarities(self._packed, left, right, self.how.ngram, self.how.unit)
+            assert found is not None
+            return found
+        return jaccard(self.texts, left, right, self.how.ngram, self.how.unit)
 
     @property
     def pairs(self) -> Pairs:
