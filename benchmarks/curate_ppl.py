@@ -35,7 +35,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     texts = [str(row["text"]) for row in read(SUPPORT / "labelled.jsonl")][:24]
     if data is not None and not quick:
         lines = (data / "wikitext2_eval" / "valid.txt").read_text("utf-8").splitlines()
-        texts = [line.strip() for line in lines if len(line) > 80][:300]
+        texts = [line.strip() for line in lines if len(line) > 80][:100]
     plain = {
         dtype: LocalModel(MODEL, dtype=dtype, device="cpu", threads=THREADS).load() for dtype in ("float32", "bfloat16")
     }
@@ -51,7 +51,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
         ways[f"padded by 16, {dtype}"] = partial(_plain, local.model, ids, 16)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     losses: dict[str, list[NDArray[np.float32]]] = {}
-    for turn in range(2 if quick else 4):
+    for turn in range(2 if quick else 3):
         for way, go in ways.items():
             start = time.perf_counter()
             losses[way] = go()
