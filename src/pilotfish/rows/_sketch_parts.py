@@ -18,9 +18,7 @@ __all__ = ["parts_of"]
 Words = NDArray[np.uint64]
 
 
-def parts_of(
-    path: Path, size: int, room: int, number: DTypeLike = np.int32
-) -> Iterator[tuple[Words, NDArray[Any]]]:
+def parts_of(path: Path, size: int, room: int, number: DTypeLike = np.int32) -> Iterator[tuple[Words, NDArray[Any]]]:
     """Yield (keys, their places in the file) of some keys at a time; equal keys come together, places ascend.
 
     Args:
