@@ -3,7 +3,8 @@
 TREC (6 types of question) and SST-2 (sentiment), official test parts. Qwen2.5-Coder-1.5B labels 400 training rows by
 its log-probabilities and says why, once; 200 other rows with people's labels are drawn for each of five seeds. Three
 students: a linear head on MiniLM's vectors, MiniLM fine-tuned, and SmolLM2-135M with adapters, which learns labels, or
-labels and rationales as two tasks (distilling step by step). Accuracies are means over the seeds; intervals resample
+labels and rationales as two tasks (distilling step by step). Each student takes as many steps in every way, as many as
+its largest set asks for: or what more rows teach could not be told from what longer training does. Accuracies are means over the seeds; intervals resample
 seeds and test rows together, differences are of the same rows. What was asked and learnt is kept (`.bench/kd-labels`).
 `--quick` takes the embedded support messages, SmolLM2-135M as the teacher, one seed and no language model as a student.
 """
@@ -140,8 +141,10 @@ def _students(
     def linear() -> LinearStudent:
         return LinearStudent(EncoderFeatures(Encoder(ENCODER)), seed=seed)
 
+    steps = _steps(Encoder(ENCODER).lengths(both), TUNED)
+
     def tuned() -> EncoderStudent:
-        return EncoderStudent(Encoder(ENCODER), seed=seed, fit=replace(TUNED, seed=seed))
+        return EncoderStudent(Encoder(ENCODER), seed=seed, fit=replace(TUNED, seed=seed, steps=steps))
 
     makers: dict[str, Callable[[], LinearStudent | EncoderStudent]] = {
         "linear on MiniLM": linear,
@@ -154,7 +157,7 @@ def _students(
     for name, make in makers.items():
         for way, learnt in (("people's labels", (texts, gold)), ("and the teacher's", (both, marked, beside))):
             key = f"{name}, {way}"
-            yield key, _kept(folder / "correct", key, seed, partial(said_by, make, *learnt), truth)
+            yield key, _kept(folder / "said", key, seed, partial(said_by, make, *learnt), truth)
     if lm:
         mine = [_labelling(text, one.names[label]) for text, label in zip(texts, gold, strict=True)]
         theirs = [
@@ -162,14 +165,31 @@ def _students(
             for i, label in zip(pool, said.labels, strict=True)
             if label is not None
         ]
+        tokens = LocalModel(SMALL).tokenizer
+        told = [f"{task['messages'][0]['content']} {task['answer']}" for task in mine + theirs + why]
+        steps = _steps([len(tokens(text)["input_ids"]) for text in told], LM)
         for way, tasks in (
             ("people's labels", mine),
             ("and the teacher's", mine + theirs),
             ("and the teacher's, and its rationales", mine + theirs + why),
         ):
             key = f"SmolLM2-135M, {way}"
-            out = folder / f"{key.replace(' ', '-').replace(',', '')}-{seed}"
-            yield key, _kept(folder / "correct", key, seed, partial(_lm, one, tasks, out, seed, tests), truth)
+            out = folder / f"{key.replace(' ', '-').replace(',', '')}-{seed}-{steps}"
+            yield (
+                key,
+                _kept(
+                    folder / "said",
+                    key,
+                    seed,
+                    partial(_lm, one, tasks, out, replace(LM, seed=seed, steps=steps), tests),
+                    truth,
+                ),
+            )
+
+
+def _steps(lengths: Sequence[int], fit: Fit) -> int:
+    """Return how many steps the epochs over rows of so many tokens are."""
+    return max(1, round(fit.epochs * sum(lengths) / fit.batch_tokens))
 
 
 def _kept(
@@ -216,9 +236,8 @@ def _rationales(
     ]
 
 
-def _lm(one: Set, rows: list[dict[str, Any]], out: Path, seed: int, tests: Sequence[str]) -> list[str]:
+def _lm(one: Set, rows: list[dict[str, Any]], out: Path, how: Fit, tests: Sequence[str]) -> list[str]:
     """Teach the language model, and return what it says of the test rows."""
-    how = replace(LM, seed=seed)
     Distiller(SMALL, None, out, alpha=0.0, fit=how, length=256, held_out=0.05).fit(rows)
     taught = LocalModel(out)
     contexts = [taught.render(Request.of(f"[label] {text}")) for text in tests]
