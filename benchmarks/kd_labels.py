@@ -3,10 +3,11 @@
 TREC (6 types of question) and SST-2 (sentiment), official test parts. Qwen2.5-Coder-1.5B labels 400 training rows by
 its log-probabilities and says why, once; 200 other rows with people's labels are drawn for each of five seeds. Three
 students: a linear head on MiniLM's vectors, MiniLM fine-tuned, and SmolLM2-135M with adapters, which learns labels, or
-labels and rationales as two tasks (distilling step by step). Each student takes as many steps in every way, as many as
-its largest set asks for: or what more rows teach could not be told from what longer training does. Accuracies are means over the seeds; intervals resample
-seeds and test rows together, differences are of the same rows. What was asked and learnt is kept (`.bench/kd-labels`).
-`--quick` takes the embedded support messages, SmolLM2-135M as the teacher, one seed and no language model as a student.
+labels and rationales as two tasks (distilling step by step). A student takes as many steps in every way, as many as its
+largest set asks for: or what more rows teach could not be told from what longer training does. Accuracies are means
+over the seeds; intervals resample seeds and test rows together, differences are of the same rows. What was asked and
+learnt is kept (`.bench/kd-labels`). `--quick` takes the embedded support messages, SmolLM2-135M as the teacher, one seed
+and no language model as a student.
 """
 
 from __future__ import annotations
