@@ -6,8 +6,8 @@ students: a linear head on MiniLM's vectors, MiniLM fine-tuned, and SmolLM2-135M
 labels and rationales as two tasks (distilling step by step). A student takes as many steps in every way, as many as its
 largest set asks for: or what more rows teach could not be told from what longer training does. Accuracies are means
 over the seeds; intervals resample seeds and test rows together, differences are of the same rows. What was asked and
-learnt is kept (`.bench/kd-labels`). `--quick` takes the embedded support messages, SmolLM2-135M as the teacher, one seed
-and no language model as a student.
+learnt is kept (`.bench/kd-labels`). `--quick` takes the embedded support messages, SmolLM2-135M as the teacher, one
+seed and no language model as a student.
 """
 
 from __future__ import annotations
