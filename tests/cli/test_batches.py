@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pilotfish.cli.batches import group
+from pilotfish.cli.main import main
 from pilotfish.errors import ConfigError
 from tests.cli.help import SECRET, error_of, pilotfish, read_rows, start, write_rows, write_toml
 from tests.cli.test_synthesize import FILE
@@ -21,7 +21,7 @@ SLOW = ("validating", *["in_progress"] * 10_000)
 
 def batches(*arguments: str) -> str:
     """Run `pilotfish batches` in this process; return what it printed on either stream."""
-    return CliRunner().invoke(group, arguments, catch_exceptions=False, standalone_mode=False).output
+    return CliRunner().invoke(main, ["batches", *arguments], catch_exceptions=False, standalone_mode=False).output
 
 
 def table(provider: FakeBatches, *lines: str, name: str = "large") -> str:
