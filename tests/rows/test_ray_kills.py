@@ -90,7 +90,7 @@ def test_rows_that_kill_every_worker_are_named(tmp_path: Path) -> None:
                 os._exit(9)
             return rows
 
-    with pytest.raises(ModelError, match=r"3 workers died, one after another, of rows 17 to 32"):
+    with pytest.raises(ModelError, match=r"4 workers died, one after another, of rows 17 to 32"):
         went(numbered(48), Deadly(), tmp_path / "out", ONE)
 
 

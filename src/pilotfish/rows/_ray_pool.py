@@ -18,7 +18,7 @@ from pilotfish.rows._works import Note
 from pilotfish.rows.report import StageReport
 
 _log = logging.getLogger(__name__)
-TRIES = 3  # workers that a batch may cost, one after another
+TRIES = 4  # workers that a batch may cost, one after another
 
 
 class RemoteError(Exception):
