@@ -32,8 +32,9 @@ models: $(STAMP)
 demo: models
 	$(BIN)/pilotfish advise examples/support/advise.toml --out out/demo
 
+# A process a core: each test takes one thread. A file stays in one process, so that what it loads is loaded once.
 test: models
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -123,7 +123,18 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
 
 
 def instructions(data: Path) -> Rows:
-    """Return instructions of two data sets."""
+    """Return instructions of two data sets, with people's answers and those of seven models."""
+    rows = people(data)
+    for file in sorted((data / "self_instruct" / "human_eval" / "predictions").glob("*.jsonl")):
+        rows += [
+            {"instruction": one["instruction"], "input": one["input"] or "", "output": one["response"].strip()}
+            for one in read(file)
+        ]
+    return [row for row in rows if row["instruction"].strip() and row["output"].strip()]
+
+
+def people(data: Path) -> Rows:
+    """Return the instructions with the answers that come with them."""
     rows: Rows = [
         dict(one)
         for one in json.loads(
@@ -131,22 +142,13 @@ def instructions(data: Path) -> Rows:
         )
     ]
     own = data / "self_instruct"
-    for task in read(own / "data" / "seed_tasks.jsonl"):
-        rows += [
-            {"instruction": task["instruction"], **{key: one[key] for key in ("input", "output")}}
-            for one in task["instances"]
-        ]
-    for task in read(own / "human_eval" / "user_oriented_instructions.jsonl"):
-        rows += [
-            {"instruction": task["instruction"], **{key: one[key] for key in ("input", "output")}}
-            for one in task["instances"]
-        ]
-    for file in sorted((own / "human_eval" / "predictions").glob("*.jsonl")):
-        rows += [
-            {"instruction": one["instruction"], "input": one["input"] or "", "output": one["response"].strip()}
-            for one in read(file)
-        ]
-    return [row for row in rows if row["instruction"].strip() and row["output"].strip()]
+    for file in (own / "data" / "seed_tasks.jsonl", own / "human_eval" / "user_oriented_instructions.jsonl"):
+        for task in read(file):
+            rows += [
+                {"instruction": task["instruction"], **{key: one[key] for key in ("input", "output")}}
+                for one in task["instances"]
+            ]
+    return rows
 
 
 def support() -> Rows:

@@ -29,9 +29,9 @@ from benchmarks._result import Cases
 from benchmarks._wikitext import articles
 from pilotfish.curate import Dropped
 from pilotfish.curate.quality import HashedClassifier, QualityClassifier, StaticClassifier, TunedClassifier
-from pilotfish.curate.quality.curve import area, area_interval, average_precision
 from pilotfish.curate.rules import C4, FineWeb, GopherQuality, GopherRepetition
 from pilotfish.curate.rules.fineweb import ends_sentence
+from pilotfish.measure.curve import area, area_interval, average_precision
 from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap
 from pilotfish.rows.split import split
 

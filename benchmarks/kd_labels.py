@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from benchmarks._result import Cases
 from benchmarks.advise import SUPPORT, TREC_NAMES
 from pilotfish.distill.blackbox import rationales
-from pilotfish.distill.blackbox.students.labels import TeacherLabels, labelled
 from pilotfish.distill.blackbox.students.linear import LinearStudent
 from pilotfish.distill.blackbox.students.tuned import EncoderStudent
 from pilotfish.distill.distiller import Distiller
 from pilotfish.model import Request
 from pilotfish.models.classify import EncoderFeatures, Labeller
+from pilotfish.models.classify.labelled import TeacherLabels, labelled
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.read import read

@@ -24,7 +24,7 @@ from pilotfish._extras import need
 from pilotfish.distill.distiller import Distiller
 from pilotfish.distill.init import student_of
 from pilotfish.distill.matching import Matching
-from pilotfish.measure.intervals import bootstrap
+from pilotfish.measure.intervals import drawn_again
 from pilotfish.models.local import LocalModel
 from pilotfish.train.examples import pieces
 from pilotfish.train.settings import Fit
@@ -112,21 +112,27 @@ def _measured(out: Path, test: Sequence[str]) -> tuple[NDArray[np.float64], NDAr
 
 
 def compared(losses: dict[str, list[NDArray[np.float64]]], counts: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Return the perplexities, and the gains over the first way and of the cached teacher over the one asked."""
+    """Return the perplexities, and the gains over the first way and of the cached teacher over the one asked.
+
+    Intervals draw seeds and articles again, both ways of a difference together.
+    """
     cases = []
+    tables = {way: np.stack([np.stack([one, counts], axis=-1) for one in each]) for way, each in losses.items()}
 
-    def told(title: str, rows: NDArray[np.float64], unit: str, turn: Any = float) -> None:
-        pairs = np.stack([rows, np.tile(counts, len(rows) // len(counts))], axis=1)
-        found = bootstrap(pairs, lambda drawn: turn(drawn[:, 0].sum() / drawn[:, 1].sum()), resamples=2000)
+    def told(title: str, table: NDArray[np.float64], unit: str, turn: Any = float) -> None:
+        found = drawn_again(table, lambda drawn: turn(drawn[..., 0].sum() / drawn[..., 1].sum()))
         ends = {"value": found.value, "low": found.low, "high": found.high}
-        cases.append({"case": title, **ends, "unit": unit, "n": len(rows)})
+        cases.append({"case": title, **ends, "unit": unit, "n": table.shape[1], "seeds": table.shape[0]})
 
-    base = np.concatenate(losses["cross-entropy only"])
-    for way, each in losses.items():
-        rows = np.concatenate(each)
-        told(f"{way}: perplexity", rows, "perplexity", lambda mean: float(np.exp(mean)))
+    def less(one: str, other: str) -> NDArray[np.float64]:
+        both = tables[one].copy()
+        both[..., 0] -= tables[other][..., 0]
+        return both
+
+    for way, table in tables.items():
+        told(f"{way}: perplexity", table, "perplexity", lambda mean: float(np.exp(mean)))
         if way != "cross-entropy only":
-            told(f"{way}: gain over the cross-entropy alone", base - rows, "nats a token")
-    online, cached = (np.concatenate(losses[way]) for way in ("forward KL", "forward KL, cached top 128"))
-    told("cached over asked: perplexity", cached - online, "ratio", lambda mean: float(np.exp(mean)))
+            told(f"{way}: gain over the cross-entropy alone", less("cross-entropy only", way), "nats a token")
+    cached = less("forward KL, cached top 128", "forward KL")
+    told("cached over asked: perplexity", cached, "ratio", lambda mean: float(np.exp(mean)))
     return cases

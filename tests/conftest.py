@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+
+# The processes of pytest-xdist ignore Ctrl-C, and so would every command that a test starts and stops by it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports a Hugging Face library: they read these once.
 os.environ["HF_HUB_OFFLINE"] = "1"

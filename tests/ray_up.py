@@ -45,6 +45,14 @@ def workers(parent: int | None = None) -> list[psutil.Process]:
     return found
 
 
+def gone(seconds: float = 5.0) -> bool:
+    """Whether no process holds stages any more: Ray ends them in its own time, which is soon."""
+    until = time.monotonic() + seconds
+    while (left := workers()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not left
+
+
 def kill_one(seconds: float = 10.0, parent: int | None = None) -> int:
     """Kill a worker with SIGKILL, as soon as there is one; return its id."""
     until = time.monotonic() + seconds

@@ -151,3 +151,13 @@ def test_a_labellers_prior_must_fit(tmp_path: Path) -> None:
     table = {"use": "labeller", "model": "m", "labels": ["x", "y"], "prior": [0.2, 0.3, 0.5]}
     with pytest.raises(ConfigError, match="prior has 3 numbers for 2 labels"):
         Collaboration({"models": {"m": LEAF, "l": table}}, folder=tmp_path).model("l")
+
+
+@pytest.mark.parametrize("value", ["0.5", True, float("nan"), float("inf")])
+def test_a_number_is_not_text_nor_a_truth_nor_endless(value: Any) -> None:
+    bad = cascade("x", "y")
+    bad["accept"] = {"score": "confidence", "above": value}
+    with pytest.raises(ConfigError, match="above"):
+        Collaboration({"models": {"x": LEAF, "y": LEAF, "z": bad}})
+    bad["accept"]["above"] = 1
+    Collaboration({"models": {"x": LEAF, "y": LEAF, "z": bad}})

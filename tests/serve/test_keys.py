@@ -48,7 +48,12 @@ def test_each_key_is_known_by_its_hash() -> None:
     assert ours.who(f"bearer  {OTHER} ").name == "bob"
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", SECRET, f"Basic {SECRET}", f"Bearer {SECRET}x"])
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer ", SECRET, f"Basic {SECRET}", f"Bearer {SECRET}x"],
+    # The keys are drawn anew in each process, and tests are to have one name in all.
+    ids=["none", "empty", "scheme", "scheme and blank", "key alone", "basic", "another key"],
+)
 def test_others_are_refused(header: str | None) -> None:
     error = refused(keys().who, header)
     assert (error.status, error.code, error.retry_after) == (401, "invalid_api_key", None)

@@ -56,7 +56,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         except KeyError:
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
         for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent.name.startswith(("pytest", "postgres")):
+            if parent.stat().st_uid == 0 and parent.name.startswith(("pytest", "popen", "postgres")):
                 parent.chmod(0o755)
         os.chown(folder, user.pw_uid, user.pw_gid)
         as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}

@@ -33,10 +33,10 @@ def build_clean_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
 
         return Substrings(text=text, **own)
     if isinstance(step, specs.SemanticSpec):
-        from pilotfish.assemble._build_curate_models import _encoder
+        from pilotfish.assemble.build import encoder_named
         from pilotfish.curate.semantic import Semantic
 
-        return Semantic(_encoder(models, own.pop("encoder")), text=own.pop("columns", None) or text, **own)
+        return Semantic(encoder_named(own.pop("encoder"), models, "auto"), text=own.pop("columns", None) or text, **own)
     if isinstance(step, specs.KenLMSpec):
         from pilotfish.curate.kenlm import KenLM
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._specs_curate_learn import ClassifierSpec, RatingsSpec
     from pilotfish.curate.quality import QualityClassifier
-    from pilotfish.models.encoder import Encoder
     from pilotfish.rows._row import Row
 
 __all__ = ["Lesson", "build_classifier", "lesson_of"]
@@ -42,10 +41,11 @@ def build_classifier(spec: ClassifierSpec, models: Collaboration) -> QualityClas
     Raises:
         ModelError: there is no such encoder.
     """
+    from pilotfish.assemble.build import encoder_named
     from pilotfish.curate.quality.kinds import kind_of
 
     made: Any = kind_of(spec.kind)
-    given = () if spec.kind == "hashed" else (_encoder(spec, models),)
+    given = () if spec.encoder is None else (encoder_named(spec.encoder, models),)
     found: QualityClassifier = made(*given, **spec.settings)
     return found
 
@@ -132,13 +132,3 @@ def _differ(positive: str | list[str], negative: str | list[str]) -> None:
     sides = [{Path(name) for name in ([files] if isinstance(files, str) else files)} for files in (positive, negative)]
     for name in sides[0] & sides[1]:
         raise ConfigError(f"{name}: both among `positive` and among `negative`")
-
-
-def _encoder(spec: ClassifierSpec, models: Collaboration) -> Encoder:
-    from pilotfish.assemble.build import weights_from
-    from pilotfish.models.encoder import Encoder
-
-    assert spec.encoder is not None
-    if spec.encoder in models.names:
-        return models.encoder(spec.encoder)
-    return Encoder(weights_from(spec.encoder, models.folder), catalog=models.catalog)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._spec import Spec
     from pilotfish.curate.barrier import Barrier
-    from pilotfish.models.encoder import Encoder
     from pilotfish.models.local import LocalModel
     from pilotfish.models.reader import Reader
     from pilotfish.rows.stage import Stage
@@ -25,6 +24,7 @@ def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
     Raises:
         ConfigError: settings that do not go together, or a model of another kind than the step needs.
     """
+    from pilotfish.assemble.build import encoder_named
     from pilotfish.curate.coverage import Cover
     from pilotfish.curate.judged import Expected, LearningPercentage, Necessity, Rated
     from pilotfish.curate.reading import IFD, Compression, LossDifference, Perplexity
@@ -39,7 +39,7 @@ def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
         return Best(**own)
     if isinstance(step, specs.CoverSpec):
         columns = own.pop("columns", None) or text
-        return Cover(_encoder(models, own.pop("encoder")), text=columns, **own)
+        return Cover(encoder_named(own.pop("encoder"), models, "auto"), text=columns, **own)
     if isinstance(step, specs.RatedSpec):
         return Rated(models.model(own.pop("model")), **own)
     if isinstance(step, specs.NecessitySpec):
@@ -110,12 +110,3 @@ def _scorer(models: Collaboration, name: str) -> LocalModel:
     if not isinstance(local, LocalModel):
         raise ConfigError(f'{models.where}: [models.{name}] cannot score: a local model is needed (use = "local")')
     return local
-
-
-def _encoder(models: Collaboration, name: str) -> Encoder:
-    from pilotfish.assemble.build import weights_from
-    from pilotfish.models.encoder import Encoder
-
-    if name in models.names:
-        return models.encoder(name)
-    return Encoder(weights_from(name, models.folder), dtype="auto", catalog=models.catalog)

@@ -17,12 +17,7 @@ def features_of(models: Collaboration, name: str) -> Features:
     Raises:
         ModelError: there is no such encoder.
     """
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble.build import encoder_named
     from pilotfish.models.classify import EncoderFeatures, TfidfFeatures
-    from pilotfish.models.encoder import Encoder
 
-    if name == "tf-idf":
-        return TfidfFeatures()
-    if name in models.names:
-        return EncoderFeatures(models.encoder(name))
-    return EncoderFeatures(Encoder(weights_from(name, models.folder), catalog=models.catalog))
+    return TfidfFeatures() if name == "tf-idf" else EncoderFeatures(encoder_named(name, models))

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pilotfish.assemble._spec import Count, From0, Spec
+from pilotfish.assemble._spec import Count, From0, Ref, Spec
 
 if TYPE_CHECKING:
     from pilotfish.rows.engine import Engine
 
-__all__ = ["EngineSpec"]
+__all__ = ["SPREAD_MEANS", "EngineSpec", "SpreadSpec"]
+
+SPREAD_MEANS = ("workers", "cpus", "gpus", "address")
 
 
 class EngineSpec(Spec):
@@ -43,3 +45,14 @@ class EngineSpec(Spec):
             return "local"
         given = {name: getattr(self, name) for name in ("workers", "cpus", "gpus", "address")}
         return Ray(**{name: value for name, value in given.items() if value is not None})
+
+
+class SpreadSpec(Spec):
+    """`use = "spread"`: copies of a model in workers of Ray."""
+
+    use: Literal["spread"]
+    model: Ref
+    workers: Count = 2
+    cpus: From0 = 1.0
+    gpus: From0 = 0.0
+    address: Annotated[str | None, Field(min_length=1)] = None

@@ -24,7 +24,7 @@ __all__ = [
     "VariedSpec",
 ]
 
-Probability = Annotated[float, Field(gt=0, lt=1, strict=False)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
 # The recipes' tables, by name; and those of them that need no model.
 AUGMENT = ("paraphrased", "restyled", "backtranslated", "flipped", "mixed", "noised", "slotted")
 UNASKED = ("noised", "slotted")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pilotfish.assemble._spec import Above0, Count, From0, Real, Ref, Share, Spec, Text
+from pilotfish.assemble._spec import Above0, Count, From0, Ref, Share, Spec, Text
 from pilotfish.assemble._specs_check import CheckSpec
 
 __all__ = ["AnswersSpec", "JudgeSpec", "LabelsSpec", "PreferencesSpec", "RationalesSpec", "VectorsSpec"]
@@ -43,8 +43,8 @@ class JudgeSpec(Spec):
 
     model: Ref
     prompt: Text | None = None
-    low: Real | None = None
-    high: Real | None = None
+    low: float | None = None
+    high: float | None = None
     max_tokens: Count = 256
 
 
@@ -64,7 +64,7 @@ class AnswersSpec(AskSpec):
     best: Text | None = None
     judge: Ref | JudgeSpec | None = None
     count: Count = 1
-    least: Real | None = None
+    least: float | None = None
     balanced: bool = False
 
     @model_validator(mode="after")
@@ -121,7 +121,7 @@ class PreferencesSpec(AskSpec):
     by: Literal["pairs", "grades"] = "pairs"
     margin: From0 = 0.0
     beta: Above0 = 0.1
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5, strict=False)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
 
     @model_validator(mode="after")
     def _fits(self) -> PreferencesSpec:

@@ -30,7 +30,7 @@ class AcceptSpec(CheckFields):
     score: str | None = None
     quantile: Share | None = None
     samples: Count | None = None
-    temperature: Annotated[float, Field(ge=0, strict=False)] | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
     answer: Text | None = None
     prompt: Text | None = None
     model: Ref | None = None

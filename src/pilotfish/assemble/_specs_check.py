@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from pilotfish.assemble._spec import Above0, Real, Spec, Text
+from pilotfish.assemble._spec import Above0, Spec, Text
 
 __all__ = ["CHECKS", "CheckFields", "CheckSpec", "Ways", "fits"]
 
@@ -27,7 +27,7 @@ class CheckFields(Spec):
     schema_file: Text | None = None
     seconds: Above0 | None = None
     function: Text | None = None
-    above: Real | None = None
+    above: float | None = None
 
 
 class CheckSpec(CheckFields):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pilotfish.assemble._spec import Count, Spec, Text
+from pilotfish.assemble._spec import Count, From0, Share, Spec, Text
 from pilotfish.assemble._spec_engine import EngineSpec
 from pilotfish.assemble._specs_curate_ablate import AblateSpec
 from pilotfish.assemble._specs_curate_clean import CLEAN_STEPS
@@ -18,9 +18,6 @@ from pilotfish.errors import ConfigError, did_you_mean
 
 __all__ = ["STEPS", "CurateSpec", "RulesSpec"]
 
-# Strict, unlike elsewhere: a threshold that is text is a slip (an int is a float all the same).
-From0 = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 # A bound; false is none.
 Bound = From0 | Literal[False]
 Whole = Annotated[int, Field(ge=0)] | Literal[False]

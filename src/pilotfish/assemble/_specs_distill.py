@@ -51,7 +51,7 @@ class SamplingSpec(Spec):
     temperature: Above0 = 1.0
     max_tokens: Count = 128
     how: Literal["gkd", "minillm"] = "gkd"
-    mixed: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.0
+    mixed: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class DraftSpec(Spec):
@@ -113,7 +113,7 @@ class DistillSpec(Spec):
     prompt: Text | None = None
     answer: Text = "answer"
     length: Annotated[int, Field(ge=2)] = 512
-    held_out: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.1
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
     cached: Count | None = None
     cache: Text | None = None
     shard: bool = False

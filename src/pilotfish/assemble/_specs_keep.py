@@ -11,8 +11,8 @@ from pilotfish.assemble._specs_check import CheckSpec
 
 __all__ = ["KeepSpec"]
 
-Probability = Annotated[float, Field(gt=0, lt=1, strict=False)]
-Similarity = Annotated[float, Field(gt=0, le=1, strict=False)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Similarity = Annotated[float, Field(gt=0, le=1)]
 
 
 class VerifySpec(CheckSpec):
@@ -59,9 +59,9 @@ class GradeSpec(Spec):
     """`grade = { judge = "small", least = 7 }`: a judge's grade is high enough."""
 
     judge: Ref
-    least: Annotated[float, Field(strict=False)] = 7
-    low: Annotated[float, Field(strict=False)] = 1
-    high: Annotated[float, Field(strict=False)] = 10
+    least: float = 7
+    low: float = 1
+    high: float = 10
     prompt: Text | None = None
     max_tokens: Count = 256
     dollars: Above0 | None = None

@@ -11,7 +11,6 @@ from pilotfish.assemble._spec import Above0, Count, From0, Ref, Share, Spec, Tex
 __all__ = ["KINDS", "LabelsOnlySpec"]
 
 Names = Annotated[list[Text], Field(min_length=1)] | Annotated[dict[str, str], Field(min_length=1)]
-Number = Annotated[float, Field(strict=False)]
 
 # The kinds, with the settings that are theirs; those before the bar must be given.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -48,13 +47,13 @@ class LabelsOnlySpec(Spec):
     weigh: bool = False
     max_tokens: Count = 256
     constrained: bool = True
-    least: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
+    least: Annotated[float, Field(gt=0, le=1)] | None = None
     template: Text | None = None
 
     labels: Names | None = None
     text: Text | Annotated[list[Text], Field(min_length=1)] | None = None
     ask: Literal["set", "each"] | None = None
-    share: Annotated[float, Field(gt=0, le=1, strict=False)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
     mentions: Literal["listed", "all"] | None = None
     unfound: Literal["reject", "drop"] | None = None
     overlaps: Literal["keep", "longest", "reject"] | None = None
@@ -62,8 +61,8 @@ class LabelsOnlySpec(Spec):
     first: Text | None = None
     second: Text | None = None
     ties: bool | None = None
-    low: Number | None = None
-    high: Number | None = None
+    low: float | None = None
+    high: float | None = None
     meanings: dict[str, str] | None = None
     whole: bool | None = None
     take: Literal["mean", "mode"] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Count, Real, Ref, Share, Spec
+from pilotfish.assemble._spec import Count, Ref, Share, Spec
 
 
 class LockstepSpec(Spec):
@@ -21,7 +21,7 @@ class PairSpec(Spec):
 
     expert: Ref
     anti_expert: Ref
-    alpha: Real = 1.0
+    alpha: float = 1.0
 
 
 class ProxyTunedSpec(LockstepSpec):
@@ -31,7 +31,7 @@ class ProxyTunedSpec(LockstepSpec):
     base: Ref
     expert: Ref | None = None
     anti_expert: Ref | None = None
-    alpha: Real = 1.0
+    alpha: float = 1.0
     pairs: list[PairSpec] = []
     system: dict[str, str] = {}
 
@@ -41,7 +41,7 @@ class ExpertsSpec(LockstepSpec):
 
     use: Literal["experts"]
     models: Annotated[list[Ref], Field(min_length=2)]
-    weights: list[Real] | None = None
+    weights: list[float] | None = None
     kind: Literal["product", "mixture", "gated"] = "product"
     system: dict[str, str] = {}
 
@@ -53,9 +53,9 @@ class ContrastiveSpec(LockstepSpec):
     expert: Ref
     amateur: Ref
     alpha: Share = 0.1
-    beta: Annotated[float, Field(ge=0, strict=False)] | None = None
+    beta: Annotated[float, Field(ge=0)] | None = None
     form: Literal["logits", "ratio"] = "logits"
-    temperature: Annotated[float, Field(gt=0, strict=False)] | None = None
+    temperature: Annotated[float, Field(gt=0)] | None = None
     system: dict[str, str] = {}
 
 
@@ -64,7 +64,7 @@ class ContextAwareSpec(LockstepSpec):
 
     use: Literal["context-aware"]
     model: Ref
-    alpha: Annotated[float, Field(ge=0, strict=False)] = 0.5
+    alpha: Annotated[float, Field(ge=0)] = 0.5
     context: Literal["named", "system"] | Annotated[list[str], Field(min_length=2, max_length=2)] = "named"
 
 
@@ -75,7 +75,7 @@ class DolaSpec(LockstepSpec):
     model: Ref
     layers: Literal["low", "high"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "high"
     alpha: Share = 0.1
-    repetition_penalty: Annotated[float, Field(gt=0, strict=False)] = 1.2
+    repetition_penalty: Annotated[float, Field(gt=0)] = 1.2
 
 
 class NudgedSpec(LockstepSpec):
@@ -98,7 +98,7 @@ class RewardGuidedSpec(LockstepSpec):
     label: str | None = None
     tuned: Ref | None = None
     reference: Ref | None = None
-    weight: Real = 1.0
+    weight: float = 1.0
     k: Count = 10
     system: dict[str, str] = {}
 
@@ -113,7 +113,7 @@ class WeakToStrongSearchSpec(LockstepSpec):
     beams: Count = 4
     successors: Count = 4
     chunk: Annotated[int, Field(ge=0)] = 5
-    temperature: Annotated[float, Field(ge=0, strict=False)] = 0.7
+    temperature: Annotated[float, Field(ge=0)] = 0.7
     system: dict[str, str] = {}
 
 

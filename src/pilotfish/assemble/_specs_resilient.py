@@ -10,8 +10,8 @@ from pilotfish.assemble._spec import Count, Ref, Spec
 
 __all__ = ["RESILIENT", "RESILIENT_MEANS", "BreakerSpec", "FallbackSpec", "HedgedSpec", "ResilientSpec"]
 
-Seconds = Annotated[float, Field(gt=0, strict=False)]
-Within = Annotated[float, Field(gt=0, lt=1, strict=False)]
+Seconds = Annotated[float, Field(gt=0)]
+Within = Annotated[float, Field(gt=0, lt=1)]
 
 
 class ResilientSpec(Spec):
@@ -34,7 +34,7 @@ class BreakerSpec(ResilientSpec):
     failures: Count = 5
     window: Seconds = 30.0
     rest: Seconds = 15.0
-    share: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.5
+    share: Annotated[float, Field(ge=0, le=1)] = 0.5
     timeout: Seconds | None = None
 
 
@@ -44,9 +44,9 @@ class HedgedSpec(ResilientSpec):
     use: Literal["hedged"]
     model: Ref | None = None
     models: list[Ref] = []
-    after: Annotated[float, Field(ge=0, strict=False)] | None = None
+    after: Annotated[float, Field(ge=0)] | None = None
     quantile: Within | None = None
-    share: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _fits(self) -> HedgedSpec:

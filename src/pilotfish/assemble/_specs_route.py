@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pilotfish.assemble._spec import Real, Ref, Spec, Text
+from pilotfish.assemble._spec import Ref, Spec, Text
 
 __all__ = ["ChooseSpec", "RouteSpec"]
 
-Positive = Annotated[float, Field(ge=0, strict=False)]
+Positive = Annotated[float, Field(ge=0)]
 
 
 class ChooseSpec(Spec):
     """One of: `quality_at_least`, the cheapest that reaches it; `cost_at_most`, dollars; `price` of a dollar."""
 
-    quality_at_least: Real | None = None
+    quality_at_least: float | None = None
     cost_at_most: Positive | None = None
     price: Positive | None = None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Above0, Count, From0, Real, Ref, Spec, Text
+from pilotfish.assemble._spec import Above0, Count, From0, Ref, Spec, Text
 
 
 class KeySpec(Spec):
@@ -36,7 +36,7 @@ class AnswersSpec(Spec):
     max_entries: Count = 10_000
     max_bytes: Count = 256 << 20
     encoder: Ref | None = None
-    threshold: Real = 0.95
+    threshold: float = 0.95
     shared: bool = False
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.assemble import specs
 from pilotfish.assemble._build_remote import build_remote, price_of
 from pilotfish.assemble._spec import Spec
+from pilotfish.assemble._spec_engine import SpreadSpec
+from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_remote import EndpointSpec
@@ -18,7 +20,9 @@ from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
     from pilotfish.models.catalog import Catalog
+    from pilotfish.models.encoder import Encoder
 
 TREES = "trees.safetensors"  # which only the folder of a tree student holds
 
@@ -78,6 +82,15 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.assemble._build_resilient import build_resilient
 
         return build_resilient(name, spec, part)
+    if type(spec) in ALIGNED.values():
+        from pilotfish.assemble._build_aligned import build_aligned
+
+        return build_aligned(name, spec, part, catalog, folder)
+    if isinstance(spec, SpreadSpec):
+        from pilotfish.models.spread import Spread
+        from pilotfish.rows.engine import Ray
+
+        return Spread(part(spec.model), Ray(**spec.model_dump(exclude={"use", "model"})), name)
     from pilotfish.assemble.plugins import PluginSpec, plugin
 
     assert isinstance(spec, PluginSpec)
@@ -98,6 +111,19 @@ def weights_from(weights: str, folder: Path) -> str:
     """Return weights as the catalog takes them; a path beside the file counts as from the file."""
     beside = folder / weights
     return str(beside) if beside.exists() and not Path(weights).is_absolute() else weights
+
+
+def encoder_named(name: str, models: Collaboration, dtype: str = "float32") -> Encoder:
+    """Return an encoder of the file by its name, or one of weights, which then has the dtype.
+
+    Raises:
+        ConfigError: the model of that name is no encoder.
+    """
+    from pilotfish.models.encoder import Encoder
+
+    if name in models.names:
+        return models.encoder(name)
+    return Encoder(weights_from(name, models.folder), dtype=dtype, catalog=models.catalog)
 
 
 def _labeller(name: str, spec: specs.LabellerSpec, part: Callable[[str], Any], folder: Path) -> Any:

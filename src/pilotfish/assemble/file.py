@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._spec import Spec
+from pilotfish.assemble._specs_aligned import RewardSpec
 from pilotfish.assemble.build import build, weights_from
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_serve import ServeSpec
+    from pilotfish.assemble._specs_supervise import SuperviseSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
     from pilotfish.model import Model
     from pilotfish.models.catalog import Catalog
@@ -68,7 +70,7 @@ class Collaboration:
                         f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
                     )
         jobs: dict[str, Spec | None] = {
-            name: getattr(self._file, name) for name in ("serve", "distill", "synthesize", "curate")
+            name: getattr(self._file, name) for name in ("serve", "distill", "synthesize", "curate", "supervise")
         }
         for table, held in jobs.items():
             for key, target in references(held) if held is not None else ():
@@ -147,6 +149,11 @@ class Collaboration:
     def curate(self) -> CurateSpec | None:
         """The `[curate]` table, if there is one."""
         return self._file.curate
+
+    @property
+    def supervise(self) -> SuperviseSpec | None:
+        """The `[supervise]` table, if there is one."""
+        return self._file.supervise
 
     @property
     def distill(self) -> DistillSpec | None:
@@ -228,13 +235,15 @@ class Collaboration:
         """Return a model, built with all it refers to; the same object each time.
 
         Raises:
-            ConfigError: no such model, or it is an encoder, which does not answer.
+            ConfigError: no such model, or it is an encoder or a reward model, which does not answer.
             ModelError: its files are missing or damaged.
         """
         name = name or self.default
         self._known(name)
         if isinstance(self._specs[name], EncoderSpec):
             raise ConfigError(f"{self.where}: [models.{name}] is an encoder: it gives vectors, not answers")
+        if isinstance(self._specs[name], RewardSpec):
+            raise ConfigError(f"{self.where}: [models.{name}] is a reward model: it scores answers and gives none")
         model: Model = self._part(name)
         return model
 

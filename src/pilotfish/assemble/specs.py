@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field
 
-from pilotfish.assemble._spec import Count, PriceSpec, Real, Ref, Spec, Text
-from pilotfish.assemble._spec_engine import EngineSpec
+from pilotfish.assemble._spec import Count, PriceSpec, Ref, Spec, Text
+from pilotfish.assemble._spec_engine import SPREAD_MEANS, EngineSpec, SpreadSpec
+from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
@@ -20,6 +21,7 @@ from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
+from pilotfish.assemble._specs_supervise import SuperviseSpec
 from pilotfish.assemble._specs_synthesize import SynthesizeSpec
 from pilotfish.decode.quantize import Quantize
 
@@ -86,7 +88,7 @@ class LabellerSpec(Spec):
     names: dict[str, str] = {}
     examples: str | None = None
     instruction: str | None = None
-    prior: list[Real] | None = None
+    prior: list[float] | None = None
     max_text: Count | None = None
 
 
@@ -108,6 +110,7 @@ MEANS = {
     "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
     **RESILIENT_MEANS,
+    "spread": SPREAD_MEANS,
 }
 
 SPECS: dict[str, type[Spec]] = {
@@ -124,6 +127,8 @@ SPECS: dict[str, type[Spec]] = {
     "speculative": SpeculativeSpec,
     **LOCKSTEP,
     **RESILIENT,
+    **ALIGNED,
+    "spread": SpreadSpec,
 }
 
 
@@ -142,15 +147,15 @@ class AdviseSpec(Spec):
     encoding: str | None = None
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     drop_leaks: bool = False
-    margin: Real = 0.02
+    margin: float = 0.02
     counts: list[int] | None = None
     seeds: int = 3
     shots: int = 1
     test_rows: int = 500
     calibrate_rows: int = 300
     unlabelled_rows: int = 400
-    max_seconds: Real | None = None
-    max_cost: Real | None = None
+    max_seconds: float | None = None
+    max_cost: float | None = None
     max_memory: str | None = None
     licences: list[str] = []
     seed: int = 0
@@ -166,7 +171,7 @@ class MapSpec(EngineSpec):
     column: str = "answer"
     system: str | None = None
     max_tokens: Count | None = None
-    temperature: Annotated[float, Field(ge=0, strict=False)] | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
     seed: int | None = None
     concurrency: Count | None = None
     shard_rows: Count = 10_000
@@ -189,6 +194,7 @@ class FileSpec(Spec):
     distill: DistillSpec | None = None
     synthesize: SynthesizeSpec | None = None
     curate: CurateSpec | None = None
+    supervise: SuperviseSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

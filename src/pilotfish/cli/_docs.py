@@ -46,6 +46,9 @@ def _help(path: str, command: click.Command) -> str:
     context = click.Context(
         command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"]
     )
+    # click keeps the help option as it was first made: of a command that was run apart from the whole, without -h.
+    if getattr(command, "_help_option", None) is not None:
+        command._help_option = None
     return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": ("pilotfish.cli.replay", "command", "Judge a cascade or route on recorded answers, asking nothing."),
     "map": ("pilotfish.cli.map", "command", "Ask a model about every row of a file; stops and goes on."),
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
+    "supervise": ("pilotfish.cli.supervise", "command", "Teach a strong model what weak supervisors say."),
     "synthesize": ("pilotfish.cli.synthesize", "command", "Let a model write, label or vary rows, within a budget."),
     "tune": ("pilotfish.cli.tune", "command", "Fine-tune a small model on texts: an expert that steers a larger one."),
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),

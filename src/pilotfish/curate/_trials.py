@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish.errors import DataError
-from pilotfish.measure.intervals import Interval
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._row import Row
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pilotfish.train.examples import Example
     from pilotfish.train.settings import Fit
 
-__all__ = ["Trials", "drawn_again"]
+__all__ = ["Trials"]
 
 
 class Trials:
@@ -72,6 +72,8 @@ class Trials:
             found = fit(task, learnt, [], how, self.folder / name, f"{self.identity}-{name}", progress=self.progress)
             told = {"each": self._measured(local, task.student, test), "tokens": found.tokens, "steps": found.steps}
             self._keep(kept, told)
+            # Weights and moments of each would fill a disk; what was measured is kept.
+            shutil.rmtree(self.folder / name / "checkpoints", ignore_errors=True)
         told = json.loads(kept.read_text(encoding="utf-8"))
         return np.array(told["each"]), float(told["tokens"]), int(told["steps"])
 
@@ -112,13 +114,3 @@ class Trials:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as file:
             file.write(json.dumps(told).encode())
-
-
-def drawn_again(table: NDArray[np.float64], value: Callable[[NDArray[np.float64]], float]) -> Interval:
-    """Return a value with an interval that draws seeds and rows again, both with replacement."""
-    random = np.random.default_rng(0)
-    seeds, rows = table.shape[:2]
-    drawn = [value(table[random.integers(seeds, size=seeds)][:, random.integers(rows, size=rows)]) for _ in range(1000)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    how = "percentile bootstrap of seeds and rows, 1,000 resamples"
-    return Interval(value(table), float(low), float(high), 0.95, how, rows)

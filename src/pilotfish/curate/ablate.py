@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.curate._trials import Trials, drawn_again
+from pilotfish.curate._trials import Trials
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.measure.intervals import Interval
+from pilotfish.measure.intervals import Interval, drawn_again
 from pilotfish.rows._row import Row
 from pilotfish.rows.read import read
 

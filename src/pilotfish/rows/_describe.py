@@ -17,9 +17,9 @@ def describe(value: Any) -> Any:
     """Return a value as JSON-able data that is equal for equal settings.
 
     A model goes by its class and what it says it is (`identity`, or else its name), for its time-outs and keys do not
-    decide what it answers; a collaboration, a dataclass that holds models, goes by its fields, so that another
-    threshold is another setting. A function goes by its name and its code (not by values it closes over), any other
-    object by its class.
+    decide what it answers; one that answers as another does (`stands_for`) goes by that one. A collaboration, a
+    dataclass that holds models, goes by its fields, so that another threshold is another setting. A function goes by
+    its name and its code (not by values it closes over), any other object by its class.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -38,6 +38,8 @@ def describe(value: Any) -> Any:
             shown = {name: describe(entry) for name, entry in fields.items() if not name.startswith("_")}
             return {"class": kind, **shown}
     if isinstance(value, Model):
+        if (same := getattr(value, "stands_for", None)) is not None:
+            return describe(same)
         return {"class": kind, "model": getattr(value, "identity", value.name)}
     if isinstance(value, FunctionType):
         return f"{value.__module__}.{value.__qualname__}:{_digest(value.__code__)}"

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from pilotfish.assemble import Collaboration
+from pilotfish.assemble._specs_aligned import RewardSpec
 from pilotfish.assemble._specs_serve import AnswersSpec, LogSpec, ServeSpec
 from pilotfish.assemble.specs import EncoderSpec
 from pilotfish.errors import ConfigError
@@ -29,7 +30,9 @@ def gateway_of(models: Collaboration) -> Gateway:
         DataError: the log or the file of what was spent cannot be used.
     """
     spec = models.serve or ServeSpec()
-    served = spec.models if spec.models is not None else models.names
+    # A reward model scores answers for others of the file, and gives none.
+    rewards = {name for name in models.names if isinstance(models.spec(name), RewardSpec)}
+    served = spec.models if spec.models is not None else [name for name in models.names if name not in rewards]
     if not served:
         raise ConfigError(f"{models.where}: no models in it; each is a table such as [models.small]")
     for name in served:
@@ -41,7 +44,7 @@ def gateway_of(models: Collaboration) -> Gateway:
     keys = Keys(tables, models.folder / spec.spent if spec.spent is not None else None)
     log = _log(models, spec.log)
     traces = Spans() if spec.otel else None
-    parts = [models.part(name) for name in models.names]
+    parts = [models.part(name) for name in models.names if name not in rewards]
 
     async def load() -> None:
         """Load the weights before the first request, one model after another."""

@@ -1,6 +1,6 @@
 """An encoder and a head over its vectors, as a task of the training loop: texts go in, a loss comes out.
 
-Students and routers are trained here, each by a loss of its own.
+Students, routers and strong models are trained here, each by a loss of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from pilotfish._extras import need
 from pilotfish.train.examples import Example
 from pilotfish.train.loop import Fitted, fit
+from pilotfish.train.lora import adapted, merged
+from pilotfish.train.plan import planned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +46,7 @@ class _Batch:
 def train(
     encoder: Encoder,
     head: Any,
-    texts: Sequence[str],
+    texts: Sequence[str] | Sequence[tuple[str, ...]],
     weights: NDArray[np.float64],
     loss: Loss,
     how: Fit,
@@ -52,59 +54,99 @@ def train(
     identity: str,
     *,
     beside: NDArray[np.float64] | None = None,
+    held_out: Sequence[int] = (),
+    look: Loss | None = None,
+    moment: Callable[[float], None] | None = None,
+    progress: bool = False,
 ) -> Fitted:
     """Train a copy of an encoder and a head on texts, in place; a run that was killed in `folder` goes on.
 
     Args:
         encoder: a copy of its own weights (`Encoder.copied`).
         head: a torch module over its vectors.
-        texts: what to learn from.
+        texts: what to learn from; or groups of as many texts each, as the two of a preference, which are read together:
+            the loss is then given (rows, texts of a group, outputs).
         weights: (texts,) what each counts; those that count nothing are left out.
         loss: of the head's outputs: the sum over a pass, each row times what it counts.
-        how: sizes and rates.
+        how: sizes and rates; with a rank, adapters on the encoder learn, and are merged at the end.
         folder: of checkpoints and log; None for one that goes when the run ends.
         identity: a digest of everything that decides the result.
         beside: (texts, columns) numbers that the head is given after the vector's.
+        held_out: texts that nothing is learnt from, by which `how.patience` stops.
+        look: the loss of these; None is `loss`.
+        moment: told before each pass which share of the steps is done.
+        progress: show a bar.
 
     Raises:
         DataError: nothing to learn from, or the folder holds another run's checkpoint.
         ModelError: the loss is not finite.
     """
     torch = need("torch", "train")
-    sizes = [max(2, min(size, encoder.max_length)) for size in encoder.lengths(texts)]
+    groups = [(one,) if isinstance(one, str) else one for one in texts]
+    wide = len(groups[0]) if groups else 1
+    each = [max(2, min(size, encoder.max_length)) for size in encoder.lengths([text for one in groups for text in one])]
+    # All of a group are padded to its longest.
+    sizes = [wide * max(each[i : i + wide]) for i in range(0, len(each), wide)]
     # One "token in the loss" a text, whatever its length: the loop then divides by what the rows of a step count.
+    away = set(held_out)
     examples = [
         Example((0,) * size, size - 1, float(weight), row)
         for row, (size, weight) in enumerate(zip(sizes, weights, strict=True))
         if weight > 0
     ]
+    learnt = [one for one in examples if one.row not in away]
+    held = [one for one in examples if one.row in away]
     module = encoder.model
+    adapters = _adapted(module, how)
     given = None if beside is None else torch.tensor(beside, dtype=torch.float32, device=module.device)
-    task = _task(module, head, texts, loss, given)
-    _freeze_unused(task, examples[:1])
+    task = _task(module, head, groups, (loss, look or loss), given)
+    task.moment = None if moment is None else _told(moment, len(planned(learnt, how)))
+    _freeze_unused(task, learnt[:1])
     if folder is not None:
-        fitted = fit(task, examples, [], how, Path(folder), identity, progress=False)
+        fitted = fit(task, learnt, held, how, Path(folder), identity, progress=progress)
     else:
         with tempfile.TemporaryDirectory(prefix="pilotfish-") as own:
             # Nobody could go on from these checkpoints: there is only the one that ends a run.
-            fitted = fit(task, examples, [], replace(how, every=2**31), Path(own), identity, progress=False)
+            fitted = fit(task, learnt, held, replace(how, every=2**31), Path(own), identity, progress=progress)
+    if adapters:
+        _put(module, merged(module[0].auto_model, how))
     task.eval()
     return fitted
 
 
-def _task(module: Any, head: Any, texts: Sequence[str], loss: Loss, beside: Any) -> Any:
-    """Return an encoder, what stands on it, and the loss of the two, as the loop wants them."""
+def _adapted(module: Any, how: Fit) -> bool:
+    """Put adapters on an encoder's transformer where they are wanted; say whether there are any."""
+    if how.rank:
+        _put(module, adapted(module[0].auto_model, how, kind="FEATURE_EXTRACTION"))
+    return how.rank > 0
+
+
+def _put(module: Any, body: Any) -> None:
+    """Put another transformer in the place of an encoder's; `auto_model` was its name until version 5."""
+    name = next(name for name, value in module[0].named_children() if value is module[0].auto_model)
+    setattr(module[0], name, body)
+
+
+def _told(moment: Callable[[float], None], steps: int) -> Callable[[int], None]:
+    return lambda step: moment(step / max(1, steps))
+
+
+def _task(module: Any, head: Any, groups: Sequence[tuple[str, ...]], losses: tuple[Loss, Loss], beside: Any) -> Any:
+    """Return an encoder, what stands on it, and the losses of learning and of looking, as the loop wants them."""
     torch = need("torch", "train")
 
     class EncoderTask(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.module, self.head = module, head
+            self.moment: Callable[[int], None] | None = None
 
         def prepare(self, examples: Sequence[Example], step: int) -> _Batch:
+            if self.training and self.moment is not None:
+                self.moment(step)
             device = module.device
             prepared = getattr(module, "preprocess", None) or module.tokenize  # its name until version 5.2
-            inputs = prepared([texts[one.row] for one in examples])
+            inputs = prepared([text for one in examples for text in groups[one.row]])
             return _Batch(
                 torch.tensor([one.row for one in examples], device=device),
                 torch.tensor([one.weight for one in examples], dtype=torch.float32, device=device),
@@ -115,7 +157,10 @@ def _task(module: Any, head: Any, texts: Sequence[str], loss: Loss, beside: Any)
             vectors = self.module(dict(batch.inputs))["sentence_embedding"].float()
             if beside is not None:
                 vectors = torch.cat([vectors, beside[batch.rows]], dim=1)
-            return loss(self.head(vectors), batch.rows, batch.weights), {}
+            found = self.head(vectors)
+            if len(groups[0]) > 1:
+                found = found.view(len(batch.rows), len(groups[0]), -1)
+            return losses[not self.training](found, batch.rows, batch.weights), {}
 
         def looked(self, examples: Sequence[Example]) -> dict[str, float]:
             batches = [self.prepare(examples[i : i + 32], 0) for i in range(0, len(examples), 32)]

@@ -10,9 +10,10 @@ from pilotfish.train.settings import Fit
 __all__ = ["adapted", "merged"]
 
 
-def adapted(model: Any, fit: Fit) -> Any:
+def adapted(model: Any, fit: Fit, kind: str = "CAUSAL_LM") -> Any:
     """Return the model with adapters on every linear layer but the LM head, all else frozen; itself where rank is 0.
 
+    `kind` is peft's type of task: "FEATURE_EXTRACTION" of a model without a head.
     Where inner values are to be computed again on the way back, the model is told so.
     """
     if fit.recompute:
@@ -26,7 +27,7 @@ def adapted(model: Any, fit: Fit) -> Any:
         r=fit.rank,
         lora_alpha=fit.scale,
         target_modules="all-linear",
-        task_type="CAUSAL_LM",
+        task_type=kind,
         fan_in_fan_out=model.config.model_type == "gpt2",  # its linears are stored (in, out)
     )
     with torch.random.fork_rng():

@@ -26,11 +26,10 @@ def encoder_in(models: Collaboration, spec: DistillSpec, name: str, *, lm: bool 
     Raises:
         ConfigError: a model of the file that has no weights.
     """
-    from pilotfish._extras import need
     from pilotfish.assemble.build import weights_from
     from pilotfish.assemble.specs import EncoderSpec, LocalSpec
     from pilotfish.errors import ConfigError
-    from pilotfish.models._weights import located, quiet
+    from pilotfish.models._weights import located
     from pilotfish.models.local import LocalModel
     from pilotfish.train.folder import digest
     from pilotfish.train.processes import main_first
@@ -54,9 +53,8 @@ def encoder_in(models: Collaboration, spec: DistillSpec, name: str, *, lm: bool 
     made = Path(f"{spec.out}-encoder-{digest(weights, ())[:8]}")  # of other weights another is made
     with main_first():
         if not (made / "modules.json").is_file():
-            from pilotfish.distill.blackbox.students import encoder_of_lm
+            from pilotfish.train.lm_encoder import encoder_of_lm
 
-            quiet(need("transformers", "train"))
             encoder_of_lm(weights, made, catalog=models.catalog)
     return _loaded(str(made), spec, models)
 

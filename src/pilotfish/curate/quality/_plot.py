@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pilotfish.curate.quality.curve import PrecisionRecall
 from pilotfish.errors import DataError
+from pilotfish.measure.curve import PrecisionRecall
 from pilotfish.measure.report import Svg
 from pilotfish.measure.report._canvas import DASHES, MUTED, SERIES, SIZE, WIDTH, Box, Canvas
 from pilotfish.measure.report._labels import shorten, width

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pilotfish.curate.quality.curve import PrecisionRecall, area_interval
 from pilotfish.measure._interval import Interval
+from pilotfish.measure.curve import PrecisionRecall, area_interval
 
 __all__ = ["Judged", "judged"]
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pilotfish.distill.blackbox.students import encoder_of_lm
 from pilotfish.distill.blackbox.students.embedding import EmbeddingStudent, vector_loss
 from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.models.classify import EncoderFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
+from pilotfish.train.lm_encoder import encoder_of_lm
 from pilotfish.train.settings import Fit
 from tests.tiny import CORPUS, write_encoder
 

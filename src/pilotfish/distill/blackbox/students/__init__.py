@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.embedding import EmbeddingStudent
-from pilotfish.distill.blackbox.students.labels import TeacherLabels, labelled
 from pilotfish.distill.blackbox.students.linear import LinearStudent
-from pilotfish.distill.blackbox.students.lm_encoder import encoder_of_lm
 from pilotfish.distill.blackbox.students.trees import TreeStudent
 from pilotfish.distill.blackbox.students.tuned import EncoderStudent
+from pilotfish.models.classify.labelled import TeacherLabels, labelled
 
 __all__ = [
     "EmbeddingStudent",
@@ -23,6 +22,5 @@ __all__ = [
     "LinearStudent",
     "TeacherLabels",
     "TreeStudent",
-    "encoder_of_lm",
     "labelled",
 ]

@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.distill.blackbox.students.labels import TeacherLabels
 from pilotfish.distill.blackbox.students.targets import Targets, parts_of, targets_of
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.folds import folds
 from pilotfish.models.classify.head import fit_temperature, softmax
+from pilotfish.models.classify.labelled import TeacherLabels
 
 __all__ = ["LabelStudent", "Learnt", "chosen"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.distill.blackbox.students.labels import TeacherLabels
 from pilotfish.errors import DataError
+from pilotfish.models.classify.labelled import TeacherLabels
 from pilotfish.rows.split import split
 
 __all__ = ["Parts", "Targets", "parts_of", "targets_of"]

@@ -1,11 +1,11 @@
-"""A language model as an encoder, so that it can be a student of vectors."""
+"""A causal language model as an encoder: what learns vectors or a head over them takes it as any other."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
@@ -19,17 +19,24 @@ __all__ = ["encoder_of_lm"]
 
 
 def encoder_of_lm(
-    weights: str | Path, out: str | Path, *, max_length: int = 512, catalog: Catalog | None = None
+    weights: str | Path,
+    out: str | Path,
+    *,
+    max_length: int = 512,
+    pooling: Literal["mean", "last"] = "mean",
+    catalog: Catalog | None = None,
 ) -> Encoder:
     """Write a causal language model as a sentence-transformers folder, and return it as an encoder.
 
     A text's vector is the mean of the last hidden states over its tokens, of length one, as `EncoderFeatures` makes it
-    of a `LocalModel`. The words' output layer is left out.
+    of a `LocalModel`; or the state of its last token, as it is, as Burns et al. 2023 have it. Both go by the text's
+    length: a token that has the padding's number counts as any other. The words' output layer is left out.
 
     Args:
         weights: a catalog name, hub id or folder.
         out: the folder to write; a new one.
         max_length: how many tokens of a text are read.
+        pooling: "mean", or "last".
         catalog: where names are looked up.
 
     Raises:
@@ -42,6 +49,7 @@ def encoder_of_lm(
     library = need("sentence_transformers", "train")
     kinds = need("sentence_transformers.models", "train")
     torch, transformers = need("torch", "train"), need("transformers", "train")
+    _weights.quiet(transformers)
     folder, _ = _weights.located(str(weights), catalog)
     try:
         body = transformers.AutoModel.from_pretrained(str(folder), dtype=torch.float32, use_safetensors=True)
@@ -50,6 +58,7 @@ def encoder_of_lm(
         raise ModelError(f"{weights}: not a model that loads: {_weights.first_line(error)}") from error
     # With a chat template sentence-transformers would make a conversation of each text.
     cutter.chat_template = None
+    cutter.padding_side = "right"
     if cutter.pad_token is None:
         # What padding is does not matter, for it is masked; that there is some does, for texts of several lengths.
         cutter.pad_token = cutter.eos_token
@@ -57,7 +66,9 @@ def encoder_of_lm(
         body.save_pretrained(plain)
         cutter.save_pretrained(plain)
         reader = kinds.Transformer(plain, max_seq_length=max_length)
-    modules = [reader, kinds.Pooling(int(body.config.hidden_size), "mean"), kinds.Normalize()]
+    width = int(body.config.hidden_size)
+    modules = [reader, kinds.Pooling(width, "mean" if pooling == "mean" else "lasttoken")]
+    modules += [kinds.Normalize()] if pooling == "mean" else []
     model = library.SentenceTransformer(modules=modules, device="cpu")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How well scores tell good texts from others: the area under the ROC curve, precision and recall.
+"""How well scores tell good rows from others: the area under the ROC curve, precision and recall.
 
 Sources: Hanley and McNeil 1982 (the area, and its variance); Newcombe 2006, part 2, method 5 (its score interval, sound
 at 1); Davis and Goadrich 2006 (precision and recall).

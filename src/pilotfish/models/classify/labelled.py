@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pilotfish.errors import DataError
 from pilotfish.model import Model, Request
-from pilotfish.models.classify import Labeller, Labels
+from pilotfish.models.classify.labeller import Labeller, Labels
 from pilotfish.rows._row import Rows
 from pilotfish.rows.asking import Bill, asked
 from pilotfish.rows.run import read_output, run

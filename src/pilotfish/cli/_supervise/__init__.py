@@ -1,0 +1,1 @@
+"""What `pilotfish supervise` is made of."""

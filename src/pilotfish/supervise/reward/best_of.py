@@ -1,0 +1,71 @@
+"""The best of several answers by a reward, as a model.
+
+Sources: Stiennon et al. 2020 (Learning to summarize), section 4.3; Nakano et al. 2021 (WebGPT), section 3.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pilotfish.errors import ConfigError, ModelError
+from pilotfish.model import Model, Reply, Request, WholeReplies
+from pilotfish.supervise._reward import reward_of
+
+__all__ = ["BestOfN"]
+
+
+@dataclass(frozen=True)
+class BestOfN(WholeReplies):
+    """A model that answers several times, of which a small reward model picks one. All answers are paid for.
+
+    Attributes:
+        model: who answers.
+        reward: a callable (prompt, answers) -> numbers, such as a `RewardModel`; or a classifier of answers.
+        n: how many answers.
+        temperature: of the answers, where the request has none of its own.
+        label: of a classifier, the label whose log-odds are the reward.
+        name: in traces.
+
+    Raises:
+        ConfigError: n below 1, or a reward that is none.
+    """
+
+    model: Model
+    reward: Any
+    n: int = 8
+    temperature: float = 1.0
+    label: str | None = None
+    name: str = "best-of-n"
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.temperature < 0:
+            raise ConfigError(f"{self.name}: n is 1 or more and the temperature 0 or more")
+        object.__setattr__(self, "_score", reward_of(self.reward, self.label, self.name))
+
+    async def reply(self, request: Request) -> Reply:
+        """Answer several times and return the answer of the greatest reward; of equal ones the first."""
+        if request.n > 1:
+            raise ConfigError(f"{self.name}: it picks one answer of its own, and n = {request.n} asks for several")
+        heat = request.temperature if request.temperature is not None else self.temperature
+        given = request.metadata.get("sample", 0)
+        # Each with a number of its own: a store of replies must not give the first one again.
+        asked = [
+            request.with_(temperature=heat, metadata={**request.metadata, "sample": sample})
+            for sample in (
+                given * self.n + number if isinstance(given, int) else [given, number] for number in range(self.n)
+            )
+        ]
+        if request.seed is not None:
+            asked = [one.with_(seed=request.seed + number) for number, one in enumerate(asked)]
+        said = await asyncio.gather(*(self.model.reply(one) for one in asked))
+        whole = [reply for reply in said if not reply.tool_calls and reply.finish_reason != "length"] or list(said)
+        score: Any = self._score  # type: ignore[attr-defined]
+        rewards = await asyncio.to_thread(score, request.prompt, [reply.text for reply in whole])
+        if len(rewards) != len(whole) or not all(math.isfinite(one) for one in rewards):
+            raise ModelError(f"{self.name}: the reward gave {rewards!r} for {len(whole)} answers")
+        best = max(range(len(whole)), key=lambda at: rewards[at])
+        others = [reply for reply in said if reply is not whole[best]]
+        return whole[best].after(*others).decided(self.name, f"best of {len(whole)}", float(rewards[best]))

@@ -1,0 +1,1 @@
+"""Strong models that learn from weak labels."""

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pilotfish.errors import ConfigError, DataError
+from pilotfish.supervise.label_models import Glad
+from pilotfish.supervise.label_models.glad import _Rows
+from pilotfish.supervise.votes import Votes
+from tests.supervise.label_models.planted import even, rules
+
+
+def _step(k: int, gold: bool = False) -> tuple[_Rows, Votes, np.ndarray, np.ndarray]:
+    given = even(12, (0.8, 0.7, 0.6, 0.55), k=k, seed=2)
+    dice = np.random.default_rng(1)
+    truth = np.where(np.arange(12) < 3, given.truth, -1) if gold else np.full(12, -1)
+    log_prior = np.log(dice.dirichlet(np.full(k, 5.0)))
+    return (
+        _Rows(given.votes, log_prior, truth, 1.0, 1.0),
+        given.votes,
+        dice.normal(1, 0.5, 4),
+        dice.normal(0.5, 0.5, 12),
+    )
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_the_posterior_is_equation_2(k: int) -> None:
+    step, votes, ability, log_ease = _step(k)
+    belief, objective = step.expected(ability, log_ease)
+    wanted, total = np.zeros((12, k)), 0.0
+    for i in range(12):
+        joint = np.exp(step.log_prior)
+        for j, s, label in zip(votes.row, votes.source, votes.label, strict=True):
+            if j == i:
+                right = 1 / (1 + np.exp(-ability[s] * np.exp(log_ease[i])))
+                joint = joint * np.where(np.arange(k) == label, right, (1 - right) / (k - 1))
+        wanted[i], total = joint / joint.sum(), total + np.log(joint.sum()) * votes.voted[i]
+    assert belief == pytest.approx(wanted, abs=1e-12)
+    paid = (((ability - 1) ** 2).sum() + ((log_ease - 1) ** 2).sum()) / 2
+    assert objective == pytest.approx(total - paid)
+
+
+def test_two_classes_give_the_paper_s_gradients() -> None:
+    # Eqs. 3 and 4: sums over votes of (p l + (1 - p)(1 - l) - s(a b)), times b for a, and times a for b.
+    step, votes, ability, log_ease = _step(2)
+    belief, _ = step.expected(ability, log_ease)
+    _, by_ability, by_ease = step.auxiliary(belief, ability, log_ease)
+    ease = np.exp(log_ease)
+    wanted_a, wanted_b = -(ability - 1), np.zeros(12)
+    for i, s, label in zip(votes.row, votes.source, votes.label, strict=True):
+        p1 = belief[i, 1]
+        pull = p1 * label + (1 - p1) * (1 - label) - 1 / (1 + np.exp(-ability[s] * ease[i]))
+        wanted_a[s] += pull * ease[i]
+        wanted_b[i] += pull * ability[s]
+    assert by_ability == pytest.approx(wanted_a)
+    assert by_ease == pytest.approx(wanted_b * ease - (log_ease - 1))
+
+
+@pytest.mark.parametrize("gold", [False, True])
+def test_gradients_are_those_of_the_objective_too(gold: bool) -> None:
+    step, _, ability, log_ease = _step(3, gold)
+    belief, _ = step.expected(ability, log_ease)
+    _, by_ability, by_ease = step.auxiliary(belief, ability, log_ease)
+    for part, slope in ((0, by_ability), (1, by_ease)):
+        for at in range(len(slope)):
+            moved = []
+            for sign in (-1e-5, 1e-5):
+                both = [ability.copy(), log_ease.copy()]
+                both[part][at] += sign
+                moved.append(step.expected(*both)[1])
+            assert slope[at] == pytest.approx((moved[1] - moved[0]) / 2e-5, abs=1e-6)
+
+
+def test_em_never_falls_and_finds_able_sources_and_hard_rows() -> None:
+    dice = np.random.default_rng(0)
+    truth, ability = dice.integers(0, 2, 600), np.array([3.0, 2.0, 1.0, 0.5, 0.0, -1.0, 1.5, 1.0])
+    ease = np.where(np.arange(600) < 300, 2.0, 0.2)
+    right = dice.random((600, 8)) < 1 / (1 + np.exp(-ease[:, None] * ability))
+    votes = Votes.from_table(np.where(right, truth[:, None], 1 - truth[:, None]))
+    model = Glad(tol=1e-7).fit(votes)
+    assert np.diff(model.objective_).min() > -1e-7
+    assert np.corrcoef(model.ability_, ability)[0, 1] > 0.95
+    assert model.ability_[5] < 0
+    assert model.ease_[:300].mean() > 1.3 * model.ease_[300:].mean()
+    proba = model.predict_proba(votes)
+    assert proba == pytest.approx(model.posterior_, abs=0.02)
+
+
+def test_new_rows_get_an_ease_of_their_own() -> None:
+    given = even(800, k=2)
+    model = Glad().fit(given.votes.take(range(500)))
+    rest = given.votes.take(range(500, 800))
+    assert (model.predict_proba(rest).argmax(axis=1) == given.truth[500:])[rest.voted].mean() > 0.8
+
+
+def test_refusals() -> None:
+    with pytest.raises(ConfigError, match="prior"):
+        Glad(prior="learn").fit(even(20).votes)
+    with pytest.raises(ConfigError, match="max_iter"):
+        Glad(max_iter=0).fit(even(20).votes)
+    with pytest.raises(DataError, match="one class only"):
+        Glad().fit(rules(100).votes)
