@@ -5,37 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.rows._journal import Entry, Line
+from pilotfish.rows._ray_hands import Hand, Hands
 from pilotfish.rows._ray_worker import Told, Worker
 from pilotfish.rows._session import left
 from pilotfish.rows._works import Note
-from pilotfish.rows.report import StageReport
 
 _log = logging.getLogger(__name__)
 TRIES = 4  # workers that a batch may cost, one after another
+TOGETHER = 2  # after as many it is tried alone, for another batch in the same worker may be the cause
 
 
 class RemoteError(Exception):
     """Where in a worker an error was raised: its traceback there, as text."""
-
-
-@dataclass(eq=False)
-class Hand:
-    """A worker.
-
-    Attributes:
-        reports: what its stages did, as it last said.
-    """
-
-    actor: Any
-    reports: list[StageReport] = field(default_factory=list)
-    alive: bool = True
 
 
 class Pool:
@@ -53,12 +40,11 @@ class Pool:
     def __init__(
         self, ray: Any, built: tuple[Any, ...], total: int, options: dict[str, Any], size: int, slots: int
     ) -> None:
-        self._ray, self._built, self._total, self._slots = ray, built, total, slots
+        self._ray, self._built, self._total = ray, built, total
         # Two more calls than batches: to stop, and to close.
         self._kind = ray.remote(Worker).options(**options, max_concurrency=slots + 2, max_restarts=0)
         self.hands: list[Hand] = []
-        self._free: asyncio.Queue[Hand] = asyncio.Queue()
-        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._free = Hands(slots)
         self._hiring = {asyncio.ensure_future(self._hire()) for _ in range(size)}
 
     async def _hire(self) -> None:
@@ -75,28 +61,11 @@ class Pool:
                 error = ConfigError(f"workers of Ray could not begin: {_short(str(why))}")
                 continue
             if theirs == version("pilotfish"):
-                for _ in range(self._slots):
-                    self._free.put_nowait(hand)
+                self._free.add(hand)
                 return
             error = ConfigError(f"a worker has Pilotfish {theirs}, this machine {version('pilotfish')}")
             break
-        if not self._broken.done():
-            self._broken.set_exception(error)
-
-    async def _take(self) -> Hand:
-        """Return a worker that has room for a batch."""
-        while True:
-            got = asyncio.ensure_future(self._free.get())
-            either: list[asyncio.Future[Any]] = [got, self._broken]
-            try:
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                if not got.done():
-                    self._broken.result()
-            finally:
-                if not got.done():
-                    got.cancel()
-            if got.result().alive:
-                return got.result()
+        self._free.fail(error)
 
     async def through(self, entries: list[Entry], path: Path, note: Note) -> list[Entry]:
         """Put rows through the stages; return those that go on to the stages behind.
@@ -110,7 +79,7 @@ class Pool:
             ModelError: one worker after another died of these rows.
         """
         here: dict[int, Line] = {}
-        tries = TRIES
+        tries, lost = TRIES, 0
 
         def noted(lines: list[Line]) -> None:
             nonlocal tries
@@ -121,7 +90,7 @@ class Pool:
 
         reason = ""
         while tries:
-            hand = await self._take()
+            hand = await self._free.take(alone=lost >= TOGETHER)
             try:
                 onward = await self._given(hand, entries, path, noted)
             except self._ray.exceptions.RayTaskError:
@@ -129,7 +98,7 @@ class Pool:
             except self._ray.exceptions.RayError as error:
                 reason = _short(str(error))
                 self._lost(hand, reason)
-                tries -= 1
+                tries, lost = tries - 1, lost + 1
             else:
                 _remove(path)
                 return onward
@@ -145,13 +114,15 @@ class Pool:
 
     async def _given(self, hand: Hand, entries: list[Entry], path: Path, note: Note) -> list[Entry]:
         end = Told()
-        async for ref in hand.actor.through.remote(entries, str(path)):
-            end = await ref
-            if end.lines:
-                note(end.lines)
+        try:
+            async for ref in hand.actor.through.remote(entries, str(path)):
+                end = await ref
+                if end.lines:
+                    note(end.lines)
+        finally:
+            # Whatever became of it: also who asked may have stopped waiting.
+            self._free.give_back(hand)
         hand.reports = end.reports or hand.reports
-        if hand.alive:
-            self._free.put_nowait(hand)
         if end.failure is None:
             return end.onward
         error, where = end.failure
@@ -161,7 +132,7 @@ class Pool:
         """Put another worker in the place of one that died."""
         if hand.alive:
             _log.warning("a worker died, another takes over its rows: %s", reason)
-            hand.alive = False
+            self._free.lost(hand)
             self._end(hand)
             task = asyncio.ensure_future(self._hire())
             self._hiring.add(task)
@@ -180,6 +151,10 @@ class Pool:
         if gently and (open_ := [hand for hand in self.hands if hand.alive]):
             closing = [asyncio.ensure_future(_awaited(hand.actor.close.remote())) for hand in open_]
             await asyncio.wait(closing, timeout=5)
+        self.end()
+
+    def end(self) -> None:
+        """End the workers at once, from whatever thread."""
         for hand in self.hands:
             self._end(hand)
 
