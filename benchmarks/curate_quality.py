@@ -31,8 +31,8 @@ from pilotfish.curate import Dropped
 from pilotfish.curate.quality import HashedClassifier, QualityClassifier, StaticClassifier, TunedClassifier
 from pilotfish.curate.rules import C4, FineWeb, GopherQuality, GopherRepetition
 from pilotfish.curate.rules.fineweb import ends_sentence
-from pilotfish.measure.curve import area, area_interval, average_precision
-from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap
+from pilotfish.measure.curve import area, area_interval, precision_interval
+from pilotfish.measure.intervals import Interval, paired_bootstrap
 from pilotfish.rows.split import split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,14 +144,7 @@ def told(name: str, scores: np.ndarray[Any, Any], test: Sequence[Doc]) -> Iterat
     """Yield the area and the average precision, and the area beside each kind of bad text."""
     good = np.array([doc.kind == "good" for doc in test])
     yield valued(f"{name}: area under the ROC curve", area_interval(scores, good), "area")
-    both = np.stack([scores, good.astype(np.float64)], axis=1)
-    average = bootstrap(
-        both,
-        lambda rows: average_precision(rows[:, 0], rows[:, 1]),
-        resamples=1000,
-        method="percentile",
-        strata=good.astype(np.int64),
-    )
+    average = precision_interval(scores, good)
     yield valued(f"{name}: average precision", average, "precision")
     for kind in sorted({doc.kind for doc in test} - {"good"}):
         some = np.array([doc.kind in ("good", kind) for doc in test])

@@ -28,6 +28,7 @@ from pilotfish.distill.blackbox import rationales
 from pilotfish.distill.blackbox.students.linear import LinearStudent
 from pilotfish.distill.blackbox.students.tuned import EncoderStudent
 from pilotfish.distill.distiller import Distiller
+from pilotfish.measure.intervals import drawn_again
 from pilotfish.model import Request
 from pilotfish.models.classify import EncoderFeatures, Labeller
 from pilotfish.models.classify.labelled import TeacherLabels, labelled
@@ -251,16 +252,6 @@ def _lm(one: Set, rows: list[dict[str, Any]], out: Path, how: Fit, tests: Sequen
 
 def mean_case(title: str, table: NDArray[Any], unit: str = "accuracy") -> dict[str, Any]:
     """Return a mean over (seeds, rows), with an interval that draws seeds and rows again."""
-    random = np.random.default_rng(0)
-    seeds, rows = table.shape
-    drawn = [table[random.integers(seeds, size=seeds)][:, random.integers(rows, size=rows)].mean() for _ in range(2000)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return {
-        "case": title,
-        "value": float(table.mean()),
-        "low": float(low),
-        "high": float(high),
-        "unit": unit,
-        "n": rows,
-        "seeds": seeds,
-    }
+    found = drawn_again(table, lambda each: float(each.mean()), resamples=2000)
+    shown = {"case": title, "value": found.value, "low": found.low, "high": found.high, "unit": unit}
+    return {**shown, "n": found.n, "seeds": len(table)}

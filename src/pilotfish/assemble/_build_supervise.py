@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from pilotfish.assemble._build_encoder import tunable
 from pilotfish.assemble._build_features import features_of
-from pilotfish.assemble.build import encoder_named, weights_from
+from pilotfish.assemble.build import encoder_named
 from pilotfish.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pilotfish.supervise.sources import Scope, Source
     from pilotfish.supervise.strong.model import StrongModel
 
-__all__ = ["build_label_model", "build_sources", "build_strong", "classes_of", "tunable"]
+__all__ = ["build_label_model", "build_sources", "build_strong", "classes_of"]
 
 
 def classes_of(spec: SuperviseSpec, labels: Sequence[str]) -> list[str]:
@@ -219,50 +219,5 @@ def _held(weights: str, strong: StrongSpec, spec: SuperviseSpec, models: Collabo
     assert spec.out is not None
     averaged = strong.fit is None and strong.pooling != "last"
     beside = models.folder / spec.out
-    return tunable(weights, models, beside, strong.pooling, strong.max_length, as_it_is=averaged)
-
-
-def tunable(
-    weights: str,
-    models: Collaboration,
-    beside: Path,
-    pooling: Literal["mean", "last"] | None,
-    max_length: int,
-    *,
-    as_it_is: bool = False,
-) -> Encoder | Any:
-    """Return an encoder that can be tuned: of the file, of weights, or written of a language model's.
-
-    Args:
-        weights: a name of the file, or weights.
-        models: of the file.
-        beside: the result's folder; what is made of a language model lies beside it, once.
-        pooling: of a language model; None is "last".
-        max_length: tokens of a text that a language model reads.
-        as_it_is: return a language model itself.
-
-    Raises:
-        ConfigError: a pooling for an encoder, which has its own.
-        ModelError: no such weights.
-    """
-    from pilotfish.models._weights import located
-    from pilotfish.models.encoder import Encoder
-    from pilotfish.models.local import LocalModel
-    from pilotfish.train.folder import digest
-    from pilotfish.train.lm_encoder import encoder_of_lm
-
-    if weights in models.names:
-        return encoder_named(weights, models)
-    weights = weights_from(weights, models.folder)
-    folder, resolved = located(weights, models.catalog)
-    if resolved.kind == "encoder" or (folder / "modules.json").is_file():
-        if pooling is not None:
-            raise ConfigError(f"[supervise] {weights} is an encoder, which has its own pooling")
-        return Encoder(weights, catalog=models.catalog)
-    if as_it_is:
-        return LocalModel(weights, catalog=models.catalog)
-    how = pooling or "last"
-    made = Path(f"{beside}-encoder-{digest([weights, how, max_length], ())[:8]}")
-    if not (made / "modules.json").is_file():
-        encoder_of_lm(weights, made, max_length=max_length, pooling=how, catalog=models.catalog)
-    return Encoder(made, catalog=models.catalog)
+    how: dict[str, Any] = {"pooling": strong.pooling, "usual": "last", "max_length": strong.max_length}
+    return tunable(weights, models, beside, as_it_is=averaged, **how)

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.rows import Rejects, Row, Rows
 
-__all__ = ["Stopped", "collaboration_of", "format_options", "read_rows", "rows_with_text", "say", "say_rejects"]
+__all__ = [
+    "RunsFile",
+    "Stopped",
+    "collaboration_of",
+    "format_options",
+    "read_rows",
+    "rows_with_text",
+    "say",
+    "say_rejects",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = "jsonl, json, csv, tsv, parquet, arrow, text, labelled-lines, datasets"
@@ -20,6 +29,18 @@ FORMATS = "jsonl, json, csv, tsv, parquet, arrow, text, labelled-lines, datasets
 
 class Stopped(KeyboardInterrupt):
     """Ctrl-C, with one line on what stays and how to go on."""
+
+
+class RunsFile(click.Group):
+    """A group of commands, whose FILE without a command is for `run`."""
+
+    run = "run"
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command in that is meant."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = [self.run, *args]
+        return super().parse_args(ctx, args)
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import Stopped
+from pilotfish.cli._common import RunsFile, Stopped
 from pilotfish.cli._curate.ablate import ablated, checked
 from pilotfish.cli._curate.learn import learn_command
 from pilotfish.cli._curate.mix import mix_command
@@ -21,20 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-RUN = "run"
 
-
-class Curate(click.Group):
-    """A group that runs a file where no command is named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in that is meant."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = [RUN, *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group("curate", cls=Curate)
+@click.group("curate", cls=RunsFile)
 def command() -> None:
     """Keep the rows that are worth learning from, and say of every other one why not.
 
@@ -44,7 +32,7 @@ def command() -> None:
     """
 
 
-@command.command(RUN)
+@command.command(RunsFile.run)
 @click.argument("file")
 @click.option("--in", "source", help="The rows: a file or a datasets folder.  [default: the table's]")
 @click.option("--out", help="The folder for what is kept and what is not.  [default: the table's]")

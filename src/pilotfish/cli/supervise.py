@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pilotfish.cli._common import Stopped, say
+from pilotfish.cli._common import RunsFile, Stopped, say
 from pilotfish.cli._supervise.learn import corrector_command, reward_command
 
 __all__ = ["command"]
 
-RUN = "run"
 
-
-class Supervise(click.Group):
-    """A group that runs a file where no command is named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in that is meant."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = [RUN, *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group("supervise", cls=Supervise)
+@click.group("supervise", cls=RunsFile)
 def command() -> None:
     """Let small models teach, and align, a large one.
 
@@ -32,7 +20,7 @@ def command() -> None:
     """
 
 
-@command.command(RUN)
+@command.command(RunsFile.run)
 @click.argument("file")
 @click.option("--rows", help="The rows to label: a file.  [default: the table's]")
 @click.option("--out", help="The folder for labels, reports and the model.  [default: the table's]")

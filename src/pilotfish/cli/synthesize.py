@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import Stopped, say
+from pilotfish.cli._common import RunsFile, Stopped, say
 from pilotfish.cli._synthesize.people import export_command, import_command
 from pilotfish.cli._synthesize.select import select_command
 
@@ -20,21 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-RUN = "run"
 MANY = 100  # calls of which a sample is asked first, so that what all will cost is known early
 
 
-class Synthesize(click.Group):
-    """A group that runs a file where no command is named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in that is meant."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = [RUN, *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group("synthesize", cls=Synthesize)
+@click.group("synthesize", cls=RunsFile)
 def command() -> None:
     """Let a model write, label or vary rows, and people label what it is not sure of.
 
@@ -43,7 +32,7 @@ def command() -> None:
     """
 
 
-@command.command(RUN)
+@command.command(RunsFile.run)
 @click.argument("file")
 @click.option("--rows", type=click.IntRange(1), help="How many rows are wanted.")
 @click.option("--out", help="The folder for the rows; all calls are kept there.")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
 from pilotfish.errors import DataError, ModelError
 from pilotfish.infer.routing.surface import surface
 from pilotfish.infer.signals import SIGNALS, signals
@@ -102,18 +103,15 @@ class DeferralHead:
             ModelError: the files are missing, damaged, or of another format.
         """
         folder = Path(folder)
-        damaged = need("safetensors", "local").SafetensorError
-        try:
-            facts = json.loads((folder / "deferral.json").read_text(encoding="utf-8"))
-            if facts["format"] != FORMAT or facts["signals"] != list(SIGNALS):
-                raise ModelError(f"{folder}: a deferral head of another format; fit it again")
+        with reading(folder, "deferral head"):
+            facts = facts_in(folder / "deferral.json", "deferral head", FORMAT)
+            if facts["signals"] != list(SIGNALS):
+                raise ModelError(f"{folder}: a deferral head of other signals; fit it again")
             features = None if facts["features"] is None else load_features(facts["features"], folder, catalog)
             head = cls(features, facts["c"])
             arrays = need("safetensors.numpy", "local").load_file(folder / "deferral.safetensors")
             for name in _LEARNED:
                 setattr(head, name, arrays[name])
-        except (OSError, ValueError, LookupError, TypeError, damaged) as error:
-            raise ModelError(f"{folder}: not a saved deferral head: {error}") from error
         return head
 
     def _raw(self, texts: Sequence[str], shown: NDArray[np.float64]) -> NDArray[np.float64]:

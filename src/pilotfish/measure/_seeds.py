@@ -15,12 +15,14 @@ __all__ = ["drawn_again", "redrawn"]
 RESAMPLES = 1000
 
 
-def drawn_again(table: NDArray[Any], value: Callable[[NDArray[Any]], float]) -> Interval:
+def drawn_again(table: NDArray[Any], value: Callable[[NDArray[Any]], float], resamples: int = RESAMPLES) -> Interval:
     """Return a value of a table (seeds, rows, anything), with the 95% interval of its redrawn ones."""
-    return redrawn(table, lambda each: (value(each),))[0]
+    return redrawn(table, lambda each: (value(each),), resamples)[0]
 
 
-def redrawn(table: NDArray[Any], values: Callable[[NDArray[Any]], tuple[float, ...]]) -> tuple[Interval, ...]:
+def redrawn(
+    table: NDArray[Any], values: Callable[[NDArray[Any]], tuple[float, ...]], resamples: int = RESAMPLES
+) -> tuple[Interval, ...]:
     """Return values of a table (seeds, rows, anything), with 95% intervals; all of the same draws.
 
     With few seeds the interval is too narrow; with one it knows of rows alone. A draw in which a value is not a number
@@ -29,9 +31,9 @@ def redrawn(table: NDArray[Any], values: Callable[[NDArray[Any]], tuple[float, .
     random = np.random.default_rng(0)
     seeds, rows = table.shape[:2]
     drawn = [
-        values(table[random.integers(seeds, size=seeds)][:, random.integers(rows, size=rows)]) for _ in range(RESAMPLES)
+        values(table[random.integers(seeds, size=seeds)][:, random.integers(rows, size=rows)]) for _ in range(resamples)
     ]
-    how = f"percentile bootstrap of seeds and rows, {RESAMPLES:,} resamples"
+    how = f"percentile bootstrap of seeds and rows, {resamples:,} resamples"
     found = []
     for value, each in zip(values(table), zip(*drawn, strict=True), strict=True):
         there = np.array([one for one in each if one == one])  # noqa: PLR0124 what is no number differs from itself

@@ -17,7 +17,7 @@ from pilotfish.errors import DataError
 from pilotfish.measure._interval import Interval, z_score
 from pilotfish.measure.intervals import bootstrap
 
-__all__ = ["PrecisionRecall", "area", "area_interval", "average_precision"]
+__all__ = ["PrecisionRecall", "area", "area_interval", "average_precision", "precision_interval"]
 
 Floats = NDArray[np.float64]
 _POINTS = 200
@@ -75,6 +75,23 @@ def average_precision(scores: ArrayLike, good: ArrayLike) -> float:
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
 
 
+def precision_interval(scores: ArrayLike, good: ArrayLike, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """Return the average precision with its interval; as many good rows and others in each draw.
+
+    Raises:
+        DataError: no good row.
+    """
+    hits = np.asarray(good, bool)
+    return bootstrap(
+        np.stack([np.asarray(scores, np.float64), hits.astype(np.float64)], axis=1),
+        lambda rows: average_precision(rows[:, 0], rows[:, 1]),
+        resamples=resamples,
+        method="percentile",
+        strata=hits.astype(np.int64),
+        seed=seed,
+    )
+
+
 @dataclass(frozen=True)
 class PrecisionRecall:
     """What is kept at each threshold.
@@ -106,15 +123,7 @@ class PrecisionRecall:
         thresholds, precision, recall = _steps(values, hits)
         kept = recall * hits.sum() / np.maximum(precision, 1e-12) / len(hits)
         some = np.unique(np.linspace(0, len(thresholds) - 1, min(_POINTS, len(thresholds))).round().astype(int))
-        both = np.stack([values, hits.astype(np.float64)], axis=1)
-        average = bootstrap(
-            both,
-            lambda rows: average_precision(rows[:, 0], rows[:, 1]),
-            resamples=500,
-            method="percentile",
-            strata=hits.astype(np.int64),
-            seed=seed,
-        )
+        average = precision_interval(values, hits, resamples=500, seed=seed)
         parts = [tuple(np.asarray(part)[some].tolist()) for part in (thresholds, precision, recall, kept)]
         return cls(parts[0], parts[1], parts[2], parts[3], average)
 

@@ -155,7 +155,7 @@ def edit(**changes: Any) -> Callable[[Path], object]:
         (edit(temperature=0), "its temperature is 0.0"),
         (edit(temperature=float("nan")), "its temperature is nan"),
         (edit(temperature="hot"), "not a saved classifier head"),
-        (edit(format=9), "a head of format 9; this version reads format 1"),
+        (edit(format=9), "a classifier head of format 9; this version reads 1"),
     ],
 )
 def test_a_damaged_head_is_one_line(tmp_path: Path, change: Callable[[Path], object], said: str) -> None:

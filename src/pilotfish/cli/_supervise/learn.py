@@ -30,7 +30,7 @@ def reward_command(file: str, as_json: bool) -> None:
     from dataclasses import replace
 
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble._build_supervise import tunable
+    from pilotfish.assemble._build_encoder import tunable
     from pilotfish.errors import ConfigError, DataError
     from pilotfish.rows._lock import locked
     from pilotfish.supervise.reward.model import FIT, Pair, RewardModel
@@ -48,7 +48,7 @@ def reward_command(file: str, as_json: bool) -> None:
             raise DataError(f"{spec.rows}: row {number}: column {spec.margin!r}: {margin!r} is no margin")
         pairs.append(Pair(row[spec.prompt], row[spec.chosen], row[spec.rejected], float(margin)))
     how = FIT if spec.fit is None else replace(FIT, **spec.fit.model_dump(exclude_unset=True))
-    encoder = tunable(spec.weights, models, out, spec.pooling, spec.max_length)
+    encoder = tunable(spec.weights, models, out, pooling=spec.pooling, usual="last", max_length=spec.max_length)
     more = {name: getattr(spec, name) for name in ("centre", "head_rate", "held_out")}
     try:
         with locked(out):

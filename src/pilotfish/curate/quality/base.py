@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pilotfish._saved import facts_in, reading
 from pilotfish.curate.quality._telling import telling
 from pilotfish.curate.quality.judged import Judged, judged
 from pilotfish.curate.quality.rows import Parts, dealt
-from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.classify.calibration import CALIBRATIONS, Calibration, calibrated, calibration_from
 
 if TYPE_CHECKING:
@@ -152,21 +153,14 @@ class QualityClassifier(ABC):
         Raises:
             ModelError: the folder holds none, or a damaged one.
         """
-        from pilotfish._extras import need
         from pilotfish.curate.quality.kinds import kind_of
 
         folder = Path(folder)
-        damaged = need("safetensors", "local").SafetensorError
-        try:
-            told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            if told["format"] != FORMAT:
-                raise ModelError(f"{folder}: a classifier of format {told['format']}; this version reads {FORMAT}")
+        with reading(folder, "quality classifier"):
+            told = facts_in(folder / FILE, "quality classifier", FORMAT)
             found = kind_of(told["kind"])._load(folder, dict(told["settings"]), catalog)
             found.calibration_ = calibration_from(told["calibration"])
             found.report_ = Judged.from_json(told["report"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, damaged) as error:
-            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise ModelError(f"{folder}: not a saved quality classifier: {said}") from error
         return found
 
     def _read(self, texts: Sequence[str], quality: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:

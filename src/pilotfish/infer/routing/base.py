@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.infer.routing.surface import surface
 from pilotfish.models.classify.features import load_features
@@ -184,11 +185,8 @@ def load_router(folder: str | Path, catalog: Catalog | None = None) -> Router:
     from pilotfish.infer import routing
 
     folder = Path(folder)
-    damaged = need("safetensors", "local").SafetensorError
-    try:
-        facts = json.loads((folder / "router.json").read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise ModelError(f"{folder}: a router of format {facts['format']}; this version reads {FORMAT}")
+    with reading(folder, "router"):
+        facts = facts_in(folder / "router.json", "router", FORMAT)
         kinds: dict[str, Any] = {
             kind.kind: kind
             for kind in (
@@ -206,6 +204,4 @@ def load_router(folder: str | Path, catalog: Catalog | None = None) -> Router:
         for name in (*_LEARNED, *router.learned):
             setattr(router, name, arrays[name])
         router._loaded(folder)
-    except (OSError, ValueError, LookupError, TypeError, damaged) as error:
-        raise ModelError(f"{folder}: not a saved router: {error}") from error
     return router

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pilotfish.errors import ModelError
+from pilotfish._saved import facts_in, reading
 from pilotfish.model import Call, Reply, Request, TokenLogprob, Trace, WholeReplies
 from pilotfish.models.classify.features import Features, load_features
 from pilotfish.models.classify.head import SoftmaxHead
@@ -64,11 +64,8 @@ class TextClassifier:
             ModelError: the folder holds no classifier, or a damaged one.
         """
         folder = Path(folder)
-        try:
-            facts = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
-            kind = str(facts["features"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder}: not a saved classifier (classifier.json: {error})") from error
+        with reading(folder, "classifier"):
+            kind = str(facts_in(folder / "classifier.json", "classifier")["features"])
         return cls(load_features(kind, folder, catalog), SoftmaxHead.load(folder))
 
 

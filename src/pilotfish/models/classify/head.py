@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
 from pilotfish.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -103,19 +104,13 @@ class SoftmaxHead:
         Raises:
             ModelError: the folder holds no head, a damaged one, or one of a later format.
         """
-        numpy_files = need("safetensors.numpy", "local")
-        damaged = need("safetensors", "local").SafetensorError
-        try:
-            facts = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-            tensors = numpy_files.load_file(folder / "head.safetensors")
-            if facts["format"] != FORMAT:
-                raise ModelError(f"{folder}: a head of format {facts['format']}; this version reads format {FORMAT}")
+        with reading(folder, "classifier head"):
+            facts = facts_in(folder / "head.json", "classifier head", FORMAT)
+            tensors = need("safetensors.numpy", "local").load_file(folder / "head.safetensors")
             head = cls(c=float(facts["c"]))
             head.classes_ = [str(label) for label in facts["classes"]]
             head.coef_, head.intercept_ = tensors["coef"], tensors["intercept"]
             head.temperature_ = float(facts["temperature"])
-        except (OSError, ValueError, KeyError, TypeError, damaged) as error:
-            raise ModelError(f"{folder}: not a saved classifier head: {_said(error)}") from error
         classes = len(head.classes_)
         if head.coef_.ndim != 2 or head.coef_.shape[0] != classes or head.intercept_.shape != (classes,):
             shapes = f"{head.coef_.shape} and {head.intercept_.shape}"
@@ -123,11 +118,6 @@ class SoftmaxHead:
         if not (np.isfinite(head.temperature_) and head.temperature_ > 0):
             raise ModelError(f"{folder}: a damaged classifier head: its temperature is {head.temperature_}")
         return head
-
-
-def _said(error: BaseException) -> str:
-    """Return what an error says; a KeyError says only the key."""
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

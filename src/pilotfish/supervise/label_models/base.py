@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish._saved import facts_in, reading
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.supervise.label_models._ties import likeliest
 from pilotfish.supervise.votes import Gold, Label, Votes
 
@@ -182,11 +183,8 @@ class LabelModel(ABC):
         from pilotfish.supervise.label_models.kinds import kind_of
 
         folder = Path(folder)
-        damaged = need("safetensors", "local").SafetensorError
-        try:
-            told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            if told["format"] != FORMAT:
-                raise ModelError(f"{folder}: a label model of format {told['format']}; this version reads {FORMAT}")
+        with reading(folder, "label model"):
+            told = facts_in(folder / FILE, "label model", FORMAT)
             model = kind_of(told["kind"])(**told["settings"])
             model.classes_, model.sources_ = tuple(told["classes"]), tuple(told["sources"])
             arrays = need("safetensors.numpy", "local").load_file(folder / ARRAYS)
@@ -194,9 +192,6 @@ class LabelModel(ABC):
                 setattr(model, f"{name}_", value)
             if model.prior_.shape != (len(model.classes_),):
                 raise ValueError(f"a prior of shape {model.prior_.shape} for {len(model.classes_)} classes")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError, damaged) as error:
-            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise ModelError(f"{folder}: not a saved label model: {said}") from error
         return model
 
 

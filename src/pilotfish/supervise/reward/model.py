@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish._saved import facts_in, reading
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.intervals import Interval, wilson
 from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
@@ -206,17 +207,12 @@ class RewardModel:
             ModelError: the folder holds no reward model, or a damaged one.
         """
         folder = Path(folder)
-        damaged = need("safetensors", "local").SafetensorError
-        try:
-            told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            if told["format"] != FORMAT:
-                raise ModelError(f"{folder}: a reward model of format {told['format']}; this version reads {FORMAT}")
+        with reading(folder, "reward model"):
+            told = facts_in(folder / FILE, "reward model", FORMAT)
             arrays = need("safetensors.numpy", "local").load_file(folder / HEAD)
             made = cls(Encoder(folder / FOLDER, name=told["name"], catalog=catalog))
             made.weight_, made.bias_ = arrays["weight"], float(arrays["bias"][0])
             made.report_ = Taught.from_json(told["report"])
-        except (OSError, ValueError, KeyError, TypeError, damaged) as error:
-            raise ModelError(f"{folder}: not a saved reward model ({FILE}: {error})") from error
         made.encoder_ = made.encoder
         return made
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.targets import Targets
-from pilotfish.errors import ConfigError, ModelError
+from pilotfish.errors import ConfigError
 from pilotfish.models.classify import Features, SoftmaxHead, TextClassifier
 
 if TYPE_CHECKING:
@@ -77,12 +78,10 @@ class LinearStudent(LabelStudent):
             ModelError: the folder holds no such student, or a damaged one.
         """
         found = TextClassifier.load(folder, catalog)
-        try:
-            facts = json.loads((Path(folder) / "student.json").read_text(encoding="utf-8"))
+        with reading(folder, "student"):
+            facts = facts_in(Path(folder) / "student.json", "student")
             student = cls(found.features, c=float(facts["c"]))
             student.report_ = Learnt.from_json(facts["report"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{folder}: not a saved student (student.json: {error})") from error
         head = found.head
         student.classes_, student.coef_, student.intercept_ = head.classes_, head.coef_, head.intercept_
         student.temperature_ = head.temperature_

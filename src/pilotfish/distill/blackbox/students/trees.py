@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
 from pilotfish.distill.blackbox.students._table import Table
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.targets import Targets
@@ -84,22 +85,16 @@ class TreeStudent(LabelStudent):
         Raises:
             ModelError: the folder holds no such student, a damaged one, or one of a later format.
         """
-        numpy_files = need("safetensors.numpy", "train")
-        damaged = need("safetensors", "train").SafetensorError
         folder = Path(folder)
-        try:
-            facts = json.loads((folder / "student.json").read_text(encoding="utf-8"))
-            if facts["format"] != FORMAT:
-                raise ModelError(f"{folder}: a student of format {facts['format']}; this version reads {FORMAT}")
-            arrays = numpy_files.load_file(folder / "trees.safetensors")
+        with reading(folder, "tree student"):
+            facts = facts_in(folder / "student.json", "tree student", FORMAT)
+            arrays = need("safetensors.numpy", "train").load_file(folder / "trees.safetensors")
             student = cls()
             student.classes_ = [str(label) for label in facts["classes"]]
             student.temperature_ = float(facts["temperature"])
             student.table_ = Table.from_json(facts["table"])
             student.report_ = Learnt.from_json(facts["report"])
             student.nodes_, student.starts_, student.base_ = arrays["nodes"], arrays["starts"], arrays["base"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, damaged) as error:
-            raise ModelError(f"{folder}: not a saved tree student: {error}") from error
         student._check(folder)
         return student
 

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.targets import Targets
-from pilotfish.errors import ConfigError, ModelError
+from pilotfish.errors import ConfigError
 from pilotfish.models._weights import identity_of
 from pilotfish.models.classify import EncoderFeatures, SoftmaxHead, TextClassifier
 from pilotfish.models.encoder import Encoder
@@ -99,12 +100,8 @@ class EncoderStudent(LabelStudent):
         folder = Path(folder)
         head = SoftmaxHead.load(folder)
         student = cls(Encoder(folder / FOLDER, catalog=catalog))
-        try:
-            student.report_ = Learnt.from_json(
-                json.loads((folder / "student.json").read_text(encoding="utf-8"))["report"]
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{folder}: not a saved student (student.json: {error})") from error
+        with reading(folder, "student"):
+            student.report_ = Learnt.from_json(facts_in(folder / "student.json", "student")["report"])
         student.tuned_ = student.encoder
         student.classes_, student.coef_, student.intercept_ = head.classes_, head.coef_, head.intercept_
         student.temperature_ = head.temperature_
