@@ -30,7 +30,7 @@ from pilotfish.train.settings import Fit
 
 OUT = Path(__file__).resolve().parents[1] / ".bench" / "curate-ablate"
 MODEL = "smollm2-135m-instruct"
-SEEDS, STEPS, TOKENS, RATE, ROWS, TESTED = (0, 1, 2), 60, 1024, 5e-5, 600, 150
+SEEDS, STEPS, TOKENS, RATE, ROWS, TESTED = (0, 1, 2), 24, 1024, 5e-5, 300, 150
 Steps = Sequence[Stage | Barrier]
 Rows = list[dict[str, Any]]
 
@@ -70,8 +70,6 @@ def tries(data: Path, quick: bool) -> Iterator[tuple[str, Rows, Steps, Rows, dic
     good = rows_of([doc for doc in test if doc.kind == "good"][:least])
     few = rows_of(pool[:120] if quick else pool)
     yield "text by a classifier", few, [Quality(classifier, threshold=0.5)], good, {"text": "text"}
-    lowest: Steps = [Perplexity(MODEL), Best("perplexity", share=0.5, lowest=True)]
-    yield "text of lower perplexity", few, lowest, good, {"text": "text"}
     asked = [{**row, "prompt": f"{row['instruction']}\n{row['input']}".strip()} for row in instructions(data)]
     theirs = {(row["instruction"], row["output"]) for row in people(data)}
     parts = split(len(asked), {"pool": 0.8, "test": 0.2}, 0, group=[row["instruction"] for row in asked])
@@ -79,6 +77,8 @@ def tries(data: Path, quick: bool) -> Iterator[tuple[str, Rows, Steps, Rows, dic
     wanted = [row for row in held if (row["instruction"], row["output"]) in theirs][:least]
     hardest: Steps = [IFD(MODEL), Best("ifd", share=0.5)]
     yield "instructions by IFD", rows[:120] if quick else rows, hardest, wanted, {"text": "output", "prompt": "prompt"}
+    lowest: Steps = [Perplexity(MODEL), Best("perplexity", share=0.5, lowest=True)]
+    yield "text of lower perplexity", few, lowest, good, {"text": "text"}
 
 
 def rows_of(docs: Sequence[Doc]) -> Rows:
