@@ -30,7 +30,7 @@ from pilotfish.train.settings import Fit
 
 OUT = Path(__file__).resolve().parents[1] / ".bench" / "curate-ablate"
 MODEL = "smollm2-135m-instruct"
-SEEDS, STEPS, TOKENS, RATE, ROWS, TESTED = (0, 1, 2), 24, 1024, 5e-5, 300, 150
+SEEDS, STEPS, TOKENS, RATE, ROWS, TESTED = (0, 1, 2), 16, 512, 1e-4, 200, 100
 Steps = Sequence[Stage | Barrier]
 Rows = list[dict[str, Any]]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pilotfish.compete.watch import Watch
+from pilotfish.rows.model_stage import concurrency_of
 
 if TYPE_CHECKING:
     from pilotfish.compete.watch import Budget
@@ -55,8 +56,9 @@ def lanes(labeller: Labeller) -> int:
     """Return how many questions are in flight at a time."""
     if labeller.white_box:
         return 1
-    own = getattr(labeller.model, "concurrency", labeller.concurrency)
-    return max(1, min(labeller.concurrency, own if isinstance(own, int) else labeller.concurrency))
+    asked = concurrency_of(labeller.model, labeller.concurrency)
+    own = getattr(labeller.model, "concurrency", None)
+    return asked if own is None else max(1, min(asked, own))
 
 
 def afforded(

@@ -111,10 +111,12 @@ class Recipe(ABC):
     """Writes prompts, round after round, and reads rows out of replies.
 
     One that makes its rows itself has `asks` False: nobody is asked, and each prompt is read with an empty reply.
+    `calls` are how many a row takes, one made of the answer to the one before.
     """
 
     name: str = ""
     asks: bool = True
+    calls: int = 1
 
     @abstractmethod
     def prompts(self, made: Made) -> Sequence[Prompt]:

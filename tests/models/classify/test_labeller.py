@@ -58,6 +58,15 @@ def test_questions_go_out_side_by_side_within_the_limit_and_answers_keep_their_o
     assert model.peak == 4
 
 
+def test_as_many_questions_go_out_as_the_model_says_it_takes() -> None:
+    class Wide(ScriptedModel):
+        concurrency = 11
+
+    model = Wide(answers, delay=0.01)
+    Labeller(model, LABELS).predict(["refund"] * 30)
+    assert model.peak == 11
+
+
 def test_one_failure_among_many_surfaces_as_itself_and_stops_the_rest() -> None:
     def script(request: Request) -> str | Exception:
         return UpstreamError("the endpoint is down", status=503) if "bad" in request.prompt else "refund"

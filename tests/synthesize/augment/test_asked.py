@@ -28,6 +28,7 @@ from pilotfish.synthesize.augment import (
 from pilotfish.synthesize.augment._edits import edited_share
 from pilotfish.synthesize.augment.paraphrased import WAYS
 from pilotfish.synthesize.augment.restyled import STYLES
+from pilotfish.synthesize.labels.estimate import counted
 from pilotfish.synthesize.make import synthesize
 from tests.fakes import ScriptedModel
 
@@ -176,11 +177,14 @@ def test_a_translation_that_fails_is_asked_for_by_the_next_run(tmp_path: Path) -
         return told(f"{given(request)} x")
 
     model = ScriptedModel(said)
+    assert counted(Backtranslated(ROWS), model, tmp_path).calls == 6  # there and back
     first = synthesize(Backtranslated(ROWS), model, tmp_path, progress=False)
+    assert counted(Backtranslated(ROWS), model, tmp_path).calls == 2
     assert (first.kept, first.again, first.rejected) == (2, 1, {"down": 1})
     down = False
     second = synthesize(Backtranslated(ROWS), model, tmp_path, progress=False)
     assert (second.kept, second.asked, second.stored) == (3, 2, 4)
+    assert counted(Backtranslated(ROWS), model, tmp_path).calls == 0
     one = synthesize(Backtranslated(ROWS), model, tmp_path / "one", rows=1, progress=False)
     assert (one.kept, one.asked) == (1, 2)
 

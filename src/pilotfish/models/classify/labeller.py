@@ -18,6 +18,7 @@ from pilotfish._sync import wait
 from pilotfish.errors import ConfigError
 from pilotfish.model import Call, Message, Model, Reply, Request, TokenLogprob, Trace, WholeReplies
 from pilotfish.models.classify._parse import parse_label
+from pilotfish.rows.model_stage import concurrency_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class Labeller(WholeReplies):
         names: label -> the name the prompt shows for it; by default the label with `_` as spaces.
         examples: (text, label) pairs shown before the question (few-shot).
         instruction: the system message's first paragraph.
-        concurrency: the most questions in flight to a black-box model.
+        concurrency: the most questions in flight to a black-box model; None is as many as the model takes.
         max_text: the most characters of a text that the prompt holds; None for no limit but the model's own.
 
     Raises:
@@ -109,7 +110,7 @@ class Labeller(WholeReplies):
     names: Mapping[str, str] = field(default_factory=dict)
     examples: Sequence[tuple[str, str]] = ()
     instruction: str = INSTRUCTION
-    concurrency: int = 8
+    concurrency: int | None = None
     max_text: int | None = None
     name: str = "labeller"
     prior_: NDArray[np.float64] | None = field(default=None, repr=False)
@@ -229,7 +230,7 @@ class Labeller(WholeReplies):
         return text[:low]
 
     async def _by_answer(self, texts: Sequence[str], progress: Callable[[int], None] | None) -> Labels:
-        gate = asyncio.Semaphore(self.concurrency)
+        gate = asyncio.Semaphore(concurrency_of(self.model, self.concurrency))
 
         async def one(text: str) -> tuple[str | None, Trace]:
             async with gate:

@@ -60,7 +60,6 @@ class Varied(Recipe):
     """
 
     bounds = Drift()
-    calls = 1  # a child
     questions = False  # whether the child of a question has to be one
 
     def __init__(

@@ -68,23 +68,23 @@ def counted(recipe: Recipe, model: Model, folder: str | Path, *, rows: int | Non
     """
     store = Path(folder) / CALLS
     calls = Calls(model, store) if store.exists() else None
-    left = _left(recipe, model, rows, seed, calls)
+    left, _, more = _left(recipe, model, rows, seed, calls)
     drawn = _drawn(left, COUNTED, seed)
     count, by = _counter(model)
-    tokens_in = _total([count(left[i]) for i in drawn], len(left))
+    tokens_in = _total([count(left[i]) for i in drawn], more)
     listed = bool(left) and CHOICES in left[0].extra
-    limit = 0 if listed else max((left[i].max_tokens or 0 for i in drawn), default=0) * len(left)
+    limit = 0 if listed else max((left[i].max_tokens or 0 for i in drawn), default=0) * more
     tokens_out = Interval(limit, 0, limit, 0.95, "at most", len(drawn))
     if calls is not None:
         if calls.bill.calls and not listed:
-            mean = calls.bill.tokens_out / calls.bill.calls * len(left)
+            mean = calls.bill.tokens_out / calls.bill.calls * more
             tokens_out, by = Interval.exact(mean), f"{by}, and the answers stored"
         calls.close()
     price = getattr(model, "price", None)
     if price is None and count is not _by_characters:
         price = Price()  # a model on this machine
     dollars = None if price is None else _priced(price, tokens_in, tokens_out)
-    return Estimate(len(left), tokens_in, tokens_out, dollars, by)
+    return Estimate(more, tokens_in, tokens_out, dollars, by)
 
 
 def sampled(
@@ -113,13 +113,13 @@ def sampled(
         UpstreamError: the endpoint fails for all of the sample.
     """
     with locked(Path(folder)):
-        left = _left(recipe, calls.model, rows, seed, calls)
+        left, new, more = _left(recipe, calls.model, rows, seed, calls)
         drawn = _drawn(left, sample, seed)
         replies = wait(calls.replies([left[i] for i in drawn], progress=False))
     heard = [reply for reply in replies if isinstance(reply, Reply)]
     if drawn and not heard:
         raise ConfigError(f"no answer to {len(drawn)} calls, the last of them: {getattr(replies[-1], 'reason', '')}")
-    more = len(left) - len(drawn)
+    more -= min(new, len(drawn))
     costs = [reply.cost for reply in heard]
     dollars = None if None in costs else _total([cost or 0.0 for cost in costs], more)
     return Estimate(
@@ -131,13 +131,25 @@ def sampled(
     )
 
 
-def _left(recipe: Recipe, model: Model, rows: int | None, seed: int, calls: Calls | None) -> list[Request]:
-    """Return the requests of the first round that no store answers, each once."""
+def _left(
+    recipe: Recipe, model: Model, rows: int | None, seed: int, calls: Calls | None
+) -> tuple[list[Request], int, int]:
+    """Return requests to go by, how many of them are still to be asked, and how many calls are left in all.
+
+    They are those of the first round that no store answers, each once.
+
+    Where a row takes several calls, those behind the first are made of its answer: they are as long as the first, as
+    far as one can tell. Where all first calls are stored, those stand for the others.
+    """
     asked: dict[bytes, Request] = {}
     known = known_as(model)
     for prompt in recipe.prompts(Made(rows, seed)):
         asked.setdefault(keys_of(known, prompt.request)[0], prompt.request)
-    return [request for key, request in asked.items() if calls is None or calls.store.get(key) is None]
+    left = [request for key, request in asked.items() if calls is None or calls.store.get(key) is None]
+    stored = len(calls.store) if calls is not None else 0
+    behind = len(asked) * (recipe.calls - 1)
+    behind = max(0, behind - max(0, stored - (len(asked) - len(left)))) if recipe.calls > 1 else 0
+    return left or (list(asked.values()) if behind else []), len(left), len(left) + behind
 
 
 def _drawn(left: Sequence[Request], count: int, seed: int) -> list[int]:
