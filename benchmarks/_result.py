@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pilotfish.measure.intervals import Interval
 from pilotfish.measure.meters import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,6 +40,11 @@ def completed(found: dict[str, Any], name: str, *, quick: bool) -> dict[str, Any
 def line(result: dict[str, Any]) -> str:
     """Return the result as one line of strict JSON."""
     return json.dumps(result, ensure_ascii=False, allow_nan=False)
+
+
+def estimated(title: str, found: Interval, unit: str) -> dict[str, Any]:
+    """Return a case of a number with its interval."""
+    return {"case": title, "value": found.value, "low": found.low, "high": found.high, "unit": unit, "n": found.n}
 
 
 def keep(result: dict[str, Any], folder: Path = RESULTS) -> Path:

@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks._peer import Peer
-from benchmarks._result import Cases
+from benchmarks._result import Cases, estimated
 from benchmarks._wikitext import articles
 from pilotfish.curate import Dropped
 from pilotfish.curate.quality import HashedClassifier, QualityClassifier, StaticClassifier, TunedClassifier
 from pilotfish.curate.rules import C4, FineWeb, GopherQuality, GopherRepetition
 from pilotfish.curate.rules.fineweb import ends_sentence
 from pilotfish.measure.curve import area, area_interval, precision_interval
-from pilotfish.measure.intervals import Interval, paired_bootstrap
+from pilotfish.measure.intervals import paired_bootstrap
 from pilotfish.rows.split import split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,12 +143,12 @@ class FastText:
 def told(name: str, scores: np.ndarray[Any, Any], test: Sequence[Doc]) -> Iterator[dict[str, Any]]:
     """Yield the area and the average precision, and the area beside each kind of bad text."""
     good = np.array([doc.kind == "good" for doc in test])
-    yield valued(f"{name}: area under the ROC curve", area_interval(scores, good), "area")
+    yield estimated(f"{name}: area under the ROC curve", area_interval(scores, good), "area")
     average = precision_interval(scores, good)
-    yield valued(f"{name}: average precision", average, "precision")
+    yield estimated(f"{name}: average precision", average, "precision")
     for kind in sorted({doc.kind for doc in test} - {"good"}):
         some = np.array([doc.kind in ("good", kind) for doc in test])
-        yield valued(f"{name}: area, good against {kind}", area_interval(scores[some], good[some]), "area")
+        yield estimated(f"{name}: area, good against {kind}", area_interval(scores[some], good[some]), "area")
 
 
 def beside(ours: np.ndarray[Any, Any], peer: np.ndarray[Any, Any], test: Sequence[Doc]) -> Iterator[dict[str, Any]]:
@@ -164,7 +164,7 @@ def beside(ours: np.ndarray[Any, Any], peer: np.ndarray[Any, Any], test: Sequenc
         method="percentile",
         groups=groups,
     )
-    yield valued("area, ours minus fastText", found, "area")
+    yield estimated("area, ours minus fastText", found, "area")
 
 
 def speed(ours: HashedClassifier, theirs: FastText, test: Sequence[Doc], *, rounds: int) -> dict[str, Any]:
@@ -270,11 +270,6 @@ def hard(data: Path, texts: list[str]) -> list[str]:
         found.append("\n".join(line[:40] + dice.choice(["...", "…", ".", "#", ""]) for line in lines))
         found.append(" ".join(word + dice.choice(["", "", "#", "..."]) for word in words[:200]))
     return found
-
-
-def valued(case: str, found: Interval, unit: str) -> dict[str, Any]:
-    """Return a case of a number with its interval."""
-    return {"case": case, "value": found.value, "low": found.low, "high": found.high, "unit": unit, "n": found.n}
 
 
 def documents(data: Path, generated: Sequence[tuple[str, str]]) -> list[Doc]:

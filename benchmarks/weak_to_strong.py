@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._result import Cases
+from benchmarks._result import Cases, estimated
 from benchmarks.kd_labels import sets
-from pilotfish.measure.intervals import Interval
 from pilotfish.models.classify import EncoderFeatures, Remembered, TfidfFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
@@ -206,16 +205,13 @@ def told(
     right = [(each.argmax(axis=-1) == truth).astype(np.float64)[..., None] for each in (weak, strong, ceiling)]
     found = recovered("accuracy", accuracy_of, *right)
     for kind in ("weak", "strong", "ceiling", "gain"):
-        yield case(f"{name}: {kind}", getattr(found, kind), "accuracy" if kind != "gain" else "difference of accuracy")
+        yield estimated(
+            f"{name}: {kind}", getattr(found, kind), "accuracy" if kind != "gain" else "difference of accuracy"
+        )
     if found.pgr is not None:
-        yield case(f"{name}: PGR", found.pgr, "share of the gap")
+        yield estimated(f"{name}: PGR", found.pgr, "share of the gap")
     else:
-        yield case(f"{name}: gap, no PGR: {found.hidden}", found.gap, "difference of accuracy")
+        yield estimated(f"{name}: gap, no PGR: {found.hidden}", found.gap, "difference of accuracy")
     share, count = when_they_differ(strong.argmax(-1), weak.argmax(-1), right[1][..., 0])
     if count:
-        yield case(f"{name}: right where they differ ({count})", share, "share of rows")
-
-
-def case(title: str, found: Interval, unit: str) -> dict[str, Any]:
-    """Return a case of a number with its interval."""
-    return {"case": title, "value": found.value, "low": found.low, "high": found.high, "unit": unit, "n": found.n}
+        yield estimated(f"{name}: right where they differ ({count})", share, "share of rows")
