@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from pilotfish.models.encoder import Encoder
+from pilotfish.supervise.reward import Pair, RewardModel
+from pilotfish.train.settings import Fit
 from tests.cli.distilling import FIT, Command, command_here
 from tests.cli.help import error_of, pilotfish, read_rows, remote, write_rows, write_toml
 from tests.fakes_answers import Answer
@@ -217,6 +220,48 @@ label_smoothing = 0.1
     assert 0 < len(pairs) <= 20 and all(row["chosen"] != row["rejected"] for row in pairs)
     assert all(len(row["chosen"]) >= len(row["rejected"]) for row in pairs)
     assert (tmp_path / "taught" / "model.safetensors").exists()
+
+
+def test_a_small_reward_model_teaches_what_it_prefers(
+    tiny_folder: Any, tiny_encoder: Encoder, tmp_path: Path, here: Command
+) -> None:
+    """Weak to strong: no call of a judge; the same for answers that are learnt as they are."""
+    write_rows(tmp_path / "rows.jsonl", [{"n": n} for n in range(10)])
+    how = Fit(steps=1, batch_tokens=256, dtype="float32")
+    RewardModel(tiny_encoder, how).fit([Pair(f"p{i}", "good", f"bad {i}") for i in range(12)]).save(
+        tmp_path / "prefers"
+    )
+    reward = '[models.prefers]\nuse = "reward"\npath = "prefers"\n'
+    student = tiny_folder("llama", "plain")
+    table = """[distill.preferences]
+samples = 3
+max_tokens = 400
+seed = 3
+judge = "prefers"
+by = "grades"
+"""
+    write_toml(tmp_path / "team.toml", reward, head(student, ""), table, FIT)
+    done = here("distill", "team.toml", "--json", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    pairs = read_rows(tmp_path / "taught-preferences" / "rows.jsonl")
+    judge = RewardModel.load(tmp_path / "prefers")
+    assert pairs
+    for row in pairs:
+        better, worse = judge(row["messages"][-1]["content"], [row["chosen"], row["rejected"]])
+        assert better > worse
+    write_toml(tmp_path / "pairs.toml", reward, head(student, ""), table.replace("grades", "pairs"), FIT)
+    done = here("distill", "pairs.toml", "--quiet", cwd=tmp_path)
+    assert 'give by = "grades"' in error_of(done)
+    with ScriptedUpstream(teacher) as upstream:
+        best = '[distill.answers]\nsamples = 6\ntemperature = 0.7\njudge = "prefers"\n'
+        named = head(student, "cloud").replace('out = "taught"', 'out = "best"')
+        write_toml(tmp_path / "best.toml", remote("cloud", upstream.url), reward, named, best, FIT)
+        done = here("distill", "best.toml", "--json", "--quiet", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert upstream.calls == 60
+    for row in read_rows(tmp_path / "best-answers" / "rows.jsonl"):
+        rewards = judge(row["messages"][-1]["content"], [row["answer"], *SAMPLES])
+        assert rewards[0] == pytest.approx(max(rewards))
 
 
 MISTAKES = [

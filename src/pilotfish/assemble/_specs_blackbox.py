@@ -110,7 +110,8 @@ class PreferencesSpec(AskSpec):
     """`[distill.preferences]`: the student answers several times, a judge compares, and DPO teaches.
 
     `judge` is a model of the file, the teacher where it is not given. `by` is what it is asked: of two answers which
-    is better, in both orders, or the grade of each. Pairs are drawn by `seed` as well.
+    is better, in both orders, or the grade of each; a reward model (use = "reward") gives grades. Pairs are drawn by
+    `seed` as well.
     """
 
     temperature: Above0 = 1.0

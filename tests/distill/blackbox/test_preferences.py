@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pilotfish.distill.blackbox.judge import JudgeGrades
+from pilotfish.distill.blackbox.judge import JudgeGrades, JudgeReward
 from pilotfish.distill.blackbox.preferences import JudgePairs, preferences, verdict_in
-from pilotfish.errors import ConfigError
+from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Price, Request
 from pilotfish.rows._row import Row
 from tests.fakes import ScriptedModel
@@ -70,6 +72,22 @@ def test_by_grades_each_answer_is_graded_once(tmp_path: Path) -> None:
     strict = preferences(ROWS, student(), JudgeGrades(judge, 2, 3), tmp_path / "b", **ASK)
     assert [(row["chosen"], row["rejected"]) for row in strict.rows] == [("good", "fine")]
     assert strict.report.dropped["no verdict"] == 2
+
+
+def test_a_reward_compares_without_a_call(tmp_path: Path) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def reward(question: str, answers: Sequence[str]) -> list[float]:
+        asked.append((question, len(answers)))
+        return [float(RANK[answer]) for answer in answers]
+
+    taught = preferences(ROWS, student(), JudgeReward(reward), tmp_path / "a", margin=1, **ASK)
+    assert [(row["chosen"], row["rejected"]) for row in taught.rows] == [("good", "bad")]
+    assert [number for _, number in asked] == [3]  # each answer once, all of a question together
+    assert taught.report.dropped["tie"] == 2
+    for wrong in (lambda question, answers: [1.0], lambda question, answers: [math.nan] * len(answers)):
+        with pytest.raises(ModelError, match="the reward gave"):
+            preferences(ROWS, student(), JudgeReward(wrong), tmp_path / "b", **ASK)
 
 
 def test_pairs_are_drawn_by_their_seed(tmp_path: Path) -> None:

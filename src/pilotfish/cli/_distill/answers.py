@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.cli._common import say
 from pilotfish.cli._distill.parts import asked_in, model_named, rows_with, student_of_spec
+from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble._specs_blackbox import AnswersSpec, JudgeSpec
+    from pilotfish.assemble._specs_blackbox import AnswersSpec, JudgeSpec, PreferencesSpec
     from pilotfish.assemble._specs_distill import DistillSpec
-    from pilotfish.distill.blackbox import Filter
+    from pilotfish.distill.blackbox import Filter, JudgePairs
+    from pilotfish.distill.blackbox.judge import Grades
     from pilotfish.distill.blackbox.report import Taught
     from pilotfish.distill.preferred import Preferred
     from pilotfish.model import Model
@@ -48,7 +50,7 @@ def answered(
 def filters(models: Collaboration, asked: AnswersSpec) -> list[Filter]:
     """Return what sifts the answers, in the order in which it does."""
     from pilotfish.assemble._build_check import build_check
-    from pilotfish.distill.blackbox import Agreeing, Best, BestByJudge, Graded, JudgeGrades, Verified
+    from pilotfish.distill.blackbox import Agreeing, Best, BestByJudge, Graded, Verified
 
     keep: list[Filter] = [Verified(build_check(one.by, one.settings(), models.folder)) for one in asked.verify]
     if asked.agree is not None:
@@ -59,8 +61,7 @@ def filters(models: Collaboration, asked: AnswersSpec) -> list[Filter]:
     if asked.best is not None:
         keep.append(Best(asked.best, asked.count, **least))
     if asked.judge is not None:
-        model, more = _asked_judge(models, asked.judge)
-        keep.append(BestByJudge(JudgeGrades(model, **more), asked.count, **least))
+        keep.append(BestByJudge(_grades(models, asked.judge), asked.count, **least))
     return keep
 
 
@@ -101,7 +102,7 @@ def rationalised(
 
 def preferred(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> Preferred:
     """Let the student answer and a model judge, and teach the student what that prefers."""
-    from pilotfish.distill.blackbox import JudgeGrades, JudgePairs, preferences
+    from pilotfish.distill.blackbox import preferences
     from pilotfish.distill.prefer import prefer
     from pilotfish.models.local import LocalModel
     from pilotfish.train.processes import main_first
@@ -111,16 +112,12 @@ def preferred(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> Prefe
     assert asked is not None
     rows = rows_with(spec)
     student = student_of_spec(models, spec, [text for _, text in rows], quiet=quiet)
-    if asked.judge is not None:
-        model, more = _asked_judge(models, asked.judge)
-    else:
-        assert spec.teacher is not None
-        model, more = model_named(models, spec, spec.teacher), {}
+    judge = _judge(models, spec, asked)
     with main_first():
         taught = preferences(
             [row for row, _ in rows],
             LocalModel(student, device=spec.device, catalog=models.catalog),
-            JudgeGrades(model, **more) if asked.by == "grades" else JudgePairs(model, **more),
+            judge,
             asked_in(models, f"{spec.out}-preferences", *(_name_of(asked.judge) or [str(spec.teacher)])),
             prompt=spec.prompt,
             samples=asked.samples,
@@ -168,6 +165,42 @@ def _told(taught: Taught, question: str | None = None) -> list[dict[str, Any]]:
 
 def _name_of(judge: str | JudgeSpec | None) -> list[str]:
     return [] if judge is None else [judge if isinstance(judge, str) else judge.model]
+
+
+def _judge(models: Collaboration, spec: DistillSpec, asked: PreferencesSpec) -> JudgePairs | Grades:
+    """Return who compares answers: the judge that is named, else the teacher."""
+    from pilotfish.distill.blackbox import JudgeGrades, JudgePairs
+
+    if asked.judge is None:
+        assert spec.teacher is not None
+        model = model_named(models, spec, spec.teacher)
+        return JudgeGrades(model) if asked.by == "grades" else JudgePairs(model)
+    if asked.by == "grades":
+        return _grades(models, asked.judge)
+    if (reward := _reward(models, asked.judge)) is not None:
+        raise ConfigError(f'{models.where}: {reward!r} is a reward, which grades each answer: give by = "grades"')
+    model, more = _asked_judge(models, asked.judge)
+    return JudgePairs(model, **more)
+
+
+def _grades(models: Collaboration, judge: str | JudgeSpec) -> Grades:
+    """Return who grades answers: a model that is asked, or a reward model of the file."""
+    from pilotfish.distill.blackbox import JudgeGrades, JudgeReward
+
+    if (reward := _reward(models, judge)) is not None:
+        if not isinstance(judge, str):
+            raise ConfigError(f'{models.where}: {reward!r} is a reward, which is not asked: give judge = "{reward}"')
+        return JudgeReward(models.part(reward))
+    model, more = _asked_judge(models, judge)
+    return JudgeGrades(model, **more)
+
+
+def _reward(models: Collaboration, judge: str | JudgeSpec) -> str | None:
+    """Return the name of a judge that is a reward model."""
+    from pilotfish.assemble._specs_aligned import RewardSpec
+
+    (name,) = _name_of(judge)
+    return name if name in models.names and isinstance(models.spec(name), RewardSpec) else None
 
 
 def _asked_judge(models: Collaboration, asked: str | JudgeSpec) -> tuple[Model, dict[str, Any]]:

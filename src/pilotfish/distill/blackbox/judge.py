@@ -1,23 +1,37 @@
-"""A model that grades answers: best-of-n by its grade.
+"""Who grades answers, a model that is asked or a reward: best-of-n by the grade.
 
-Source: Zheng et al. 2023 (Judging LLM-as-a-Judge), section 3.1, single answer grading.
+Sources: Zheng et al. 2023 (Judging LLM-as-a-Judge), section 3.1, single answer grading; Burns et al. 2023
+(Weak-to-Strong Generalization), section 3: a small model's preferences teach a larger one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pilotfish.distill.blackbox.filters import Filter, Group, best
-from pilotfish.errors import ConfigError
+from pilotfish.errors import ConfigError, ModelError
 from pilotfish.measure.judging import GRADE, filled_in, grade_in, task_of
 from pilotfish.model import Message, Model, Request
+from pilotfish.rows._progress import Progress
 from pilotfish.rows.asking import Bill, asked
 
-__all__ = ["BestByJudge", "JudgeGrades"]
+__all__ = ["BestByJudge", "Grades", "JudgeGrades", "JudgeReward"]
+
+# From a prompt and answers to it to one number each; larger is better.
+Reward = Callable[[str, Sequence[str]], Sequence[float]]
+
+
+class Grades(Protocol):
+    """Who grades single answers."""
+
+    def grades(
+        self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool
+    ) -> tuple[list[float | None], Bill]:
+        """Return the grade of each answer to a request, None where there is none, and what that took."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,42 @@ class JudgeGrades:
 
 
 @dataclass(frozen=True)
+class JudgeReward:
+    """A reward as a judge of single answers: a small reward model, or any function.
+
+    What it prefers may be weaker than what the student could: the weak teach the strong. No call is paid, and the same
+    answer has the same grade, so nothing is stored.
+
+    Attributes:
+        reward: from the last user turn and answers to it to one number each, on a scale of its own.
+    """
+
+    reward: Reward
+
+    def grades(
+        self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool
+    ) -> tuple[list[float | None], Bill]:
+        """Return the reward of each answer; the answers to one question are scored together.
+
+        Raises:
+            ModelError: not a finite number for each answer.
+        """
+        asked_of: dict[str, list[str]] = {}
+        for request, answer in pairs:
+            asked_of.setdefault(request.prompt, []).append(answer)
+        found: dict[tuple[str, str], float] = {}
+        with Progress(len(asked_of), shown=progress, unit="rewards") as bar:
+            for question, answers in asked_of.items():
+                distinct = list(dict.fromkeys(answers))
+                rewards = [float(one) for one in self.reward(question, distinct)]
+                if len(rewards) != len(distinct) or not all(math.isfinite(one) for one in rewards):
+                    raise ModelError(f"the reward gave {rewards!r} for {len(distinct)} answers")
+                found.update({(question, answer): one for answer, one in zip(distinct, rewards, strict=True)})
+                bar.add(1)
+        return [found[request.prompt, answer] for request, answer in pairs], Bill()
+
+
+@dataclass(frozen=True)
 class BestByJudge(Filter):
     """Keep the answers that a judge grades best.
 
@@ -69,7 +119,7 @@ class BestByJudge(Filter):
         least: a grade below this is never kept.
     """
 
-    judge: JudgeGrades
+    judge: Grades
     count: int = 1
     least: float = -math.inf
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from pilotfish.distill.blackbox.answers import gather, requests_of, weight_of, written
 from pilotfish.distill.blackbox.filters import Group
-from pilotfish.distill.blackbox.judge import JudgeGrades
+from pilotfish.distill.blackbox.judge import Grades
 from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError
 from pilotfish.measure.judging import filled_in, task_of
@@ -98,7 +98,7 @@ def verdict_in(text: str) -> int | None:
 def preferences(
     rows: Sequence[Row] | str | Path,
     student: Model,
-    judge: JudgePairs | JudgeGrades,
+    judge: JudgePairs | Grades,
     out: str | Path,
     *,
     prompt: str | None = None,
@@ -120,7 +120,7 @@ def preferences(
     Args:
         rows: as in `answers`.
         student: who answers; any model.
-        judge: who judges: pairs, two calls each, or grades, one call an answer.
+        judge: who judges: pairs, two calls each; or grades, one call an answer, or a reward's, which asks nobody.
         out: the folder for what both said.
         prompt: as in `answers`.
         system: as in `answers`.
@@ -183,7 +183,7 @@ def preferences(
 
 
 def _by_grades(
-    judge: JudgeGrades, pairs: Sequence[Pair], out: Path, margin: float, dropped: Counter[str], progress: bool
+    judge: Grades, pairs: Sequence[Pair], out: Path, margin: float, dropped: Counter[str], progress: bool
 ) -> tuple[list[float], Bill]:
     """Return verdicts as `JudgePairs.verdicts` does; each answer is graded once, however many pairs it is in."""
     graded, bill = judge.grades([(request, text) for request, *both in pairs for text in both], out, progress=progress)
