@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.supervise.label_models import Glad
+from pilotfish.supervise.label_models import Glad, Majority
 from pilotfish.supervise.label_models.glad import _Rows
 from pilotfish.supervise.votes import Votes
 from tests.supervise.label_models.planted import even, rules
@@ -71,6 +71,38 @@ def test_gradients_are_those_of_the_objective_too(gold: bool) -> None:
             assert slope[at] == pytest.approx((moved[1] - moved[0]) / 2e-5, abs=1e-6)
 
 
+def test_a_soft_vote_is_a_vote_that_was_not_seen() -> None:
+    dice = np.random.default_rng(3)
+    shares = dice.dirichlet(np.ones(3), (10, 4))
+    shares[dice.random((10, 4)) < 0.3] = np.nan
+    shares[0, 0] = [0.0, 1.0, 0.0]
+    votes = Votes.from_soft(shares)
+    prior, ability, log_ease = dice.dirichlet(np.full(3, 5.0)), dice.normal(1, 0.5, 4), dice.normal(0.5, 0.5, 10)
+    step = _Rows(votes, np.log(prior), np.full(10, -1), 1.0, 1.0)
+    belief, objective = step.expected(ability, log_ease)
+    total = 0.0
+    for i in range(10):
+        joint = prior.copy()
+        for s in np.flatnonzero(~np.isnan(shares[i, :, 0])):
+            right = 1 / (1 + np.exp(-ability[s] * np.exp(log_ease[i])))
+            # The sum over the votes that it may have been.
+            joint *= [sum(shares[i, s, c] * (right if c == z else (1 - right) / 2) for c in range(3)) for z in range(3)]
+        if votes.voted[i]:
+            assert belief[i] == pytest.approx(joint / joint.sum(), abs=1e-12)
+            total += np.log(joint.sum())
+    assert objective == pytest.approx(total - (((ability - 1) ** 2).sum() + ((log_ease - 1) ** 2).sum()) / 2)
+    _, by_ability, by_ease = step.auxiliary(belief, ability, log_ease)
+    for part, slope in ((0, by_ability), (1, by_ease)):
+        for at in range(len(slope)):
+            moved = []
+            for sign in (-1e-5, 1e-5):
+                both = [ability.copy(), log_ease.copy()]
+                both[part][at] += sign
+                moved.append(_Rows(votes, np.log(prior), np.full(10, -1), 1.0, 1.0).expected(*both)[1])
+            assert slope[at] == pytest.approx((moved[1] - moved[0]) / 2e-5, abs=1e-6)
+    assert np.diff(Glad(tol=1e-9).fit(votes).objective_).min() > -1e-7
+
+
 def test_em_never_falls_and_finds_able_sources_and_hard_rows() -> None:
     dice = np.random.default_rng(0)
     truth, ability = dice.integers(0, 2, 600), np.array([3.0, 2.0, 1.0, 0.5, 0.0, -1.0, 1.5, 1.0])
@@ -91,6 +123,21 @@ def test_new_rows_get_an_ease_of_their_own() -> None:
     model = Glad().fit(given.votes.take(range(500)))
     rest = given.votes.take(range(500, 800))
     assert (model.predict_proba(rest).argmax(axis=1) == given.truth[500:])[rest.voted].mean() > 0.8
+
+
+def test_cautious_classifiers_are_not_taken_for_wrong_ones() -> None:
+    # Right on .75, and never surer than .4 of six classes: read by shares, each would be "wrong" on .6.
+    dice = np.random.default_rng(0)
+    truth = dice.integers(0, 6, 500)
+    said = np.where(dice.random((500, 3)) < 0.75, truth[:, None], dice.integers(0, 6, (500, 3)))
+    shares = np.where(np.arange(6) == said[:, :, None], 0.4, 0.12)
+    shares[dice.random((500, 3)) < 0.3] = np.nan
+    votes = Votes.from_soft(shares, classes=list("abcdef"))
+    model = Glad().fit(votes)
+    assert (model.ability_ > 0).all()
+    found = [(one.posterior_.argmax(axis=1) == truth)[votes.voted].mean() for one in (model, Majority().fit(votes))]
+    assert found[0] > found[1] - 0.01
+    assert model.predict_proba(votes)[votes.voted] == pytest.approx(model.posterior_[votes.voted], abs=0.05)
 
 
 def test_refusals() -> None:

@@ -33,8 +33,9 @@ class Glad(LabelModel):
     Abilities and log-eases have normal priors of standard deviation 1. EM climbs their posterior, with L-BFGS-B within
     bounds in place of the paper's conjugate gradients; climbing both at once would be quicker, and leap from majority's
     neighbourhood to where all classes are turned around. Assumes errors even over the other classes, independent given
-    the row's ease. Soft votes count by their shares. A row that `fit` did not see gets its own ease, with the abilities
-    held.
+    the row's ease. A soft vote was for one class, and which is learned along: divided by its shares, a source's doubt
+    would be read as votes that are wrong, and with a few cautious classifiers all abilities sink below 0. A row that
+    `fit` did not see gets its own ease, with the abilities held.
 
     Args:
         ability: mean of the abilities' prior.
@@ -114,18 +115,35 @@ class _Rows:
     """Votes with what is known of them: the two steps of EM."""
 
     def __init__(self, votes: Votes, log_prior: Floats, truth: NDArray[np.int64], ability: float, ease: float) -> None:
-        self.votes, self.log_prior, self.truth = votes, log_prior, truth
-        self.means = ability, ease
+        self.log_prior, self.truth = log_prior, truth
+        self.rows, self.classes, self.means = votes.rows, len(votes.classes), (ability, ease)
         self.heard = votes.voted | (truth >= 0)
+        row, source, shares = votes.unsure
+        # Votes that were seen, then those of which only the shares are known.
+        seen = np.flatnonzero(np.repeat(many := np.diff(np.append(votes.starts, len(votes.row))), many) == 1)
+        self.label, self.hard = votes.label[seen], len(seen)
+        self.row, self.source = np.append(votes.row[seen], row), np.append(votes.source[seen], source)
+        with np.errstate(divide="ignore"):
+            self.shares, self.rest = np.log(shares), np.log(np.maximum(1 - shares, 0))
+        self.right = np.zeros((len(row), self.classes))
 
     def expected(self, ability: Floats, log_ease: Floats) -> tuple[Floats, float]:
-        """Return the classes' posterior (rows, classes), and log-likelihood plus log prior density."""
-        votes, k = self.votes, len(self.votes.classes)
-        x = ability[votes.source] * np.exp(log_ease)[votes.row]
+        """Return the classes' posterior (rows, classes), and log-likelihood plus log prior density.
+
+        How likely each soft vote was right, were the truth each class, is kept in `right` for the other step.
+        """
+        k, rows = self.classes, self.rows
+        x = ability[self.source] * np.exp(log_ease)[self.row]
         # log s(x) where the vote is right, log s(-x) - log(K - 1) where it is wrong; the two differ by x + log(K - 1).
-        wrong = np.bincount(votes.row, votes.share * (-np.logaddexp(0.0, x) - np.log(k - 1)), votes.rows)
-        right = np.bincount(votes.row * k + votes.label, votes.share * (x + np.log(k - 1)), votes.rows * k)
-        found = np.asarray(right.reshape(votes.rows, k) + wrong[:, None], np.float64)
+        wrong = -np.logaddexp(0.0, x) - np.log(k - 1)
+        row, sure = self.row[: self.hard], x[: self.hard]
+        right = np.bincount(row * k + self.label, sure + np.log(k - 1), rows * k).reshape(rows, k)
+        found: Floats = right.astype(np.float64) + np.bincount(row, wrong[: self.hard], rows)[:, None]
+        if self.hard < len(x):
+            own = self.shares - np.logaddexp(0.0, -x[self.hard :])[:, None]
+            either = np.logaddexp(own, self.rest + wrong[self.hard :, None])
+            self.right = np.exp(own - either)
+            np.add.at(found, self.row[self.hard :], either)
         belief, evidence = _tables.posterior(found, self.log_prior, self.truth)
         return belief, float(evidence[self.heard].sum()) - self._paid(ability, log_ease)
 
@@ -134,14 +152,14 @@ class _Rows:
 
         Gradients are by ability and by log-ease: the paper's eqs. 3 and 4, the latter times the ease.
         """
-        votes = self.votes
         ease = np.exp(log_ease)
-        x = ability[votes.source] * ease[votes.row]
-        own = belief[votes.row, votes.label]
-        value = float((votes.share * (own * x - np.logaddexp(0.0, x))).sum()) - self._paid(ability, log_ease)
-        pull = votes.share * (own - _sigmoid(x))
-        by_ability = np.bincount(votes.source, pull * ease[votes.row], len(ability)) - (ability - self.means[0])
-        by_ease = np.bincount(votes.row, pull * x, votes.rows) - (log_ease - self.means[1])
+        x = ability[self.source] * ease[self.row]
+        sure = belief[self.row[: self.hard], self.label]
+        own = np.append(sure, (belief[self.row[self.hard :]] * self.right).sum(axis=1))
+        value = float((own * x - np.logaddexp(0.0, x)).sum()) - self._paid(ability, log_ease)
+        pull = own - _sigmoid(x)
+        by_ability = np.bincount(self.source, pull * ease[self.row], len(ability)) - (ability - self.means[0])
+        by_ease = np.bincount(self.row, pull * x, self.rows) - (log_ease - self.means[1])
         return value, by_ability, by_ease
 
     def climbed(
