@@ -5,7 +5,7 @@ chosen by folds, measured on 600 official test rows (TREC has 500), in five ways
 
 - from scratch: 300 rows by class and attribute, near-duplicates and rows that touch a test row out; nobody's labels;
 - LLM-labelled: 600 training texts with the labels that the model gives them without any example;
-- gold-50 + augmented: 50 people's labels and two paraphrases of each by the model, and, apart, four noisy copies;
+- gold-50 + augmented: 50 people's labels and a paraphrase of each by the model, and, apart, four noisy copies;
 - gold-50, and gold-all.
 
 Five seeds: which 50, which 80% of the other rows, and the folds; the model is asked once. Intervals draw seeds and
@@ -156,7 +156,7 @@ def _ways(
     parents = [(row["text"], row["label"], group_of(row, "text", GROUP)) for row in rows]
     ways = {"from scratch": some(scratch), "LLM-labelled": some(labelled)}
     for name, recipe, asked in (
-        ("paraphrases", Paraphrased(rows, label="label", each=2, asking=Asking((0.7,), 64)), model),
+        ("paraphrases", Paraphrased(rows, label="label", each=1, asking=Asking((0.7,), 64)), model),
         ("noise", Noised(rows, label="label", each=4), None),
     ):
         synthesize(recipe, asked, folder / f"{name}-{seed}", seed=seed)

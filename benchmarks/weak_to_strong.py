@@ -3,7 +3,7 @@
 SST-2, TREC, Subj and CR. For each of five seeds 300 rows with people's labels teach the supervisors, 1,000 other rows
 are labelled by them and teach the strong model, 600 fixed test rows measure. Supervisors: a generalist (a linear head
 on MiniLM's vectors, of all 300); four specialists (the same, each of one topic's rows: k-means of the vectors of rows
-without labels), of which each row has its own; and the label model (Dawid-Skene) over the specialists, a TF-IDF
+without labels), of which each row has its own; and the label model (GLAD) over the specialists, a TF-IDF
 classifier and keywords (the words that tell most in the 300). The strong model is probed on its averaged hidden
 states, with cross-entropy and with the confidence loss (at most .5, warm-up .2); its ceiling learns people's labels of
 the same 1,000 rows. On SST-2 and TREC SmolLM2 is tuned by adapters too, of 400 rows. Intervals draw seeds and rows
@@ -29,7 +29,7 @@ from pilotfish.models.classify import EncoderFeatures, Remembered, TfidfFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.read import read
-from pilotfish.supervise.label_models import DawidSkene
+from pilotfish.supervise.label_models import Glad
 from pilotfish.supervise.recovered import accuracy_of, recovered, when_they_differ
 from pilotfish.supervise.sources import Keywords, Source, Specialist, Topics, votes_of
 from pilotfish.supervise.strong.loss import Objective
@@ -159,7 +159,7 @@ def supervisors(
         found[name] = (shares[0], shares[1])
     every = [*specialists, tfidf, words]
     votes = [votes_of(every, part, task.classes) for part in (rows, tests)]
-    model = DawidSkene().fit(votes[0])
+    model = Glad().fit(votes[0])
     found["label model"] = (model.predict_proba(votes[0]), model.predict_proba(votes[1]))
     return found
 

@@ -284,3 +284,50 @@ fit = {{ steps = 3, batch_tokens = 256, rate = 0.001, dtype = "float32" }}
     write_rows(folder / "mend.jsonl", [{"question": "q", "answer": 3, "correction": "x"}])
     assert "row 1: column 'answer' is int" in error_of(here("supervise", "corrector", "m.toml", cwd=folder))
     assert "no [supervise.corrector]" in error_of(here("supervise", "corrector", "c.toml", cwd=folder))
+
+
+def test_critiques_make_what_correctors_and_reward_models_learn(
+    folder: Path, here: Command, tiny_encoder_folder: Path
+) -> None:
+    def says(seen: Seen) -> Answer:
+        if "Critique:" in seen.prompt:
+            return Answer("fine " + seen.prompt.partition("Task: ")[2].partition("\n")[0])
+        return Answer("Nothing." if "Answer: right" in seen.prompt else "It is wrong. Be kind.")
+
+    write_rows(folder / "said.jsonl", [{"q": f"q{i}", "a": "right" if i % 3 == 0 else f"bad {i}"} for i in range(24)])
+    critiques = """
+[supervise.critiques]
+rows = "said.jsonl"
+model = "cloud"
+out = "critiques"
+question = "q"
+answer = "a"
+principles = ["Be kind.", "Be right."]
+"""
+    learns = f"""
+[supervise.reward]
+rows = "critiques/preferences.jsonl"
+weights = "{tiny_encoder_folder}"
+out = "judge"
+fit = {{ steps = 2 }}
+"""
+    with ScriptedUpstream(says) as upstream:
+        write_toml(folder / "k.toml", remote("cloud", upstream.url), "[supervise]", critiques, learns)
+        done = here("supervise", "critique", "k.toml", "--json", "--quiet", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert (told["rows"], told["sound"], told["corrected"], told["bill"]["calls"]) == (24, 8, 16, 40)
+        calls = upstream.calls
+        again = here("supervise", "critique", "k.toml", cwd=folder)
+        assert "8 sound, 16 corrected" in again.stderr
+        assert upstream.calls == calls
+        assert here("supervise", "reward", "k.toml", cwd=folder).returncode == 0
+        judged = critiques.replace('out = "critiques"', 'out = "judged"\njudge = "judge"')
+        reward = '[models.judge]\nuse = "reward"\npath = "judge"\n'
+        write_toml(folder / "j.toml", remote("cloud", upstream.url), reward, "[supervise]", judged)
+        done = here("supervise", "critique", "j.toml", "--json", "--quiet", cwd=folder)
+        told = json.loads(done.stdout)
+        assert told["corrected"] + told["dropped"].get("no better by the judge", 0) == 16
+    lines = (folder / "judged" / "preferences.jsonl").read_text().splitlines()
+    assert len(lines) == told["corrected"]
+    assert "no [supervise.critiques]" in error_of(here("supervise", "critique", "c.toml", cwd=folder))

@@ -11,6 +11,7 @@ from pilotfish.assemble._specs_distill import FitSpec
 
 __all__ = [
     "CorrectorSpec",
+    "CritiquesSpec",
     "LabelModelSpec",
     "LearnsSpec",
     "RewardLearnSpec",
@@ -174,6 +175,26 @@ class CorrectorSpec(Spec):
     fit: FitSpec = FitSpec()
 
 
+class CritiquesSpec(Spec):
+    """`[supervise.critiques]`: a model says what is wrong with answers, and corrects them; a judge may take part."""
+
+    rows: Text
+    model: Ref
+    out: Text
+    reviser: Ref | None = None
+    judge: Ref | None = None
+    question: Text = "question"
+    answer: Text = "answer"
+    principles: list[Text] = []
+    critique: Text | None = None
+    revise: Text | None = None
+    margin: From0 = 0.0
+    temperature: From0 = 0.0
+    max_tokens: Count = 512
+    seed: int = 0
+    concurrency: Count | None = None
+
+
 class SuperviseSpec(Spec):
     """The `[supervise]` table; paths are from the file's."""
 
@@ -193,6 +214,7 @@ class SuperviseSpec(Spec):
     strong: StrongSpec | None = None
     reward: RewardLearnSpec | None = None
     corrector: CorrectorSpec | None = None
+    critiques: CritiquesSpec | None = None
 
     @model_validator(mode="after")
     def _labelled(self) -> SuperviseSpec:

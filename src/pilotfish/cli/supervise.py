@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pilotfish.cli._common import RunsFile, Stopped, say
+from pilotfish.cli._supervise.critique import critique_command
 from pilotfish.cli._supervise.learn import corrector_command, reward_command
 
 __all__ = ["command"]
@@ -16,7 +17,8 @@ def command() -> None:
 
     `pilotfish supervise FILE` labels rows by weak supervisors and teaches a strong model the labels; it is short for
     `pilotfish supervise run FILE`. The other commands teach what aligns a model from behind: a reward model, by which
-    the best of several answers is picked, and a corrector, which rewrites answers.
+    the best of several answers is picked, and a corrector, which rewrites answers; and make the rows that both learn
+    from, of critiques.
     """
 
 
@@ -54,3 +56,4 @@ def run(file: str, rows: str | None, out: str | None, labels_only: bool, as_json
 
 command.add_command(reward_command)
 command.add_command(corrector_command)
+command.add_command(critique_command)

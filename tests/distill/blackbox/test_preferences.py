@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pilotfish.distill.blackbox.judge import JudgeGrades, JudgeReward
 from pilotfish.distill.blackbox.preferences import JudgePairs, preferences, verdict_in
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Price, Request
+from pilotfish.models.judges import JudgeGrades, JudgeReward
 from pilotfish.rows._row import Row
 from tests.fakes import ScriptedModel
 

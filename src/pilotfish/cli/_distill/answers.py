@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_blackbox import AnswersSpec, JudgeSpec, PreferencesSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.distill.blackbox import Filter, JudgePairs
-    from pilotfish.distill.blackbox.judge import Grades
     from pilotfish.distill.blackbox.report import Taught
     from pilotfish.distill.preferred import Preferred
     from pilotfish.model import Model
+    from pilotfish.models.judges import Grades
 
 __all__ = ["answered", "preferred", "rationalised"]
 
@@ -169,6 +169,7 @@ def _name_of(judge: str | JudgeSpec | None) -> list[str]:
 
 def _judge(models: Collaboration, spec: DistillSpec, asked: PreferencesSpec) -> JudgePairs | Grades:
     """Return who compares answers: the judge that is named, else the teacher."""
+    from pilotfish.assemble._build_judge import is_reward
     from pilotfish.distill.blackbox import JudgeGrades, JudgePairs
 
     if asked.judge is None:
@@ -177,30 +178,23 @@ def _judge(models: Collaboration, spec: DistillSpec, asked: PreferencesSpec) -> 
         return JudgeGrades(model) if asked.by == "grades" else JudgePairs(model)
     if asked.by == "grades":
         return _grades(models, asked.judge)
-    if (reward := _reward(models, asked.judge)) is not None:
-        raise ConfigError(f'{models.where}: {reward!r} is a reward, which grades each answer: give by = "grades"')
+    (name,) = _name_of(asked.judge)
+    if is_reward(models, name):
+        raise ConfigError(f'{models.where}: {name!r} is a reward, which grades each answer: give by = "grades"')
     model, more = _asked_judge(models, asked.judge)
     return JudgePairs(model, **more)
 
 
 def _grades(models: Collaboration, judge: str | JudgeSpec) -> Grades:
     """Return who grades answers: a model that is asked, or a reward model of the file."""
-    from pilotfish.distill.blackbox import JudgeGrades, JudgeReward
+    from pilotfish.assemble._build_judge import grades_of, is_reward
 
-    if (reward := _reward(models, judge)) is not None:
-        if not isinstance(judge, str):
-            raise ConfigError(f'{models.where}: {reward!r} is a reward, which is not asked: give judge = "{reward}"')
-        return JudgeReward(models.part(reward))
-    model, more = _asked_judge(models, judge)
-    return JudgeGrades(model, **more)
-
-
-def _reward(models: Collaboration, judge: str | JudgeSpec) -> str | None:
-    """Return the name of a judge that is a reward model."""
-    from pilotfish.assemble._specs_aligned import RewardSpec
-
-    (name,) = _name_of(judge)
-    return name if name in models.names and isinstance(models.spec(name), RewardSpec) else None
+    if isinstance(judge, str):
+        return grades_of(models, judge)
+    if is_reward(models, judge.model):
+        name = judge.model
+        raise ConfigError(f'{models.where}: {name!r} is a reward, which is not asked: give judge = "{name}"')
+    return grades_of(models, judge.model, **_asked_judge(models, judge)[1])
 
 
 def _asked_judge(models: Collaboration, asked: str | JudgeSpec) -> tuple[Model, dict[str, Any]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.rows._row import Row
 
-__all__ = ["corrector_command", "reward_command"]
+__all__ = ["corrector_command", "reward_command", "rows_of"]
 
 
 @click.command("reward")
@@ -40,7 +40,7 @@ def reward_command(file: str, as_json: bool) -> None:
     if spec is None:
         raise ConfigError(f"{file}: no [supervise.reward] table: it says which preferences are learnt")
     out = models.folder / spec.out
-    rows = _rows(models, spec.rows, [spec.prompt, spec.chosen, spec.rejected])
+    rows = rows_of(models, spec.rows, [spec.prompt, spec.chosen, spec.rejected])
     pairs = []
     for number, row in enumerate(rows, 1):
         margin = row.get(spec.margin) if spec.margin is not None else 0.0
@@ -88,7 +88,7 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
     names = {name: getattr(spec, name) for name in ("question", "answer", "correction")}
     template = spec.template if spec.template is not None else TEMPLATE
     rows = corrector_rows(
-        _rows(models, spec.rows, list(names.values())),
+        rows_of(models, spec.rows, list(names.values())),
         **names,
         copied=spec.copied,
         template=template,
@@ -116,7 +116,7 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
         say(str(report))
 
 
-def _rows(models: Collaboration, path: str, columns: list[str]) -> list[Row]:
+def rows_of(models: Collaboration, path: str, columns: list[str]) -> list[Row]:
     """Return the rows of a file that have a text in each column.
 
     Raises:

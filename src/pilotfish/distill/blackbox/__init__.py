@@ -15,10 +15,11 @@ from __future__ import annotations
 from pilotfish.distill.blackbox.answers import answers
 from pilotfish.distill.blackbox.dpo import dpo_loss
 from pilotfish.distill.blackbox.filters import Agreeing, Best, Filter, Graded, Group, Verified
-from pilotfish.distill.blackbox.judge import BestByJudge, JudgeGrades, JudgeReward
+from pilotfish.distill.blackbox.judge import BestByJudge
 from pilotfish.distill.blackbox.preferences import JudgePairs, preferences
 from pilotfish.distill.blackbox.rationales import LabelPrefixed, rationales
 from pilotfish.distill.blackbox.report import Gathered, Taught
+from pilotfish.models.judges import JudgeGrades, JudgeReward
 from pilotfish.rows.asking import Bill, Said
 
 __all__ = [

@@ -18,11 +18,11 @@ import numpy as np
 
 from pilotfish.distill.blackbox.answers import gather, requests_of, weight_of, written
 from pilotfish.distill.blackbox.filters import Group
-from pilotfish.distill.blackbox.judge import Grades
 from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError
 from pilotfish.measure.judging import filled_in, task_of
 from pilotfish.model import Message, Model, Request
+from pilotfish.models.judges import Grades
 from pilotfish.rows._row import Row
 from pilotfish.rows.asking import Bill, Said, asked
 
