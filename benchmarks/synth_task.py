@@ -4,7 +4,7 @@ Qwen2.5-Coder-1.5B is the generator and the labeller. The student is a linear he
 chosen by folds, measured on 600 official test rows (TREC has 500), in five ways:
 
 - from scratch: 300 rows by class and attribute, near-duplicates and rows that touch a test row out; nobody's labels;
-- LLM-labelled: 600 training texts with the labels that the model gives them without any example;
+- LLM-labelled: 300 training texts with the labels that the model gives them without any example;
 - gold-50 + augmented: 50 people's labels and a paraphrase of each by the model, and, apart, four noisy copies;
 - gold-50, and gold-all.
 
@@ -45,7 +45,7 @@ from pilotfish.synthesize.scratch.attributed import Attributed
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "synth-task"
 LARGE, SMALL, ENCODER = "qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct", "all-minilm-l6-v2"
-SEEDS, FEW, SHARE = (20, 21, 22, 23, 24), 50, 0.8
+SEEDS, FEW, SHARE, LABELLED = (20, 21, 22, 23, 24), 50, 0.8, 300
 Pairs = list[tuple[str, str]]
 Tied = list[tuple[str, str, str]]  # with a group: what belongs together is never on both sides of a fold
 
@@ -104,11 +104,11 @@ def _of(one: Set, folder: Path, large: str, seeds: Sequence[int], *, whole: bool
     tests, truth = [text for text, _ in one.test], [one.names[label] for _, label in one.test]
     order = np.random.default_rng(7).permutation(len(train))
     pool = [train[i][0] for i in order[: 600 if whole else 20]]
-    people = [train[i] for i in order[len(pool) :]]
+    people, asked = [train[i] for i in order[len(pool) :]], pool[:LABELLED]
     own = np.array(_labelled(one, tests, model, folder / "own")) == np.array(truth)
-    told = _labelled(one, pool, model, folder / "labelled")
+    told = _labelled(one, asked, model, folder / "labelled")
     right = [label == train[i][1] for label, i in zip(told, order, strict=False)]
-    labelled = [(text, label) for text, label in zip(pool, told, strict=True) if label is not None]
+    labelled = [(text, label) for text, label in zip(asked, told, strict=True) if label is not None]
     scratch, touching = _scratch(one, model, folder / "scratch", 300 if whole else 8)
     cases = [
         _share(f"{one.name}: the generator itself, no example, test rows", own.tolist()),
