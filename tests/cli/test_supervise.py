@@ -116,6 +116,29 @@ def test_rows_are_labelled_and_a_strong_model_learns_them(folder: Path, here: Co
         assert part in again.stderr
 
 
+def test_trees_over_columns_and_a_prompt_of_several(folder: Path, here: Command) -> None:
+    for name in ("rows", "gold"):
+        rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+        longer = [{**row, "length": len(row["text"]) + 9 * (row["truth"] == "spam")} for row in rows]
+        write_rows(folder / f"{name}.jsonl", longer)
+
+    def says(seen: Seen) -> Answer:
+        return Answer("spam" if seen.prompt.startswith("at b: ") else "ham")
+
+    with ScriptedUpstream(says) as upstream:
+        trees = '[[supervise.sources]]\nname = "grown"\nlearns = { features = "trees", columns = ["length", "site"] }\n'
+        asks = '[[supervise.sources]]\nmodel = "cloud"\nprompt = "at {site}: {text}"\n'
+        whole = (folder / "c.toml").read_text().partition("[supervise.strong]")[0]
+        write_toml(folder / "t.toml", remote("cloud", upstream.url), whole, trees, asks)
+        done = here("supervise", "t.toml", "--json", "--quiet", "--labels-only", cwd=folder)
+        assert done.returncode == 0, done.stderr
+    labels = [json.loads(line) for line in (folder / "out" / "labels.jsonl").read_text().splitlines()]
+    told = json.loads((folder / "out" / "sources.json").read_text())
+    assert {one["name"] for one in told["sources"]} >= {"grown", "cloud"}
+    assert len(labels) == 120
+    assert upstream.calls == 120
+
+
 def test_labels_alone_need_no_people(folder: Path, here: Command) -> None:
     write_rows(folder / "bare.jsonl", made(50, 4, people=False))
     table = TABLE.partition('[[supervise.sources]]\nname = "learnt"')[0]
@@ -213,6 +236,8 @@ def test_mistakes_are_one_line(folder: Path, here: Command) -> None:
         ("confidence = 0.3", "confidence = 3", "confidence"),
         ("confidence = 0.3", "head_rate = 3.0", "`head_rate` is of `fit`"),
         ("confidence = 0.3", "balance = { ham = 1.0 }", "balance gives a share to each class: ham, spam"),
+        ('features = "tf-idf"', 'features = "trees"', "trees go by `columns`"),
+        ('column = "worker"', 'column = "worker"\nprompt = "{text}"', "`prompt` is of model"),
         ('rows = "rows.jsonl"', "", "--rows must be given"),
     ):
         assert old in whole

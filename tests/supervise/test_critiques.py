@@ -15,7 +15,7 @@ from pilotfish.rows import read
 from pilotfish.supervise.critiques import critiqued
 from tests.fakes import ScriptedModel
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"question": "2 + 2?", "answer": "4", "id": 1},
     {"question": "3 + 3?", "answer": "It's 7, idiot."},
     {"question": "4 + 4?", "answer": "8, of course, fool."},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pilotfish.rows._row import Row
     from pilotfish.supervise.label_models import LabelModel
     from pilotfish.supervise.sources import Scope, Source
+    from pilotfish.supervise.sources.taught import Taught
     from pilotfish.supervise.strong.model import StrongModel
 
 __all__ = ["build_label_model", "build_sources", "build_strong", "classes_of"]
@@ -147,7 +148,7 @@ def _source(
     scope: Scope | None,
     progress: bool,
 ) -> Source:
-    from pilotfish.supervise.sources import Asked, Column, Keywords, Patterns, Specialist
+    from pilotfish.supervise.sources import Asked, Column, Keywords, Patterns, Specialist, Trees
 
     shared: dict[str, Any] = {"scope": scope, "least": one.least}
     if one.keywords is not None:
@@ -159,11 +160,15 @@ def _source(
     if one.model is not None:
         says = one.classes or [*(one.labels or {}), *(label for label in classes if label not in (one.labels or {}))]
         model = models.model(one.model)
-        return Asked(model, says, name, labels=one.labels, text=spec.text, progress=progress, **shared)
+        more: dict[str, Any] = {"labels": one.labels, "columns": one.columns, "prompt": one.prompt}
+        return Asked(model, says, name, text=spec.text, progress=progress, **more, **shared)
     assert one.learns is not None
     columns = one.learns.columns or [spec.text]
-    features = _features(one.learns, models)
-    made = Specialist(features, name, columns=columns, classes=one.classes, c=one.learns.c, **shared)
+    if one.learns.features == "trees":
+        made: Taught = Trees(columns, name, classes=one.classes, **shared)
+    else:
+        features = _features(one.learns, models)
+        made = Specialist(features, name, columns=columns, classes=one.classes, c=one.learns.c, **shared)
     assert spec.label is not None
     return made.fit(gold, [str(row[spec.label]) for row in gold])
 

@@ -28,13 +28,16 @@ _OF = {
     "labels": ("column", "model"),
     "classes": ("model", "learns"),
     "topics": ("learns",),
+    "columns": ("model",),
+    "prompt": ("model",),
 }
 
 
 class LearnsSpec(Spec):
     """`learns = { features = "tf-idf", columns = ["title"] }`: a classifier that the rows of `gold` teach.
 
-    `features` are "tf-idf", or an encoder's, of the file or by its weights; with `static` its words' own vectors.
+    `features` are "tf-idf", or an encoder's, of the file or by its weights; with `static` its words' own vectors; or
+    "trees" over `columns` of numbers and words.
     """
 
     features: Text = "tf-idf"
@@ -46,6 +49,11 @@ class LearnsSpec(Spec):
     def _of_encoder(self) -> LearnsSpec:
         if self.static and self.features == "tf-idf":
             raise ValueError("`static` vectors are an encoder's: name it in `features`")
+        if self.features == "trees":
+            if self.columns is None:
+                raise ValueError("trees go by `columns`: name them")
+            if self.static or "c" in self.model_fields_set:
+                raise ValueError("`static` and `c` are of features of texts: trees have neither")
         return self
 
 
@@ -72,6 +80,8 @@ class SourceSpec(Spec):
     where: dict[str, Any] | None = None
     matches: Text | None = None
     topics: TopicsSpec | None = None
+    columns: Annotated[list[Text], Field(min_length=1)] | None = None
+    prompt: Text | None = None
     least: Share = 0.0
 
     @property

@@ -65,6 +65,8 @@ def test_as_many_questions_go_out_as_the_model_says_it_takes() -> None:
     model = Wide(answers, delay=0.01)
     Labeller(model, LABELS).predict(["refund"] * 30)
     assert model.peak == 11
+    assert Labeller(Wide(), LABELS).concurrency == 11
+    assert Labeller(ScriptedModel(), LABELS).concurrency == 8
 
 
 def test_one_failure_among_many_surfaces_as_itself_and_stops_the_rest() -> None:

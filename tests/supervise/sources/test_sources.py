@@ -22,6 +22,7 @@ from pilotfish.supervise.sources import (
     Source,
     Specialist,
     Topics,
+    Trees,
     Where,
     votes_of,
 )
@@ -106,6 +107,51 @@ def test_models_are_asked_once_and_their_labels_may_mean_others(tmp_path: Path) 
         np.testing.assert_array_equal(votes[:2], [[0, 1], [1, 0]])
         assert np.isnan(votes[2]).all()
     assert model.calls == 3
+
+
+def test_a_model_is_asked_with_a_prompt_or_with_columns(tmp_path: Path) -> None:
+    given: list[dict[str, Any]] = [
+        {"title": "Win", "age": 3, "plan": 'a "b"'},
+        {"title": "Hi", "age": None, "plan": "c"},
+    ]
+    model = ScriptedModel({"Sort: Win (3)": "spam", '{"age": null, "plan": "c"}': "ham", "*": "spam"})
+    found = Asked(model, CLASSES, prompt="Sort: {title} ({age})").votes(given[:1], CLASSES, tmp_path / "a")
+    assert found.tolist() == [[0, 1]]
+    found = Asked(model, CLASSES, columns=["age", "plan"]).votes(given, CLASSES, tmp_path / "b")
+    assert found.tolist() == [[0, 1], [1, 0]]
+    assert {one.prompt for one in model.requests} >= {'{"age": 3, "plan": "a \\"b\\""}', '{"age": null, "plan": "c"}'}
+    with pytest.raises(DataError, match=r"row 2: .*no column 'age'"):
+        Asked(model, CLASSES, columns=["age"]).votes([given[0], {"text": "x"}], CLASSES, tmp_path / "c")
+    with pytest.raises(ConfigError, match="not both"):
+        Asked(model, CLASSES, columns=["age"], prompt="{age}")
+
+
+def test_trees_learn_columns_of_a_part() -> None:
+    dice = np.random.default_rng(0)
+    given = [
+        {"age": int(age), "plan": plan, "site": site}
+        for age, plan, site in zip(
+            dice.integers(0, 80, 300), dice.choice(["free", "paid"], 300), dice.choice(["a", "b"], 300), strict=True
+        )
+    ]
+    labels = ["spam" if row["age"] < 20 or (row["plan"] == "free" and row["age"] < 50) else "ham" for row in given]
+    trees = Trees(["age", "plan"], scope=Where({"site": "a"})).fit(given[:200], labels[:200])
+    assert trees.rows_ == sum(row["site"] == "a" for row in given[:200])
+    found = trees.votes(given[200:], CLASSES)
+    own = np.array([row["site"] == "a" for row in given[200:]])
+    assert np.isnan(found[~own]).all()
+    truth = np.array([CLASSES.index(label) for label in labels[200:]])
+    assert (found[own].argmax(axis=1) == truth[own]).mean() > 0.9
+    odd: list[dict[str, Any]] = [
+        {"age": None, "plan": "never seen", "site": "a"},
+        {"age": "12", "plan": "paid", "site": "a"},
+    ]
+    assert not np.isnan(trees.votes(odd, CLASSES)).any()
+    assert trees.votes(odd, CLASSES)[1].argmax() == 1
+    with pytest.raises(DataError, match=r"row 1: .*no column 'plan'"):
+        Trees(["age", "plan"]).fit([{"age": 1}, {"age": 2}], ["ham", "spam"])
+    one = Trees(["age"], classes=["spam"]).fit(given[:200], labels[:200])
+    assert {said.index(1) for said in said(one, given[200:]) if said is not None} == {1}  # it knows of others only that
 
 
 def test_classifiers_and_labellers_give_their_probabilities() -> None:

@@ -116,6 +116,8 @@ class Labeller(WholeReplies):
     prior_: NDArray[np.float64] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.concurrency is None:
+            self.concurrency = concurrency_of(self.model, None)
         if len(set(self.labels)) < 2:
             raise ConfigError("a labeller needs two different labels or more")
         if len(set(self.labels)) < len(self.labels):

@@ -11,6 +11,7 @@ from pilotfish.supervise.sources.base import Source, votes_of
 from pilotfish.supervise.sources.rules import Column, Function, Keywords, Patterns
 from pilotfish.supervise.sources.scope import Matching, Scope, Topic, Topics, Where
 from pilotfish.supervise.sources.specialist import Specialist
+from pilotfish.supervise.sources.trees import Trees
 
 __all__ = [
     "Asked",
@@ -24,6 +25,7 @@ __all__ = [
     "Specialist",
     "Topic",
     "Topics",
+    "Trees",
     "Where",
     "votes_of",
 ]

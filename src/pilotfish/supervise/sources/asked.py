@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 from pilotfish.errors import ConfigError
 from pilotfish.models.classify.classifier import ClassifierModel
 from pilotfish.models.classify.labelled import labelled
-from pilotfish.rows._describe import known_as
-from pilotfish.rows._row import Row
+from pilotfish.rows._row import Row, need_columns
+from pilotfish.rows.model_stage import Template
 from pilotfish.supervise.sources.base import Said, Source
 from pilotfish.supervise.sources.scope import Scope, column_of
 
@@ -29,6 +30,8 @@ class Asked(Source):
         name: in reports; the model's own by default.
         labels: what the model says -> the label that is meant.
         text: the column.
+        columns: ask with a JSON object of these in place of a text, as models of trees are asked.
+        prompt: ask with this, columns in braces, in place of a text.
         scope: as `Source`.
         least: as `Source`.
         progress: show a bar.
@@ -42,6 +45,8 @@ class Asked(Source):
         *,
         labels: Mapping[str, str] | None = None,
         text: str = "text",
+        columns: Sequence[str] | None = None,
+        prompt: str | None = None,
         scope: Scope | None = None,
         least: float = 0.0,
         progress: bool = False,
@@ -50,11 +55,15 @@ class Asked(Source):
         if not classes:
             raise ConfigError(f"{self.name}: no label that it may say")
         self.model, self.classes, self.text, self.progress = model, list(classes), text, progress
+        if columns is not None and prompt is not None:
+            raise ConfigError(f"{self.name}: it is asked with `columns` or with a `prompt`, not both")
         self.labels = dict(labels or {})
+        self.columns = None if columns is None else list(columns)
+        self.prompt = None if prompt is None else Template(prompt)
 
     def say(self, rows: Sequence[Row], numbers: Sequence[int], folder: Path | None) -> Iterable[Said]:
         """Ask, and return the shares of the labels."""
-        texts = column_of(rows, self.text, numbers)
+        texts = self._texts(rows, numbers)
         if isinstance(self.model, ClassifierModel):
             shares = self.model.classifier.predict_proba(texts)
             return [self._shared(self.model.classifier.classes_, one) for one in shares]
@@ -62,6 +71,19 @@ class Asked(Source):
             with tempfile.TemporaryDirectory(prefix="pilotfish-") as own:
                 return self._told(texts, Path(own))
         return self._told(texts, folder)
+
+    def _texts(self, rows: Sequence[Row], numbers: Sequence[int]) -> list[str]:
+        if self.prompt is not None:
+            return [self.prompt.fill(row) for row in self._with(rows, self.prompt.columns, numbers)]
+        if self.columns is not None:
+            tables = ({name: row[name] for name in self.columns} for row in self._with(rows, self.columns, numbers))
+            return [json.dumps(one, ensure_ascii=False, default=str) for one in tables]
+        return column_of(rows, self.text, numbers)
+
+    def _with(self, rows: Sequence[Row], columns: Sequence[str], numbers: Sequence[int]) -> Iterator[Row]:
+        for number, row in zip(numbers, rows, strict=True):
+            need_columns(row, *columns, source=f"row {number}")
+            yield row
 
     def _told(self, texts: Sequence[str], folder: Path) -> list[Said]:
         found = labelled(texts, self.model, self.classes, folder, progress=self.progress)
@@ -75,7 +97,3 @@ class Asked(Source):
             meant = self.labels.get(label, label)
             found[meant] = found.get(meant, 0.0) + share
         return found
-
-    def config(self) -> dict[str, Any]:
-        """Return what decides what it says."""
-        return {**super().config(), "model": known_as(self.model), "classes": self.classes, "labels": self.labels}

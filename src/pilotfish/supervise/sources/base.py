@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,10 +73,6 @@ class Source(ABC):
             for label, share in shares.items():
                 found[place, code[label]] = share / total
         return found
-
-    def config(self) -> dict[str, Any]:
-        """Return what decides what it says, as plain data."""
-        return {"kind": type(self).__name__, "name": self.name, "least": self.least}
 
 
 def votes_of(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pilotfish.distill.blackbox.students import TeacherLabels
-from pilotfish.distill.blackbox.students._table import Table
 from pilotfish.distill.blackbox.students.targets import targets_of
 from pilotfish.distill.blackbox.students.trees import TreeStudent
 from pilotfish.errors import DataError, ModelError
+from pilotfish.models._table import Table
 from pilotfish.models.classify.head import softmax
 
 sklearn = pytest.importorskip("sklearn.ensemble")

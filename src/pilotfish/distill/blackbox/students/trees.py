@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish._saved import facts_in, reading
-from pilotfish.distill.blackbox.students._table import Table
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
 from pilotfish.distill.blackbox.students.targets import Targets
 from pilotfish.errors import ModelError
+from pilotfish.models._table import Table
 from pilotfish.models._trees import WIDTH, grown, taken, walked
 
 __all__ = ["TreeStudent"]
