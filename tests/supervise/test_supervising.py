@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.classify import TextClassifier, TfidfFeatures
+from pilotfish.supervise.strong.chain import Chain
 from pilotfish.supervise.strong.loss import Objective
 from pilotfish.supervise.strong.model import StrongModel
 from pilotfish.supervise.strong.probe import Probe
@@ -63,6 +65,25 @@ def test_the_gap_is_recovered_and_the_model_kept(tmp_path: Path) -> None:
     assert again == report
     for part in ("PGR", "weak", "where they differ", "calibration error"):
         assert part in str(report)
+
+
+def test_a_chain_s_ceiling_is_its_last_model_s_own(tmp_path: Path) -> None:
+    class Blank(TfidfFeatures):
+        def transform(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> Any:
+            return super().transform(texts) * 0
+
+    def one(seed: int) -> StrongModel:
+        return StrongModel(TfidfFeatures(), Probe(epochs=10, rows=64, decays=(0.01,), seed=seed))
+
+    def chain(seed: int) -> Chain:
+        return Chain([StrongModel(Blank(), Probe(epochs=1, rows=64, decays=(0.01,), seed=seed)), one(seed)])
+
+    learn, test = given(120, 0.1, 1), given(60, 0.1, 2)
+    alone = supervise(learn, test, CLASSES, one, tmp_path / "a", seeds=(0,), progress=False)
+    handed = supervise(learn, test, CLASSES, chain, tmp_path / "b", seeds=(0,), progress=False)
+    assert alone.gaps[0].ceiling == handed.gaps[0].ceiling
+    assert handed.strong is not None
+    assert handed.strong.value < handed.gaps[0].ceiling.value - 0.2  # what it was handed on is worth nothing
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:

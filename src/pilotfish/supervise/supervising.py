@@ -22,6 +22,7 @@ from pilotfish.measure.metrics import ece
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._progress import Progress
 from pilotfish.supervise.recovered import Recovered, accuracy_of, auroc_of, recovered, when_they_differ
+from pilotfish.supervise.strong.chain import Chain
 from pilotfish.supervise.strong.model import StrongModel
 from pilotfish.train.folder import digest, finished, write_report
 
@@ -29,7 +30,7 @@ __all__ = ["REPORT", "RUNS", "TUNING", "Rows", "Supervised", "supervise"]
 
 REPORT, RUNS, STRONG, TUNING = "supervised.json", "runs", "strong", "tuning"
 Floats = NDArray[np.float64]
-Maker = Callable[[int], StrongModel]
+Maker = Callable[[int], StrongModel | Chain]
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def supervise(
         learn: what it learns from.
         test: what it is measured on, with people's labels; None measures nothing, and takes the first seed alone.
         classes: the labels.
-        strong: makes an untaught model of a seed.
+        strong: makes an untaught model of a seed, or a chain of them, whose ceiling is its last model's.
         out: the folder: `strong` is the model.
         seeds: of the trainings.
         ceiling: teach people's labels of the same rows too, where there are any.
@@ -164,7 +165,10 @@ def supervise(
                 first = name == "strong" and seed == chosen[0]
                 there = _read(kept, identity)
                 if there is None or (first and not (folder / STRONG / "strong.json").is_file()):
-                    model = strong(seed).fit(learn.texts, labels, classes)
+                    made = strong(seed)
+                    # People's labels are handed on by nobody: a chain's ceiling is its last model's own.
+                    model = made.models[-1] if name == "ceiling" and isinstance(made, Chain) else made
+                    model.fit(learn.texts, labels, classes)
                     if first:
                         model.save(folder / STRONG)
                     proba = model.predict_proba(test.texts) if test is not None else np.zeros((0, len(classes)))
