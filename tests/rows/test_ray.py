@@ -111,8 +111,16 @@ def longer(row: Row) -> Row:
 
 
 def test_a_stage_is_set_up_once_a_worker_and_both_work(tmp_path: Path) -> None:
+    class Both(Loaded):
+        def process(self, rows: Rows) -> Rows:
+            # A worker that is ready early must not have done all before the other one begins.
+            until = time.monotonic() + 60
+            while len(list(self._folder.iterdir())) < 2 and time.monotonic() < until:
+                time.sleep(0.01)
+            return super().process(rows)
+
     (tmp_path / "set").mkdir()
-    went(numbered(400), Loaded(tmp_path / "set"), tmp_path / "out", TWO)
+    went(numbered(400), Both(tmp_path / "set"), tmp_path / "out", TWO)
     found = [path.read_text() for path in (tmp_path / "set").iterdir()]
     assert found == ["set up\n"] * 2
 

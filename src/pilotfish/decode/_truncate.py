@@ -57,6 +57,8 @@ def _nucleus(values: torch.Tensor, p: float) -> torch.Tensor:
         return values.argmax()[None]
     near = values[values >= math.log((1 - p) / len(values))]
     mass = near.double().exp()
+    # A softmax of float32 sums to 1 give or take some millionths, which in a flat tail are a hundred tokens.
+    p *= float(values.exp().sum(dtype=torch.float64))
     reached, size = 0.0, 0  # what is in the nucleus for certain: its probability, its tokens
     low, high = near.min(), near.max()
     if len(near) > FEW and low < high:
