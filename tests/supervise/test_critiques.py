@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError, DataError, UpstreamError
 from pilotfish.model import Reply, Request
 from pilotfish.models.judges import JudgeGrades, JudgeReward
 from pilotfish.rows import read
@@ -73,6 +73,23 @@ def test_corrections_and_preferences(tmp_path: Path) -> None:
     assert model.calls == 9
     assert again.preferences == found.preferences
     assert "2 sound, 2 corrected" in str(told)
+
+
+def test_a_call_that_fails_is_made_by_the_next_run_and_no_other(tmp_path: Path) -> None:
+    down = True
+
+    def failing(request: Request) -> str | Reply:
+        if down and "4 + 4?" in request.prompt:
+            raise UpstreamError("down", status=500)
+        return says(request)
+
+    model = ScriptedModel(failing)
+    with pytest.raises(UpstreamError, match="1 of 6 critiques failed"):
+        critiqued(ROWS, model, tmp_path, progress=False)
+    down = False
+    found = critiqued(ROWS, model, tmp_path, progress=False)
+    assert [row["chosen"] for row in found.preferences] == ["It's 6.", "Eight."]
+    assert sum("4 + 4?" not in one.prompt for one in model.requests) == 7  # each of them once
 
 
 def test_a_judge_keeps_what_is_better(tmp_path: Path) -> None:

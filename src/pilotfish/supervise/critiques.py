@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError, DataError, UpstreamError
 from pilotfish.measure.judging import filled_in
 from pilotfish.model import Model, Request
 from pilotfish.models.judges import Grades
@@ -133,7 +133,7 @@ def critiqued(
     Raises:
         ConfigError: a prompt without a place, or `out` holds another run's answers.
         DataError: no row, or one without a text.
-        UpstreamError: the endpoint fails for row after row; what was answered stays.
+        UpstreamError: the endpoint fails for a row; what was answered stays, and the same call asks for the rest.
     """
     _checked(rows, question, answer, principles, critique, revise)
     folder, report = Path(out), Critiques(len(rows))
@@ -146,6 +146,9 @@ def critiqued(
         report.bill += told.bill
         for reason, count in told.unanswered.items():
             report.dropped[f"{name}: {reason}"] += count
+        if told.again:
+            # What is asked next is made of these; with some of them missing, another run would be another one.
+            raise UpstreamError(f"{told.again} of {len(asking)} {name} failed; the same call again asks for them alone")
         return told.said
 
     values = [{"question": row[question], "answer": row[answer]} for row in rows]

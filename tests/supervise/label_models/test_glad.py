@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,18 @@ def _step(k: int, gold: bool = False) -> tuple[_Rows, Votes, np.ndarray, np.ndar
         dice.normal(1, 0.5, 4),
         dice.normal(0.5, 0.5, 12),
     )
+
+
+def _slopes_are_right(step: _Rows, ability: Any, log_ease: Any, by_ability: Any, by_ease: Any) -> None:
+    """Hold gradients against the objective's differences."""
+    for part, slope in ((0, by_ability), (1, by_ease)):
+        for at in range(len(slope)):
+            moved = []
+            for sign in (-1e-5, 1e-5):
+                both = [ability.copy(), log_ease.copy()]
+                both[part][at] += sign
+                moved.append(step.expected(*both)[1])
+            assert slope[at] == pytest.approx((moved[1] - moved[0]) / 2e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -61,14 +75,7 @@ def test_gradients_are_those_of_the_objective_too(gold: bool) -> None:
     step, _, ability, log_ease = _step(3, gold)
     belief, _ = step.expected(ability, log_ease)
     _, by_ability, by_ease = step.auxiliary(belief, ability, log_ease)
-    for part, slope in ((0, by_ability), (1, by_ease)):
-        for at in range(len(slope)):
-            moved = []
-            for sign in (-1e-5, 1e-5):
-                both = [ability.copy(), log_ease.copy()]
-                both[part][at] += sign
-                moved.append(step.expected(*both)[1])
-            assert slope[at] == pytest.approx((moved[1] - moved[0]) / 2e-5, abs=1e-6)
+    _slopes_are_right(step, ability, log_ease, by_ability, by_ease)
 
 
 def test_a_soft_vote_is_a_vote_that_was_not_seen() -> None:
@@ -92,14 +99,7 @@ def test_a_soft_vote_is_a_vote_that_was_not_seen() -> None:
             total += np.log(joint.sum())
     assert objective == pytest.approx(total - (((ability - 1) ** 2).sum() + ((log_ease - 1) ** 2).sum()) / 2)
     _, by_ability, by_ease = step.auxiliary(belief, ability, log_ease)
-    for part, slope in ((0, by_ability), (1, by_ease)):
-        for at in range(len(slope)):
-            moved = []
-            for sign in (-1e-5, 1e-5):
-                both = [ability.copy(), log_ease.copy()]
-                both[part][at] += sign
-                moved.append(_Rows(votes, np.log(prior), np.full(10, -1), 1.0, 1.0).expected(*both)[1])
-            assert slope[at] == pytest.approx((moved[1] - moved[0]) / 2e-5, abs=1e-6)
+    _slopes_are_right(step, ability, log_ease, by_ability, by_ease)
     assert np.diff(Glad(tol=1e-9).fit(votes).objective_).min() > -1e-7
 
 
