@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forks import Forks
+
 SECRET = "sk-very-secret"
 ENTRY = "from pilotfish.cli.main import run; run()"
 
@@ -26,6 +28,19 @@ def command(*arguments: str | Path, before: str = "") -> list[str]:
     return [sys.executable, "-c", f"{before}\n{ENTRY}", *map(str, arguments)]
 
 
+def forks() -> Forks:
+    """Return what runs commands in the environment of now."""
+    now = environment()
+    if not _forks or _forks[0].env != now:
+        for old in _forks:
+            old.close()
+        _forks[:] = [Forks(ENTRY, now)]
+    return _forks[0]
+
+
+_forks: list[Forks] = []
+
+
 def pilotfish(
     *arguments: str | Path,
     cwd: Path,
@@ -34,15 +49,17 @@ def pilotfish(
     before: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; what it printed is decoded as UTF-8."""
-    done = subprocess.run(
-        command(*arguments, before=before),
-        cwd=cwd,
-        env=environment(env),
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+    done = None if before or env else forks().run([str(argument) for argument in arguments], cwd, stdin, timeout=120)
+    if done is None:
+        done = subprocess.run(
+            command(*arguments, before=before),
+            cwd=cwd,
+            env=environment(env),
+            input=stdin,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
     out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 

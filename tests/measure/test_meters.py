@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import mmap
 import multiprocessing
 import platform
 import socket
@@ -132,8 +134,10 @@ def test_meter_reads_everything_at_once(tmp_path: Path) -> None:
     meter = Meter(powercap=tmp_path)
     with pytest.raises(DataError, match="has ended"):
         _ = meter.reading
+    gc.collect()  # what others left would be freed meanwhile
     with meter:
-        block = np.ones(60 * MIB // 8)
+        block = mmap.mmap(-1, 60 * MIB)  # fresh pages: an allocator may have freed ones left
+        block[:] = bytes(60 * MIB)
         burn(0.1)
     reading = meter.reading
     assert 0.1 <= reading.seconds < 5

@@ -15,12 +15,12 @@ from pilotfish.assemble import Collaboration
 from pilotfish.errors import ConfigError, DataError, ModelError, UpstreamError
 from pilotfish.infer import Cascade
 from pilotfish.model import Call, Reply, Request, TokenLogprob, Trace, WholeReplies
+from pilotfish.models.calls import Calls
 from pilotfish.models.local import LocalModel
 from pilotfish.models.spread import Spread
 from pilotfish.rows import Ray
 from pilotfish.rows._describe import describe, known_as
 from pilotfish.rows.asking import asked
-from pilotfish.synthesize.calls import Calls
 from tests.ray_up import gone, kill_one, ray_up
 
 if TYPE_CHECKING:

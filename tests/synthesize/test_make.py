@@ -11,9 +11,9 @@ import pytest
 
 from pilotfish.errors import ConfigError, UpstreamError
 from pilotfish.model import Reply, Request
+from pilotfish.models.calls import Budget
 from pilotfish.rows._row import Row
 from pilotfish.rows.read import read
-from pilotfish.synthesize.budget import Budget
 from pilotfish.synthesize.fields import Fields
 from pilotfish.synthesize.make import synthesize
 from pilotfish.synthesize.recipe import Check, Made, Prompt, Recipe, Unread

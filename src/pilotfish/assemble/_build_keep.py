@@ -21,8 +21,8 @@ def build_keep(spec: KeepSpec, models: Collaboration, out: Path) -> list[Check]:
         DataError: a file of rows cannot be read, or lacks a column.
     """
     from pilotfish.assemble._build_check import build_check
+    from pilotfish.models.calls import Budget
     from pilotfish.rows import need_columns, read
-    from pilotfish.synthesize.budget import Budget
     from pilotfish.synthesize.keep import Agrees, Clean, Graded, Unlike, Verified
 
     found: list[Check] = []

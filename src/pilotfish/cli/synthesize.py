@@ -14,7 +14,7 @@ from pilotfish.cli._synthesize.select import select_command
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
     from pilotfish.model import Model
-    from pilotfish.synthesize.budget import Budget
+    from pilotfish.models.calls import Budget
     from pilotfish.synthesize.labels.estimate import Estimate
     from pilotfish.synthesize.recipe import Recipe
 
@@ -62,7 +62,7 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
     from pilotfish.assemble._build_synthesize import build_checks, build_synthesis
     from pilotfish.cli._synthesize.settings import settings
     from pilotfish.errors import ConfigError
-    from pilotfish.synthesize.budget import Budget
+    from pilotfish.models.calls import Budget
     from pilotfish.synthesize.make import synthesize
 
     models = Collaboration.load(file)
@@ -113,7 +113,7 @@ def run(file: str, train: bool, dry_run: bool, as_json: bool, quiet: bool, **fla
 
 def _foretell(recipe: Recipe, model: Model, spec: SynthesizeSpec, budget: Budget, *, ask: bool) -> Estimate:
     """Tell what the calls still to be made will take, and return the first estimate."""
-    from pilotfish.synthesize.calls import Calls
+    from pilotfish.models.calls import Calls
     from pilotfish.synthesize.labels.estimate import counted, sampled
     from pilotfish.synthesize.make import CALLS
 

@@ -15,22 +15,36 @@ from typing import Any, Protocol
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.measure.judging import GRADE, filled_in, grade_in, task_of
 from pilotfish.model import Message, Model, Request
+from pilotfish.models.calls import heard
 from pilotfish.rows._progress import Progress
-from pilotfish.rows.asking import Bill, asked
+from pilotfish.rows.asking import Bill
 
-__all__ = ["Grades", "JudgeGrades", "JudgeReward"]
+__all__ = ["Grades", "JudgeGrades", "JudgeReward", "Told"]
 
 # From a prompt and answers to it to one number each; larger is better.
 Reward = Callable[[str, Sequence[str]], Sequence[float]]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a judge told.
+
+    Attributes:
+        grades: one an answer; None where there is none.
+        bill: what they took.
+        again: calls that the endpoint failed: another run makes them, and no other.
+    """
+
+    grades: list[float | None]
+    bill: Bill = field(default_factory=Bill)
+    again: int = 0
+
+
 class Grades(Protocol):
     """Who grades single answers."""
 
-    def grades(
-        self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool
-    ) -> tuple[list[float | None], Bill]:
-        """Return the grade of each answer to a request, None where there is none, and what that took."""
+    def grades(self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool) -> Told:
+        """Return the grade of each answer to a request."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +78,12 @@ class JudgeGrades:
         )
         return Request((Message("user", filled),), **self.settings)
 
-    def grades(
-        self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool
-    ) -> tuple[list[float | None], Bill]:
-        """Return the grade of each answer, None where the judge gave none, and what that took."""
-        told = asked(self.model, [(self.request(*pair), 0) for pair in pairs], folder / "judged", progress=progress)
-        return [None if said is None else grade_in(said.text, self.low, self.high) for said in told.said], told.bill
+    def grades(self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool) -> Told:
+        """Return the grade of each answer, None where the judge gave none. Other answers may be asked about later."""
+        questions = [(self.request(*pair), 0) for pair in pairs]
+        told = heard(self.model, questions, folder / "judged.sqlite", progress=progress)
+        read = [None if said is None else grade_in(said.text, self.low, self.high) for said in told.said]
+        return Told(read, told.bill, told.again)
 
 
 @dataclass(frozen=True)
@@ -85,9 +99,7 @@ class JudgeReward:
 
     reward: Reward
 
-    def grades(
-        self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool
-    ) -> tuple[list[float | None], Bill]:
+    def grades(self, pairs: Sequence[tuple[Request, str]], folder: Path, *, progress: bool) -> Told:
         """Return the reward of each answer; the answers to one question are scored together.
 
         Raises:
@@ -105,4 +117,4 @@ class JudgeReward:
                     raise ModelError(f"the reward gave {rewards!r} for {len(distinct)} answers")
                 found.update({(question, answer): one for answer, one in zip(distinct, rewards, strict=True)})
                 bar.add(1)
-        return [found[request.prompt, answer] for request, answer in pairs], Bill()
+        return Told([found[request.prompt, answer] for request, answer in pairs])

@@ -66,6 +66,13 @@ class Said:
     top: dict[str, float] = field(default_factory=dict)
     bill: Bill = field(default_factory=Bill)
 
+    @classmethod
+    def of(cls, reply: Reply) -> Said:
+        """Return what a reply says."""
+        tokens = reply.logprobs or ()
+        top = dict(tokens[0].top) if len(tokens) == 1 else {}
+        return cls(reply.text.strip(), reply.finish_reason, reply.mean_logprob, top, Bill.of(reply))
+
     @property
     def fault(self) -> str | None:
         """Why this is no whole answer; None where it is one."""
@@ -110,7 +117,7 @@ class Asking(AsyncStage):
         # The sample's number tells a store of replies that another answer is wanted, not the same one again.
         request = Request.from_json(row["request"]).with_(metadata={"sample": row["sample"]})
         reply = await self.model.reply(request)
-        said = _said(reply)
+        said = Said.of(reply)
         for name in ("calls", "tokens_in", "tokens_out"):
             self.report.add(name.replace("_", " "), getattr(said.bill, name))
         return {"number": row["number"], "said": asdict(said)}
@@ -172,12 +179,6 @@ def _rejected(folder: Path) -> Iterator[tuple[int, str]]:
     for line in path.read_text(encoding="utf-8").splitlines():
         told = json.loads(line)
         yield json.loads(told["raw"])["number"], told["reason"].partition(":")[0]
-
-
-def _said(reply: Reply) -> Said:
-    tokens = reply.logprobs or ()
-    top = dict(tokens[0].top) if len(tokens) == 1 else {}
-    return Said(reply.text.strip(), reply.finish_reason, reply.mean_logprob, top, Bill.of(reply))
 
 
 def _read(told: dict[str, Any]) -> Said:

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from pilotfish.errors import ConfigError, DataError, UpstreamError
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.judging import filled_in
 from pilotfish.model import Model, Request
+from pilotfish.models.calls import heard
 from pilotfish.models.judges import Grades
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._row import Row, need_columns
-from pilotfish.rows.asking import Bill, Said, asked
+from pilotfish.rows.asking import Bill, Said
 
 __all__ = ["CRITIQUE", "REVISE", "Critiqued", "Critiques", "critiqued"]
 
@@ -55,6 +56,7 @@ class Critiques:
         sound: of which the critic finds nothing wrong; they are corrections that change nothing.
         corrected: answers with a correction that is kept.
         dropped: kind of reason -> answers that give no row.
+        again: calls that failed at the endpoint: the same call again makes them, and no other.
         bill: of all calls.
     """
 
@@ -62,6 +64,7 @@ class Critiques:
     sound: int = 0
     corrected: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    again: int = 0
     bill: Bill = field(default_factory=Bill)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +75,8 @@ class Critiques:
         cost = "cost unknown" if self.bill.cost is None else f"${self.bill.cost:.4f}"
         told = f"{self.rows:,} answers, {self.sound:,} sound, {self.corrected:,} corrected ({cost}, {self.bill.calls:,}"
         dropped = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.most_common())
-        return f"{told} calls)" + (f"; dropped: {dropped}" if dropped else "")
+        again = f". Run again to ask the {self.again:,} that the endpoint failed on" if self.again else ""
+        return f"{told} calls)" + (f"; dropped: {dropped}" if dropped else "") + again
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,9 @@ def critiqued(
         settings: further fields of both requests.
 
     Raises:
-        ConfigError: a prompt without a place, or `out` holds another run's answers.
+        ConfigError: a prompt without a place.
         DataError: no row, or one without a text.
-        UpstreamError: the endpoint fails for a row; what was answered stays, and the same call asks for the rest.
+        UpstreamError: the endpoint fails for row after row; what was answered stays.
     """
     _checked(rows, question, answer, principles, critique, revise)
     folder, report = Path(out), Critiques(len(rows))
@@ -142,13 +146,12 @@ def critiqued(
 
     def put(model: Model, prompts: Sequence[str], name: str) -> list[Said | None]:
         asking = [(Request.of(prompt, **given), 0) for prompt in prompts]
-        told = asked(model, asking, folder / name, concurrency=concurrency, progress=progress)
+        # What is asked next is made of these: should one be missing, the next run has other questions.
+        told = heard(model, asking, folder / f"{name}.sqlite", concurrency=concurrency, progress=progress)
         report.bill += told.bill
         for reason, count in told.unanswered.items():
             report.dropped[f"{name}: {reason}"] += count
-        if told.again:
-            # What is asked next is made of these; with some of them missing, another run would be another one.
-            raise UpstreamError(f"{told.again} of {len(asking)} {name} failed; the same call again asks for them alone")
+        report.again += told.again
         return told.said
 
     values = [{"question": row[question], "answer": row[answer]} for row in rows]
@@ -223,10 +226,11 @@ def _better(
 ) -> list[bool]:
     """Return of (question, answer, correction) whether the correction's grade is above the answer's."""
     both = [(request, text) for request, *texts in pairs for text in texts]
-    grades, bill = judge.grades(both, folder, progress=progress)
-    report.bill += bill
+    told = judge.grades(both, folder, progress=progress)
+    report.bill += told.bill
+    report.again += told.again
     found = []
-    for old, new in zip(grades[::2], grades[1::2], strict=True):
+    for old, new in zip(told.grades[::2], told.grades[1::2], strict=True):
         known = old is not None and new is not None
         found.append(old is not None and new is not None and new - old > margin)
         if not found[-1]:

@@ -15,14 +15,13 @@ from pilotfish._extras import need
 from pilotfish._sync import wait
 from pilotfish.errors import ConfigError
 from pilotfish.model import Model, Reply
+from pilotfish.models.calls import Budget, Calls, Failure, Reuse
 from pilotfish.rows._atomic import atomic
 from pilotfish.rows._json import plain
 from pilotfish.rows._lock import locked
 from pilotfish.rows._row import Row
 from pilotfish.rows.write import write
 from pilotfish.synthesize._unasked import Unasked
-from pilotfish.synthesize.budget import Budget
-from pilotfish.synthesize.calls import Calls, Failure, Reuse
 from pilotfish.synthesize.card import card
 from pilotfish.synthesize.recipe import Check, Made, Prompt, Recipe, Unread
 from pilotfish.synthesize.report import Synthesized

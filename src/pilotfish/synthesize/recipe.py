@@ -10,8 +10,8 @@ from typing import Any
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply, Request
+from pilotfish.models.calls import Failure
 from pilotfish.rows._row import Row
-from pilotfish.synthesize.calls import Failure
 
 __all__ = ["Check", "Made", "Prompt", "Recipe", "Unread"]
 

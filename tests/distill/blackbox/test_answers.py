@@ -200,3 +200,17 @@ def test_an_endpoint_that_fails_is_asked_again_for_those_rows_only(tmp_path: Pat
     assert (first.report.again, first.report.kept) == (1, 4)
     second = answers(rows, teacher, tmp_path, progress=False)
     assert (second.report.again, second.report.kept, teacher.calls) == (0, 5, 6)
+
+
+def test_a_judge_is_asked_about_new_answers_alone(tmp_path: Path) -> None:
+    teacher = ScriptedModel("ok", fail_first=1, error=lambda: UpstreamError("down", status=500))
+    judge = ScriptedModel("Grade: 7", fail_first=1, error=lambda: UpstreamError("down", status=500))
+    rows: list[Row] = [{"prompt": f"q{i}"} for i in range(5)]
+    keep = [BestByJudge(JudgeGrades(judge))]
+    first = answers(rows, teacher, tmp_path, keep=keep, progress=False)
+    assert (first.report.again, first.report.kept) == (2, 3)
+    second = answers(rows, teacher, tmp_path, keep=keep, progress=False)
+    assert (second.report.again, second.report.kept, teacher.calls, judge.calls) == (0, 5, 6, 6)
+    sifted = [Verified(lambda request, reply: request.prompt != "q3"), *keep]
+    assert answers(rows, teacher, tmp_path, keep=sifted, progress=False).report.kept == 4
+    assert (teacher.calls, judge.calls) == (6, 6)

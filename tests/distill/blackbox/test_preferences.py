@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pilotfish.distill.blackbox.preferences import JudgePairs, preferences, verdict_in
-from pilotfish.errors import ConfigError, ModelError
+from pilotfish.errors import ConfigError, ModelError, UpstreamError
 from pilotfish.model import Price, Request
 from pilotfish.models.judges import JudgeGrades, JudgeReward
 from pilotfish.rows._row import Row
@@ -107,3 +107,24 @@ def test_settings_are_checked(tmp_path: Path) -> None:
     assert verdict_in("better: a ... no, Better: B") == -1
     assert verdict_in("B.") == -1
     assert verdict_in("Neither is better") is None
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_an_answer_that_comes_later_is_compared_then(tmp_path: Path, graded: bool) -> None:
+    down = True
+
+    def says(request: Request) -> str:
+        if down and request.seed == 1:
+            raise UpstreamError("down", status=500)
+        return SAMPLES[request.prompt][request.seed or 0]
+
+    one = ScriptedModel(lambda request: f"Grade: {RANK[request.prompt.rpartition('Answer: ')[2]]}")
+    pairs = ScriptedModel(fair)
+    judge = JudgeGrades(one, 1, 3) if graded else JudgePairs(pairs)
+    first = preferences(ROWS[:1], ScriptedModel(says), judge, tmp_path, **ASK)
+    assert [(row["chosen"], row["rejected"]) for row in first.rows] == [("good", "fine")]
+    assert first.report.again == 1
+    down = False
+    second = preferences(ROWS[:1], ScriptedModel(says), judge, tmp_path, **ASK)
+    assert len(second.rows) == 3 and second.report.again == 0
+    assert (one.calls, pairs.calls) == ((3, 0) if graded else (0, 6))

@@ -8,8 +8,8 @@ import pytest
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Price, Request
+from pilotfish.models.calls import Calls
 from pilotfish.models.local import LocalModel
-from pilotfish.synthesize.calls import Calls
 from pilotfish.synthesize.labels import Choice, Choosing, Labelling
 from pilotfish.synthesize.labels.estimate import counted, sampled
 from pilotfish.synthesize.make import CALLS, synthesize

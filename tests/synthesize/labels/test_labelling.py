@@ -10,8 +10,8 @@ import pytest
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Price, Reply, Request, TokenLogprob
+from pilotfish.models.calls import Budget
 from pilotfish.models.remote import RemoteModel
-from pilotfish.synthesize.budget import Budget
 from pilotfish.synthesize.labels import Choice, Labelling, Preference, Score, Several, Shots, Spans
 from pilotfish.synthesize.make import synthesize
 from pilotfish.synthesize.recipe import Made

@@ -8,6 +8,7 @@ pinned textblob, spaCy and its models) and are made for names as well, which are
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,10 +24,11 @@ _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _EMAIL = re.compile(
     rf"(?<![\w.+%'-])[^\W_](?:[\w.+%'-]{{0,62}}[\w+%-])?@(?:{_LABEL}\.){{1,8}}[^\W\d_]{{2,24}}(?![\w-])", re.UNICODE
 )
-# Shapes that their makers publish; a private key's block goes whole.
+# Shapes that their makers publish; a private key's block goes whole. Nothing within it looks like another's edge: else
+# every beginning without an end would be read on to the bound.
 _KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-    r"[\s\S]{0,20000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[^-]|-(?!----)){0,20000}-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
     r"|(?<![A-Za-z0-9_-])(?:"
     r"(?:AKIA|ASIA)[A-Z0-9]{16}"
     r"|gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_]{50,251}|glpat-[A-Za-z0-9_-]{20,64}"
@@ -72,9 +74,16 @@ def found(text: str, kinds: Sequence[str] = KINDS) -> list[Found]:
     taken: list[Found] = []
     for kind in KINDS:
         if kind in kinds:
-            spans = _SEEK[kind](text)
-            taken += [Found(kind, a, b) for a, b in spans if not any(a < one.end and b > one.start for one in taken)]
-    return sorted(taken, key=lambda one: one.start)
+            ends = [one.end for one in taken]
+            free = [Found(kind, a, b) for a, b in _SEEK[kind](text) if _is_free(taken, ends, a, b)]
+            taken = sorted(taken + free, key=lambda one: one.start)
+    return taken
+
+
+def _is_free(taken: Sequence[Found], ends: Sequence[int], start: int, end: int) -> bool:
+    """Whether none of the places, which are in order and apart, reaches into [start, end)."""
+    after = bisect_right(ends, start)
+    return after == len(taken) or taken[after].start >= end
 
 
 def check_kinds(kinds: Sequence[str]) -> None:

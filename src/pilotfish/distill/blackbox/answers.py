@@ -77,10 +77,11 @@ def answers(
     report = Gathered()
     given = requests_of(rows, out, report, prompt=prompt, system=system, **settings)
     groups = gather(given, teacher, out / "asked", report, samples=samples, concurrency=concurrency, progress=progress)
-    for number, each in enumerate(keep):
-        reasons, bill = each.sift(groups, out / f"filter-{number + 1}", progress=progress)
-        report.bill += bill
-        for group, why in zip(groups, reasons, strict=True):
+    for each in keep:
+        sifted = each.sift(groups, out, progress=progress)
+        report.bill += sifted.bill
+        report.again += sifted.again
+        for group, why in zip(groups, sifted.reasons, strict=True):
             report.dropped.update(reason for reason in why if reason is not None)
             group.said = [said for said, reason in zip(group.said, why, strict=True) if reason is None]
     report.kept = sum(len(group.said) for group in groups)

@@ -24,7 +24,7 @@ from pilotfish.model import Reply, Request
 from pilotfish.rows._row import Row
 from pilotfish.rows.asking import Bill, Said
 
-__all__ = ["Agreeing", "Best", "Filter", "Graded", "Group", "RowFilter", "Verified", "best"]
+__all__ = ["Agreeing", "Best", "Filter", "Graded", "Group", "RowFilter", "Sifted", "Verified", "best"]
 
 
 @dataclass
@@ -36,6 +36,21 @@ class Group:
     said: list[Said] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Sifted:
+    """What a filter found.
+
+    Attributes:
+        reasons: of every row's answers: why each is dropped, None where it is kept.
+        bill: what finding them took.
+        again: calls that the endpoint failed: another run makes them.
+    """
+
+    reasons: list[list[str | None]]
+    bill: Bill = field(default_factory=Bill)
+    again: int = 0
+
+
 class Filter(ABC):
     """Drops answers, each for a reason."""
 
@@ -45,8 +60,8 @@ class Filter(ABC):
         return False
 
     @abstractmethod
-    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> tuple[list[list[str | None]], Bill]:
-        """Return the reasons of every row's answers, and what finding them took.
+    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> Sifted:
+        """Return the reasons of every row's answers.
 
         Args:
             groups: the rows with their answers.
@@ -66,9 +81,9 @@ class RowFilter(Filter):
             DataError: nothing can be said of this row: all its answers are dropped for that reason.
         """
 
-    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> tuple[list[list[str | None]], Bill]:
+    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> Sifted:
         """See `Filter`; a row of which nothing can be said loses all its answers."""
-        return [self._tried(group) for group in groups], Bill()
+        return Sifted([self._tried(group) for group in groups])
 
     def _tried(self, group: Group) -> list[str | None]:
         try:

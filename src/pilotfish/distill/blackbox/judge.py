@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotfish.distill.blackbox.filters import Filter, Group, best
+from pilotfish.distill.blackbox.filters import Filter, Group, Sifted, best
 from pilotfish.models.judges import Grades
-from pilotfish.rows.asking import Bill
 
 __all__ = ["BestByJudge"]
 
@@ -28,9 +27,10 @@ class BestByJudge(Filter):
     count: int = 1
     least: float = -math.inf
 
-    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> tuple[list[list[str | None]], Bill]:
+    def sift(self, groups: Sequence[Group], folder: Path, *, progress: bool) -> Sifted:
         """Grade all answers."""
         pairs = [(group.request, said.text) for group in groups for said in group.said]
-        grades, bill = self.judge.grades(pairs, folder, progress=progress)
-        rest = iter(grades)
-        return [best([next(rest) for _ in group.said], self.count, self.least) for group in groups], bill
+        told = self.judge.grades(pairs, folder, progress=progress)
+        rest = iter(told.grades)
+        reasons = [best([next(rest) for _ in group.said], self.count, self.least) for group in groups]
+        return Sifted(reasons, told.bill, told.again)

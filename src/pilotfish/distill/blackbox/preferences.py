@@ -22,9 +22,10 @@ from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError
 from pilotfish.measure.judging import filled_in, task_of
 from pilotfish.model import Message, Model, Request
-from pilotfish.models.judges import Grades
+from pilotfish.models.calls import heard
+from pilotfish.models.judges import Grades, Told
 from pilotfish.rows._row import Row
-from pilotfish.rows.asking import Bill, Said, asked
+from pilotfish.rows.asking import Said
 
 __all__ = ["PAIR", "JudgePairs", "preferences", "verdict_in"]
 
@@ -66,13 +67,11 @@ class JudgePairs:
         """Return what the judge is asked about two answers to a request."""
         return Request((Message("user", filled_in(self.prompt, task=task_of(request), a=a, b=b)),), **self.settings)
 
-    def verdicts(
-        self, pairs: Sequence[Pair], folder: Path, dropped: Counter[str], *, progress: bool
-    ) -> tuple[list[float], Bill]:
+    def verdicts(self, pairs: Sequence[Pair], folder: Path, dropped: Counter[str], *, progress: bool) -> Told:
         """Return 1 where the first answer of a pair is better, -1 where the second is, 0 where that is not known."""
         questions = [(self.request(request, *order), 0) for request, a, b in pairs for order in ((a, b), (b, a))]
-        told = asked(self.model, questions, folder / "judged", progress=progress)
-        found: list[float] = []
+        told = heard(self.model, questions, folder / "judged.sqlite", progress=progress)
+        found: list[float | None] = []
         for first, second in zip(told.said[::2], told.said[1::2], strict=True):
             there = None if first is None else verdict_in(first.text)
             back = None if second is None else verdict_in(second.text)
@@ -84,7 +83,7 @@ class JudgePairs:
             elif not wins:
                 dropped["the orders disagree"] += 1
             found.append(float(there) if wins and there is not None else 0.0)
-        return found, told.bill
+        return Told(found, told.bill, told.again)
 
 
 def verdict_in(text: str) -> int | None:
@@ -158,12 +157,13 @@ def preferences(
     report.dropped = +report.dropped
     compared = [(group.request, a.text, b.text) for group, a, b in drawn]
     if isinstance(judge, JudgePairs):
-        wins, bill = judge.verdicts(compared, out, report.dropped, progress=progress)
+        verdicts = judge.verdicts(compared, out, report.dropped, progress=progress)
     else:
-        wins, bill = _by_grades(judge, compared, out, margin, report.dropped, progress)
-    report.bill += bill
+        verdicts = _by_grades(judge, compared, out, margin, report.dropped, progress)
+    report.bill += verdicts.bill
+    report.again += verdicts.again
     made: list[Row] = []
-    for (group, a, b), win in zip(drawn, wins, strict=True):
+    for (group, a, b), win in zip(drawn, verdicts.grades, strict=True):
         if win:
             better, worse = (a, b) if win > 0 else (b, a)
             messages = [message.to_json() for message in group.request.messages]
@@ -184,11 +184,11 @@ def preferences(
 
 def _by_grades(
     judge: Grades, pairs: Sequence[Pair], out: Path, margin: float, dropped: Counter[str], progress: bool
-) -> tuple[list[float], Bill]:
+) -> Told:
     """Return verdicts as `JudgePairs.verdicts` does; each answer is graded once, however many pairs it is in."""
-    graded, bill = judge.grades([(request, text) for request, *both in pairs for text in both], out, progress=progress)
-    found: list[float] = []
-    for a, b in zip(graded[::2], graded[1::2], strict=True):
+    told = judge.grades([(request, text) for request, *both in pairs for text in both], out, progress=progress)
+    found: list[float | None] = []
+    for a, b in zip(told.grades[::2], told.grades[1::2], strict=True):
         if a is None or b is None:
             dropped["no verdict"] += 1
             found.append(0.0)
@@ -197,4 +197,4 @@ def _by_grades(
             found.append(0.0)
         else:
             found.append(a - b)
-    return found, bill
+    return Told(found, told.bill, told.again)

@@ -12,11 +12,11 @@ from typing import Any
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Reply
+from pilotfish.models.calls import Failure
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.asking import Asking
 from pilotfish.synthesize.augment.drift import Drift
 from pilotfish.synthesize.augment.varied import ASKING, Varied
-from pilotfish.synthesize.calls import Failure
 from pilotfish.synthesize.fields import Fields
 from pilotfish.synthesize.recipe import Made, Prompt, Unread
 from pilotfish.synthesize.templates import Template

@@ -18,11 +18,11 @@ import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply, Request
+from pilotfish.models.calls import Failure
 from pilotfish.rows._row import Row, need_columns
 from pilotfish.rows._shingles import normalised
 from pilotfish.synthesize.asking import Asking
 from pilotfish.synthesize.augment.drift import Drift, Drifted
-from pilotfish.synthesize.calls import Failure
 from pilotfish.synthesize.fields import Fields
 from pilotfish.synthesize.recipe import Made, Prompt, Recipe, Unread
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Model, Reply, Request
+from pilotfish.models.calls import Calls, Failure
 from pilotfish.rows._row import Row
-from pilotfish.synthesize.calls import Calls, Failure
 from pilotfish.synthesize.recipe import Check, Made, Prompt
 
 __all__ = ["Agrees"]

@@ -10,10 +10,9 @@ from typing import Any
 from pilotfish.errors import ConfigError
 from pilotfish.measure.judging import filled_in, grade_in
 from pilotfish.model import Model, Request
+from pilotfish.models.calls import Budget, Calls, Failure
 from pilotfish.rows._json import plain
 from pilotfish.rows._row import Row
-from pilotfish.synthesize.budget import Budget
-from pilotfish.synthesize.calls import Calls, Failure
 from pilotfish.synthesize.recipe import Check, Made, Prompt
 
 __all__ = ["GRADE", "Graded"]

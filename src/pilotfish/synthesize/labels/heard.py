@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pilotfish.errors import DataError
 from pilotfish.model import Reply
+from pilotfish.models.calls import Failure
 from pilotfish.rows._row import Row
-from pilotfish.synthesize.calls import Failure
 from pilotfish.synthesize.labels.calibrating import debiased
 from pilotfish.synthesize.labels.kind import Joined, Kind, Opinion
 from pilotfish.synthesize.labels.reading import answered, chosen

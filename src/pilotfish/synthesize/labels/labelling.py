@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Message, Reply, Request
+from pilotfish.models.calls import Failure
 from pilotfish.rows._row import Row
-from pilotfish.synthesize.calls import Failure
 from pilotfish.synthesize.labels.calibrating import Calibrate, Honest
 from pilotfish.synthesize.labels.choosing import CHOICES
 from pilotfish.synthesize.labels.gold import judged

@@ -1,4 +1,4 @@
-"""The most that a synthesis may take, in calls, tokens or dollars; what is under way counts as spent."""
+"""The most that calls may take together: in number, tokens or dollars; what is under way counts as spent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Budget", "Purse"]
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits on all of a synthesis's calls, those of earlier sessions included; None for no limit.
+    """Limits on all calls of a store, those of earlier sessions included; None for no limit.
 
     Attributes:
         calls: model calls.

@@ -93,6 +93,14 @@ class CallStore:
             ).fetchone()
         return Bill(calls or 0, tokens_in or 0, tokens_out or 0, seconds or 0.0, None if unknown else cost or 0.0)
 
+    def bill_of(self, key: bytes) -> Bill:
+        """Return what one call took; nothing where it has not been made."""
+        with self._using() as connection:
+            told = connection.execute(
+                "SELECT calls, tokens_in, tokens_out, seconds, cost FROM calls WHERE key = ?", (key,)
+            ).fetchone()
+        return Bill() if told is None else Bill(*told)
+
     def __len__(self) -> int:
         with self._using() as connection:
             return int(connection.execute("SELECT count(*) FROM calls").fetchone()[0])

@@ -11,9 +11,8 @@ import pytest
 
 from pilotfish.errors import ConfigError, ModelError, UpstreamError
 from pilotfish.model import Call, Price, Reply, Request, Trace, WholeReplies
+from pilotfish.models.calls import Budget, Calls, Failure, Purse
 from pilotfish.rows.asking import Bill
-from pilotfish.synthesize.budget import Budget, Purse
-from pilotfish.synthesize.calls import Calls, Failure
 from tests.fakes import ScriptedModel
 
 

@@ -10,12 +10,12 @@ from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError, DataError, ModelError, UpstreamError
 from pilotfish.model import Model, Reply, Request
+from pilotfish.models.calls._store import CallStore, keys_of
+from pilotfish.models.calls.budget import Budget, Purse
 from pilotfish.rows._describe import known_as
 from pilotfish.rows._progress import Progress
 from pilotfish.rows.asking import Bill
 from pilotfish.rows.model_stage import concurrency_of
-from pilotfish.synthesize._store import CallStore, keys_of
-from pilotfish.synthesize.budget import Budget, Purse
 
 __all__ = ["Calls", "Failure", "Reuse"]
 
@@ -74,6 +74,12 @@ class Calls:
     def bill(self) -> Bill:
         """What all calls took, those of earlier sessions included."""
         return self._purse.bill
+
+    def bill_of(self, requests: Sequence[Request]) -> Bill:
+        """Return what the answers to these requests took, whenever they were given; equal requests are one call."""
+        named = known_as(self.model)
+        keys = {keys_of(named, request)[0] for request in requests}
+        return sum(map(self.store.bill_of, keys), Bill())
 
     async def replies(self, requests: Sequence[Request], *, progress: bool = True) -> list[Reply | Failure]:
         """Return one reply a request, in order, or why there is none. Equal requests are one call.

@@ -1,0 +1,66 @@
+"""Questions that the next run may put otherwise: what is made of other answers, of which some may be missing as yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pilotfish._sync import wait
+from pilotfish.model import Model, Reply, Request
+from pilotfish.models.calls.calls import Calls, Failure
+from pilotfish.rows.asking import Asked, Bill, Said
+
+__all__ = ["heard"]
+
+
+def heard(
+    model: Model,
+    questions: Sequence[tuple[Request, int]],
+    path: str | Path,
+    *,
+    concurrency: int | None = None,
+    progress: bool = True,
+) -> Asked:
+    """Ask a model questions as `rows.asking.asked` does, except that another run may have others.
+
+    `asked` goes on with the very questions that a run began with. Here each answer is stored by itself, so where an
+    earlier stage has an answer more, or a filter before this one is another, only what is new is asked.
+
+    Args:
+        model: who is asked.
+        questions: each a request and the number of the sample.
+        path: the file of the store.
+        concurrency: calls under way at once; None is as many as the model takes, or 8 where it does not say.
+        progress: show a bar.
+
+    Raises:
+        UpstreamError: the endpoint fails for question after question; what was answered stays.
+        ModelError: the model could answer none of the first questions.
+        DataError: the file cannot be used.
+    """
+    if not questions:
+        return Asked([], Counter(), 0, Bill())
+    requests = [request.with_(metadata={"sample": sample}) for request, sample in questions]
+    calls = Calls(model, path, concurrency=concurrency)
+
+    async def all_of_them() -> list[Reply | Failure]:
+        try:
+            return await calls.replies(requests, progress=progress)
+        finally:
+            close = getattr(model, "aclose", None)
+            if close is not None:
+                await close()
+
+    try:
+        replies = wait(all_of_them())
+        bill = calls.bill_of(requests)
+    finally:
+        calls.close()
+    asked = dict(zip(((request.key(), sample) for request, sample in questions), replies, strict=True))
+    return Asked(
+        [None if isinstance(one, Failure) else Said.of(one) for one in replies],
+        Counter(one.reason.partition(":")[0] for one in replies if isinstance(one, Failure)),
+        sum(isinstance(one, Failure) and one.again for one in asked.values()),
+        bill,
+    )
