@@ -6,6 +6,8 @@ import json
 import random
 import re
 import signal
+import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from pilotfish import ask
 from pilotfish.assemble import Collaboration
 from pilotfish.cli._advise_plan import READY
-from tests.cli.help import SECRET, error_of, pilotfish, read_rows, remote, start, write_rows, write_toml
+from tests.cli.help import SECRET, environment, error_of, pilotfish, read_rows, remote, start, write_rows, write_toml
 from tests.fakes import Answer, ScriptedUpstream, Seen
 
 WORDS = {"card": "my card has not arrived yet where is it", "refund": "i want a refund for the top up that failed"}
@@ -44,6 +46,21 @@ seeds = 1
 test_rows = 10
 calibrate_rows = 5
 unlabelled_rows = 8
+"""
+# Commands one after another in one process; the end of standard error is torch, were it imported by any.
+ONE_BY_ONE = """
+import contextlib, io, json, sys
+from pilotfish.cli.main import run
+told = []
+for arguments in json.loads(sys.argv[1]):
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        try:
+            run(arguments)
+        except SystemExit as ended:
+            told.append((ended.code, err.getvalue()))
+print(json.dumps(told))
+print([name for name in sys.modules if name == "torch"], file=sys.stderr)
 """
 # Tells at the end whether anything heavy was imported.
 WATCH = "import sys, atexit\natexit.register(lambda: print('torch' in sys.modules))"
@@ -78,12 +95,15 @@ def test_every_bad_input_is_told_before_anything_heavy_is_imported(tmp_path: Pat
         (["latin.csv", *good], "--encoding latin-1"),
         (["none.jsonl", *good], "none.jsonl: no such file"),
     ]
-    for arguments, message in cases:
-        done = pilotfish("advise", *arguments, cwd=tmp_path, before=WATCH)
-        assert message in error_of(done), arguments
-        assert done.stdout == "False\n", arguments
-        assert done.stderr.startswith("pilotfish advise: reading the rows\n")
-        assert not (tmp_path / "out" / "advice" / "advice.json").exists()
+    given = json.dumps([["advise", *arguments] for arguments, _ in cases])
+    command = [sys.executable, "-c", ONE_BY_ONE, given]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, timeout=120, check=True)
+    for (arguments, message), (code, err) in zip(cases, json.loads(done.stdout), strict=True):
+        told = subprocess.CompletedProcess(arguments, code, "", err)
+        assert message in error_of(told), arguments
+        assert err.startswith("pilotfish advise: reading the rows\n")
+    assert b"torch" not in done.stderr
+    assert not (tmp_path / "out" / "advice" / "advice.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,11 @@ def test_a_taught_draft_is_accepted_more_often(models: tuple[Path, Path], tmp_pa
 def test_the_target_is_asked_once(models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pilotfish.distill.distiller import Distiller
 
+    few = Fit(steps=3, batch_tokens=1000, rate=1e-2, dtype="float32")
     with monkeypatch.context() as broken:
         broken.setattr(Distiller, "fit", lambda self, rows: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            teach(models, tmp_path / "out")
+            teach(models, tmp_path / "out", fit=few)
     asked: list[str] = []
     reply = LocalModel.reply
 
@@ -72,7 +73,7 @@ def test_the_target_is_asked_once(models: tuple[Path, Path], tmp_path: Path, mon
         return await reply(self, request)
 
     monkeypatch.setattr(LocalModel, "reply", counted)
-    teach(models, tmp_path / "out", fit=FIT)
+    teach(models, tmp_path / "out", fit=few)
     assert not asked
 
 

@@ -137,7 +137,7 @@ def test_it_answers_in_one_loop_after_another(spread: Spread) -> None:
 
 def test_its_answers_are_the_model_s_own(tmp_path: Path, tiny_folder: TinyFolder) -> None:
     model = LocalModel(tiny_folder(), name="tiny", dtype="float32", device="cpu", max_tokens=5)
-    made = Spread(model, TWO)
+    made = Spread(model, Ray(workers=1, cpus=0.5))  # which has torch to load
     here = [ask(model, text).text for text in ("one", "two", "three")]
     replies = all_of(made, ["one", "two", "three"])
     assert [reply.text for reply in replies if isinstance(reply, Reply)] == here

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 import pytest
 
 from pilotfish.rows._ray_hands import Hand, Hands
+from pilotfish.rows.report import StageReport
 
 
 def ran(task: Coroutine[None, None, None]) -> None:
@@ -100,3 +101,14 @@ def test_when_no_worker_begins_all_are_told() -> None:
             await hands.take(alone=True)
 
     ran(go())
+
+
+def test_a_word_that_was_overtaken_takes_nothing_back() -> None:
+    hand, early, late = Hand("one"), [StageReport("it")], [StageReport("it")]
+    hand.hear(late, 2)
+    hand.hear(early, 1)
+    assert hand.reports is late
+    hand.hear(None, 3)  # one that says nothing of them
+    assert hand.reports is late
+    hand.hear(early, 3)
+    assert hand.reports is early

@@ -299,8 +299,12 @@ def test_a_crowd_of_near_texts_does_not_hold_up_a_search() -> None:
     """Every text of it is as near as the other, and none asks the same; a search gives up after the nearest ones."""
     clock = Clock()
     cache = ResponseCache(clock=clock, encoder=Same(), ttl=60)
-    for number in range(4000):
-        run(cache.keep("m", Request.of(f"the price of item {number} " + "in some words " * 100), answer()))
+
+    async def crowd() -> None:
+        for number in range(4000):
+            await cache.keep("m", Request.of(f"the price of item {number} " + "in some words " * 100), answer())
+
+    run(crowd())
     start = time.perf_counter()
     assert run(asked(cache, Request.of("the price of item 5000 " + "in some words " * 100))) is None
     assert time.perf_counter() - start < 0.2

@@ -16,13 +16,20 @@ class Hand:
 
     Attributes:
         reports: what its stages did, as it last said.
+        said: which of its reports that is: batches end side by side, and word of one may overtake another's.
         busy: batches that it has under way.
     """
 
     actor: Any
     reports: list[StageReport] = field(default_factory=list)
+    said: int = 0
     alive: bool = True
     busy: int = 0
+
+    def hear(self, reports: list[StageReport] | None, number: int) -> None:
+        """Take a worker's reports, unless later ones are known."""
+        if reports is not None and number > self.said:
+            self.reports, self.said = reports, number
 
 
 class Hands:

@@ -122,7 +122,7 @@ class Pool:
         finally:
             # Whatever became of it: also who asked may have stopped waiting.
             self._free.give_back(hand)
-        hand.reports = end.reports or hand.reports
+        hand.hear(end.reports, end.number)
         if end.failure is None:
             return end.onward
         error, where = end.failure

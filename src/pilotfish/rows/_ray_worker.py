@@ -25,12 +25,14 @@ class Told:
         lines: what must be noted.
         onward: rows for the stages behind, at the batch's end.
         reports: at its end, what the worker's stages did so far.
+        number: of the reports: a later one knows more.
         failure: why the batch did not come to its end, and where in the worker.
     """
 
     lines: list[Line] = field(default_factory=list)
     onward: list[Entry] = field(default_factory=list)
     reports: list[StageReport] | None = None
+    number: int = 0
     failure: tuple[Exception, str] | None = None
 
 
@@ -51,6 +53,7 @@ class Worker:
         stages: list[Stage] = [pickle.loads(one) for one in sent]  # noqa: S301  # from the process that hired us
         self._works = Works(stages, concurrency, name, first, total)
         self._session = session
+        self._reports = 0
         self._paid = any(isinstance(stage, AsyncStage) for stage in stages)
 
     async def version(self) -> str:
@@ -89,13 +92,14 @@ class Worker:
 
     def _end(self, work: asyncio.Future[None], entries: list[Entry], lines: list[Line]) -> Told:
         error = work.exception()
+        self._reports += 1
         if isinstance(error, Exception):
             where = "" if isinstance(error, StoppedError) else "".join(traceback.format_exception(error))
-            return Told(lines, reports=self._works.reports, failure=(_sendable(error), where))
+            return Told(lines, [], self._works.reports, self._reports, (_sendable(error), where))
         if error is not None:
             raise error
         onward = [entry for entry in entries if entry.done < self._works.total]
-        return Told(lines, onward, self._works.reports)
+        return Told(lines, onward, self._works.reports, self._reports)
 
     async def stop(self, error: Exception) -> None:
         """Begin no further row."""
