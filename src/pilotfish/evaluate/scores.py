@@ -1,0 +1,80 @@
+"""What a metric gives: a number a row with its parts, what was odd, and the mean with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pilotfish.errors import DataError
+from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Scores"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of rows by one metric.
+
+    Attributes:
+        metric: its name, with all that changes the numbers.
+        values: (rows,) float64, finite.
+        parts: further numbers of each row, (rows,) each: precision and recall, say.
+        notes: of each row what was odd about it; "" where nothing was.
+
+    Raises:
+        DataError: another number of parts or notes than of values, or a value that is not finite.
+    """
+
+    metric: str
+    values: NDArray[np.float64]
+    parts: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not self.notes:
+            object.__setattr__(self, "notes", ("",) * len(self.values))
+        for name, column in {"notes": self.notes, **self.parts}.items():
+            if len(column) != len(self.values):
+                raise DataError(f"{self.metric}: {len(self.values)} scores, {len(column)} {name}")
+        for name, numbers in {"score": self.values, **self.parts}.items():
+            wrong = np.flatnonzero(~np.isfinite(numbers))
+            if len(wrong):
+                raise DataError(f"{self.metric}: row {int(wrong[0]) + 1}: its {name} is {numbers[wrong[0]]}")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def mean(self, *, groups: ArrayLike | None = None, seed: int = 0) -> Interval:
+        """Return the mean with its interval; rows of one group (an article, a prompt) are drawn together."""
+        return bootstrap(self.values, groups=groups, seed=seed)
+
+    def above(self, other: Scores, *, groups: ArrayLike | None = None, seed: int = 0) -> Interval:
+        """Return by how much the mean lies above that of the same rows with other answers.
+
+        Raises:
+            DataError: another metric, or another number of rows.
+        """
+        if other.metric != self.metric:
+            raise DataError(f"{self.metric} and {other.metric} are not on one scale")
+        return paired_bootstrap(self.values, other.values, groups=groups, seed=seed)
+
+    def odd(self) -> dict[str, int]:
+        """Return kind of oddity -> rows that have it, the commonest first."""
+        counts: dict[str, int] = {}
+        for note in self.notes:
+            for one in note.split("; ") if note else ():
+                kind = one.partition(":")[0]
+                counts[kind] = counts.get(kind, 0) + 1
+        return dict(sorted(counts.items(), key=lambda pair: -pair[1]))
+
+    def row(self, number: int) -> dict[str, Any]:
+        """Return one row's numbers and note as columns."""
+        found: dict[str, Any] = {self.metric: float(self.values[number])}
+        found |= {f"{self.metric}.{name}": float(column[number]) for name, column in self.parts.items()}
+        return found | ({f"{self.metric}.note": self.notes[number]} if self.notes[number] else {})
