@@ -56,7 +56,9 @@ def by_hand(encoder: Any, one: str, other: str, layer: int | None, idf: dict[int
 def test_it_is_the_formula(tiny_encoder: Encoder, layer: int | None) -> None:
     mine, theirs = texts(12, 1), texts(12, 2)
     found = BertScore(tiny_encoder, layer, batch_tokens=64)(mine, theirs)
-    wanted = [by_hand(tiny_encoder, a, b, None if layer == -1 else layer, None) for a, b in zip(mine, theirs, strict=True)]
+    wanted = [
+        by_hand(tiny_encoder, a, b, None if layer == -1 else layer, None) for a, b in zip(mine, theirs, strict=True)
+    ]
     told = np.stack([found.parts["precision"], found.parts["recall"], found.values], axis=1)
     assert told == pytest.approx(np.array(wanted), abs=1e-5)
     assert not found.odd()
@@ -183,7 +185,12 @@ def test_texts_that_come_again_are_not_read_again(tiny_encoder: Encoder, monkeyp
     states = TokenStates(tiny_encoder)
     read: list[int] = []
     own = TokenStates._pass
-    monkeypatch.setattr(TokenStates, "_pass", lambda self, rows: (read.append(len(rows)), own(self, rows))[1])
+
+    def counted(self: TokenStates, rows: Any) -> Any:
+        read.append(len(rows))
+        return own(self, rows)
+
+    monkeypatch.setattr(TokenStates, "_pass", counted)
     some = texts(5, 18)
     states.of([*some, *some])
     states.of(some)

@@ -39,9 +39,10 @@ class Scores:
     def __post_init__(self) -> None:
         if not self.notes:
             object.__setattr__(self, "notes", ("",) * len(self.values))
-        for name, column in {"notes": self.notes, **self.parts}.items():
-            if len(column) != len(self.values):
-                raise DataError(f"{self.metric}: {len(self.values)} scores, {len(column)} {name}")
+        lengths = {"notes": len(self.notes), **{name: len(column) for name, column in self.parts.items()}}
+        for name, length in lengths.items():
+            if length != len(self.values):
+                raise DataError(f"{self.metric}: {len(self.values)} scores, {length} {name}")
         for name, numbers in {"score": self.values, **self.parts}.items():
             wrong = np.flatnonzero(~np.isfinite(numbers))
             if len(wrong):

@@ -1,4 +1,4 @@
-"""One vector a token: the states of any encoder or causal language model at any layer, for what compares token by token.
+"""One vector a token: the states of any encoder or causal language model at any layer, to compare token by token.
 
 Texts are encoded once each, those of one length together, and only as far as the layer that is wanted.
 """

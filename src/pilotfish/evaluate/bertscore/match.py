@@ -42,9 +42,7 @@ class Match:
         return 2 * self.precision * self.recall / both if both > 0 else 0.0
 
 
-def matched(
-    candidate: States, reference: States, weights: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> Match:
+def matched(candidate: States, reference: States, weights: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Match:
     """Match a candidate's tokens with a reference's; added tokens can be what another is nearest to.
 
     Args:

@@ -155,7 +155,10 @@ def baseline_of(metric: BertScore, texts: Sequence[str], *, pairs: int = 2000, s
     if len(different) < 2:
         raise DataError("a baseline needs two different texts at least")
     plain = BertScore(
-        metric.states.model, metric.states.layer, idf=metric.idf, long=metric.states.long,
+        metric.states.model,
+        metric.states.layer,
+        idf=metric.idf,
+        long=metric.states.long,
         batch_tokens=metric.states.batch_tokens,
     )
     random = np.random.default_rng(seed)
@@ -167,9 +170,7 @@ def baseline_of(metric: BertScore, texts: Sequence[str], *, pairs: int = 2000, s
     )
 
 
-def _paired(
-    candidates: Sequence[str], references: Sequence[str | Sequence[str]]
-) -> list[tuple[str, tuple[str, ...]]]:
+def _paired(candidates: Sequence[str], references: Sequence[str | Sequence[str]]) -> list[tuple[str, tuple[str, ...]]]:
     if len(candidates) != len(references):
         raise DataError(f"{len(candidates)} candidates, {len(references)} references")
     rows = []
