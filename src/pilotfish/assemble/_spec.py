@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Spec(BaseModel):
     """Every table: unknown keys are errors, values are not coerced between kinds; whole numbers are floats too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class PriceSpec(Spec):
