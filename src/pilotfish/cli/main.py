@@ -37,6 +37,7 @@ COMMANDS = {
     "synthesize": ("pilotfish.cli.synthesize", "command", "Let a model write, label or vary rows, within a budget."),
     "tune": ("pilotfish.cli.tune", "command", "Fine-tune a small model on texts: an expert that steers a larger one."),
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),
+    "score": ("pilotfish.cli.score", "command", "Score texts by their references: BERTScore, ROUGE, BLEU, chrF."),
     "serve": ("pilotfish.cli.serve", "command", "Serve every model of a collaboration file behind OpenAI's API."),
     "speculate": ("pilotfish.cli.speculate", "command", "Does drafting pay on your prompts, and at which length?"),
 }

@@ -74,8 +74,9 @@ class Scores:
                 counts[kind] = counts.get(kind, 0) + 1
         return dict(sorted(counts.items(), key=lambda pair: -pair[1]))
 
-    def row(self, number: int) -> dict[str, Any]:
-        """Return one row's numbers and note as columns."""
-        found: dict[str, Any] = {self.metric: float(self.values[number])}
-        found |= {f"{self.metric}.{name}": float(column[number]) for name, column in self.parts.items()}
-        return found | ({f"{self.metric}.note": self.notes[number]} if self.notes[number] else {})
+    def row(self, number: int, name: str | None = None) -> dict[str, Any]:
+        """Return one row's numbers and note as columns, named by the metric or otherwise."""
+        name = name or self.metric
+        found: dict[str, Any] = {name: float(self.values[number])}
+        found |= {f"{name}.{part}": float(column[number]) for part, column in self.parts.items()}
+        return found | ({f"{name}.note": self.notes[number]} if self.notes[number] else {})

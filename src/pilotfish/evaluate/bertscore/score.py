@@ -18,6 +18,7 @@ import numpy as np
 from pilotfish.errors import DataError
 from pilotfish.evaluate.bertscore.match import Match, matched
 from pilotfish.evaluate.bertscore.weights import Idf, weights_of
+from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
 from pilotfish.evaluate.states import TokenStates
 from pilotfish.models.encoder import Encoder
@@ -96,7 +97,7 @@ class BertScore:
         Raises:
             DataError: another number of references than of candidates, or a row without any.
         """
-        rows = _paired(candidates, references)
+        rows = paired(candidates, references)
         columns: NDArray[np.float64] = np.zeros((3, len(rows)))
         notes: list[str] = []
         for at in range(0, len(rows), _PAIRS):
@@ -168,18 +169,6 @@ def baseline_of(metric: BertScore, texts: Sequence[str], *, pairs: int = 2000, s
     return Baseline(
         float(found.parts["precision"].mean()), float(found.parts["recall"].mean()), float(found.values.mean())
     )
-
-
-def _paired(candidates: Sequence[str], references: Sequence[str | Sequence[str]]) -> list[tuple[str, tuple[str, ...]]]:
-    if len(candidates) != len(references):
-        raise DataError(f"{len(candidates)} candidates, {len(references)} references")
-    rows = []
-    for number, (mine, theirs) in enumerate(zip(candidates, references, strict=True), 1):
-        some = (theirs,) if isinstance(theirs, str) else tuple(theirs)
-        if not some:
-            raise DataError(f"row {number}: no reference")
-        rows.append((mine.strip(), tuple(dict.fromkeys(one.strip() for one in some))))
-    return rows
 
 
 def _f1(match: Match) -> float:
