@@ -220,3 +220,17 @@ def test_mistakes(tiny_encoder: Encoder) -> None:
     with pytest.raises(DataError, match="idf needs"):
         Idf.over([], metric.states)
     assert Baseline(0.1, 0.2, 0.3).f1 == 0.3
+
+
+def test_a_text_s_first_word_is_cut_as_any_other(tiny_lm: LocalModel, tiny_encoder: Encoder) -> None:
+    states = TokenStates(tiny_lm)
+    assert states.ids("the the") == 2 * states.ids("the")
+    assert tiny_lm.tokenizer("the the")["input_ids"][0] != states.ids("the")[0]
+    (found,) = states.of(["the cat"])
+    assert [("the cat")[start:end].strip() for start, end in found.spans] == ["the", "cat"]
+    assert TokenStates(tiny_encoder).ids("the cat") == tiny_encoder.tokenizer("the cat")["input_ids"]
+
+
+def test_no_more_is_left_out_than_the_model_cannot_take(tiny_encoder: Encoder) -> None:
+    # Told to read 32 tokens for a text's vector, it has room for 64.
+    assert tiny_encoder.max_length == 32 and TokenStates(tiny_encoder).most == 64

@@ -107,11 +107,11 @@ class TokenStates:
     def most(self) -> int:
         """How many tokens the model takes at once, special ones included."""
         config = self.body.config
-        places = int(getattr(config, "max_position_embeddings", None) or 2**31)
-        if config.model_type in _OFFSET:
-            places -= int(config.pad_token_id) + 1
-        said = int(min(self.tokenizer.model_max_length, 2**31))  # a tokenizer that knows none says 10^30
-        return min(places, said)
+        places = getattr(config, "max_position_embeddings", None)
+        if places:
+            # Not what the tokenizer says: for vectors of whole texts encoders are often told to read less.
+            return int(places) - (int(config.pad_token_id) + 1 if config.model_type in _OFFSET else 0)
+        return int(min(self.tokenizer.model_max_length, 2**31))  # one that knows none says 10^30
 
     def of(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> list[States]:
         """Return each text's states; equal texts are read once.
@@ -308,8 +308,8 @@ def _spaced(tokenizer: Any, text: str) -> str:
 def _wants_space(tokenizer: Any) -> bool:
     known = getattr(tokenizer, "_pilotfish_wants_space", None)
     if known is None:
-        alone, within = (tokenizer.tokenize(text) for text in ("word", "a word"))
-        known = bool(alone) and bool(within) and alone[0] != within[-1] and tokenizer.tokenize(" word")[0] == within[-1]
+        alone, spaced, within = (tokenizer.tokenize(text) for text in ("word", " word", "a word"))
+        known = alone != spaced and within[-len(spaced) :] == spaced
         tokenizer._pilotfish_wants_space = known
     return bool(known)
 
