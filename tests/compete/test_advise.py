@@ -189,15 +189,14 @@ def test_an_answer_that_is_never_a_label(encoder: Encoder) -> None:
 
 def test_seconds_are_kept_to(encoder: Encoder) -> None:
     rows = made_rows(400)
-    started = time.perf_counter()
-    advised(rows, encoder, None)
-    small = time.perf_counter() - started  # which a busy machine takes the longer for
-    slow = oracle(truth_of(rows), delay=max(0.3, 0.05 * small))
-    limit = 6.0 + 2 * small
-    started = time.perf_counter()
-    found = advised(rows, encoder, slow, max_seconds=limit)
-    took = time.perf_counter() - started
-    assert took < 1.25 * limit
+    # A machine that is slow, or has more to do, has no time left for the large model in 8 seconds.
+    for limit in (8.0, 20.0, 60.0):
+        slow = oracle(truth_of(rows), delay=0.3 * limit / 8)
+        started = time.perf_counter()
+        found = advised(rows, encoder, slow, max_seconds=limit)
+        assert time.perf_counter() - started < 1.25 * limit
+        if found.judged is not None:
+            break
     assert found.judged is not None
     assert 30 <= len(found.judged.best.rows) < 100
 
