@@ -142,9 +142,7 @@ def of_model(
                 "idf": how.get("idf"),
                 "baseline": str(file) if "baseline" in how else None,
                 "pairs": str(given),
-                "dtype": "float32",
                 "fast": name == "MiniLM",
-                "times": 1,
             }
             yield from beside(f"{name}, {which}, {way}", encoders, layers, how, mine, theirs, peer, job, quick=quick)
 
@@ -166,10 +164,9 @@ def beside(
     found: dict[str, NDArray[np.float64]] = {}
     told: dict[str, Any] = {}
     base: Baseline | None = how.get("baseline")
-    below: NDArray[np.bool_] = np.zeros(len(mine), bool)
     for _ in range(1 if quick else ROUNDS):
         told = peer.ask(job)
-        seconds["peer"] += told["seconds"]
+        seconds["peer"].append(told["seconds"])
         for dtype, encoder in encoders.items():
             encoder.load()
             metric = BertScore(encoder, layers, baseline=base, long="cut")  # a new one: nothing is held from before

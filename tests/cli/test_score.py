@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def test_standard_input_several_references_and_settings(files: Path, tiny_encode
     other = json.loads(told.stdout)["bertscore"]
     assert other["metric"].startswith("bertscore (") and "layer 1, idf, rescaled" in other["metric"]
     assert other["value"] != plain["value"]
+
+
+def test_a_mark_at_the_beginning_a_gz_and_carriage_returns_change_nothing(files: Path) -> None:
+    given = ["score", "hyp.txt", "ref.txt", "--metric", "rougeL", "--json"]
+    plain = pilotfish(*given, cwd=files).stdout
+    (files / "hyp.txt").write_bytes(gzip.compress(b"\xef\xbb\xbf" + MINE.replace("\n", "\r\n").encode()))
+    assert pilotfish(*given, cwd=files).stdout == plain
 
 
 def test_rows_with_groups(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pilotfish.errors import DataError
-from pilotfish.evaluate.metric import OfRows, Scoring, by_reference, by_source
+from pilotfish.evaluate.metric import OfRows, Scoring, over_columns
 from pilotfish.evaluate.scores import Scores
 from pilotfish.rows import run
 from pilotfish.rows._row import Row
@@ -43,21 +43,20 @@ ROWS: list[Row] = [
 
 
 def test_scores_of_rows_and_their_mean() -> None:
-    metric = by_reference(Overlap())
+    metric = over_columns(Overlap(), "answer", "reference")
     found = metric(ROWS)
     assert found.values.tolist() == [0.5, 1, 0]
     assert found.mean().value == pytest.approx(0.5)
     assert found.odd() == {"empty": 1}
     other = metric([row | {"answer": "a"} for row in ROWS])
     assert other.above(found).value == pytest.approx(0.5)
-    assert by_source(lambda sources, texts: Overlap()(texts, sources), source="reference").columns == (
-        "reference",
-        "answer",
-    )
+    turned = over_columns(lambda sources, texts: Overlap()(texts, sources), "reference", "answer", name="turned")
+    assert (turned.name, turned.columns) == ("turned", ("reference", "answer"))
+    assert turned(ROWS).values.tolist() == [0.5, 1, 0]
 
 
 def test_a_stage_writes_columns_and_resumes(tmp_path: Path) -> None:
-    stage = Scoring(by_reference(Overlap(), name="ov"), batch_size=2)
+    stage = Scoring(over_columns(Overlap(), "answer", "reference", name="ov"), batch_size=2)
     for _ in range(2):
         report = run(ROWS, stage, tmp_path / "out", progress=False)
         rows = [json.loads(line) for file in sorted((tmp_path / "out").glob("*.jsonl")) for line in file.open()]
@@ -67,7 +66,7 @@ def test_a_stage_writes_columns_and_resumes(tmp_path: Path) -> None:
 
 
 def test_a_row_that_lacks_a_text_is_told(tmp_path: Path) -> None:
-    metric: OfRows = by_reference(Overlap())
+    metric: OfRows = over_columns(Overlap(), "answer", "reference")
     with pytest.raises(DataError, match="row 2: no column 'reference'"):
         metric([ROWS[0], {"answer": "a"}])
     with pytest.raises(DataError, match="must be a text or a list of texts, not int"):

@@ -44,7 +44,7 @@ PAIRS = [(one, other) for one in ("the cat sat", "where is my card", "a refund",
 
 
 def test_it_says_what_the_model_says_of_each_pair_alone(nli: Nli) -> None:
-    model, cutter, _ = nli.load()
+    model, cutter = nli.load()
     found = nli([*PAIRS, PAIRS[0]])
     for number, (one, other) in enumerate(PAIRS):
         with torch.inference_mode():

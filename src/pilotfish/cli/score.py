@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ def command(candidates: str, references: tuple[str, ...], metrics: tuple[str, ..
     texts or lists of texts. What is odd about rows (an empty text, one too long for the model) is counted.
     """
     from pilotfish.errors import ConfigError
-    from pilotfish.evaluate.metric import by_reference
+    from pilotfish.evaluate.metric import over_columns
     from pilotfish.evaluate.named import named
 
     rows = _rows(candidates, references, flags)
@@ -59,7 +58,7 @@ def command(candidates: str, references: tuple[str, ...], metrics: tuple[str, ..
     found: dict[str, Scores] = {}
     for name in dict.fromkeys(metrics):
         metric = named(name, every, **how)
-        found[name] = by_reference(metric, candidate=flags["candidate"], reference=flags["reference"], name=name)(rows)
+        found[name] = over_columns(metric, flags["candidate"], flags["reference"], name=name)(rows)
     groups = None if group is None else [str(row[group]) for row in rows]
     _tell(found, groups, flags)
     if flags["out"] is not None:
@@ -101,17 +100,15 @@ def _rows(candidates: str, references: tuple[str, ...], flags: dict[str, Any]) -
 
 
 def _lines(file: str, encoding: str | None) -> list[str]:
+    """Return a file's lines, the blank ones too (which rows leave out): another file's lines stand beside them."""
     from pilotfish.errors import DataError
+    from pilotfish.rows._open import opened
 
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        text = raw.decode(encoding or "utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}") from None
-    except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{file}: {error}; name its --encoding, such as latin-1") from None
+    with opened(file, "standard input" if file == "-" else file) as (raw, _):
+        try:
+            text = raw.read().decode(encoding or "utf-8-sig")
+        except (UnicodeDecodeError, LookupError) as error:
+            raise DataError(f"{file}: {error}; name its --encoding, such as latin-1") from None
     # By line feeds alone: other separators stand in texts.
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines

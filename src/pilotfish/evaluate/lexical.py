@@ -5,7 +5,8 @@ Libraries: rouge-score (Google's, the numbers of Lin 2004's program), sacrebleu 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,52 @@ from pilotfish.errors import ConfigError
 from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
 
-__all__ = ["Bleu", "Chrf", "Rouge"]
+__all__ = ["Bleu", "Chrf", "Lexical", "Rouge"]
 
-Progress = Callable[[int], None]
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
 
-class Rouge:
+class Lexical(ABC):
+    """A metric that a library scores a row at a time.
+
+    Attributes:
+        name: in reports.
+    """
+
+    name: str
+
+    @abstractmethod
+    def scorer(self) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
+        """Return what scores a text by its references: "score", from 0 to 1, and further parts.
+
+        Raises:
+            MissingExtra: its library is not installed.
+        """
+
+    def __call__(
+        self,
+        candidates: Sequence[str],
+        references: Sequence[str | Sequence[str]],
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> Scores:
+        """Return the scores.
+
+        Raises:
+            MissingExtra: its library is not installed.
+            DataError: another number of references than of candidates, or a row without any.
+        """
+        scorer, told, notes = self.scorer(), [], []
+        for mine, theirs in paired(candidates, references):
+            told.append(scorer(mine, theirs))
+            notes.append(_empty(mine, theirs))
+            if progress:
+                progress(1)
+        columns = {part: np.array([row[part] for row in told], np.float64) for part in (told[0] if told else {})}
+        return Scores(self.name, columns.pop("score", np.zeros(0)), columns, notes)
+
+
+class Rouge(Lexical):
     """ROUGE F1 of each row with precision and recall; of several references the one with the best F1 counts.
 
     Args:
@@ -36,78 +76,31 @@ class Rouge:
         if kind not in KINDS:
             raise ConfigError(f"kind is one of {', '.join(KINDS)}, not {kind!r}")
         self.kind, self.stemmed = kind, stemmed
+        self.name = f"{kind} (stems)" if stemmed else kind
 
-    @property
-    def name(self) -> str:
-        """The kind, and whether of stems."""
-        return f"{self.kind} (stems)" if self.stemmed else self.kind
+    def scorer(self) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
+        """See `Lexical`."""
+        library = need("rouge_score.rouge_scorer", "evaluate").RougeScorer([self.kind], use_stemmer=self.stemmed)
 
-    def __call__(
-        self,
-        candidates: Sequence[str],
-        references: Sequence[str | Sequence[str]],
-        *,
-        progress: Progress | None = None,
-    ) -> Scores:
-        """Return the scores, from 0 to 1.
+        def score(mine: str, theirs: Sequence[str]) -> Mapping[str, float]:
+            best = max((library.score(one, mine)[self.kind] for one in theirs), key=lambda one: one.fmeasure)
+            return {"score": best.fmeasure, "precision": best.precision, "recall": best.recall}
 
-        Raises:
-            MissingExtra: rouge-score is not installed.
-            DataError: another number of references than of candidates, or a row without any.
-        """
-        scorer = need("rouge_score.rouge_scorer", "evaluate").RougeScorer([self.kind], use_stemmer=self.stemmed)
-        found = []
-        for mine, theirs in paired(candidates, references):
-            told = [scorer.score(one, mine)[self.kind] for one in theirs]
-            found.append(max(told, key=lambda one: one.fmeasure))
-            if progress:
-                progress(1)
-        columns = np.array([(one.fmeasure, one.precision, one.recall) for one in found], np.float64).reshape(-1, 3)
-        notes = [_empty(mine, theirs) for mine, theirs in paired(candidates, references)]
-        return Scores(self.name, columns[:, 0], {"precision": columns[:, 1], "recall": columns[:, 2]}, notes)
+        return score
 
 
-class _Sacre:
-    """What sacrebleu scores a sentence at a time, from 0 to 1 (its own numbers are a hundred times that)."""
-
-    name: str
-
-    def _metric(self) -> Any:
-        raise NotImplementedError
-
-    def __call__(
-        self,
-        candidates: Sequence[str],
-        references: Sequence[str | Sequence[str]],
-        *,
-        progress: Progress | None = None,
-    ) -> Scores:
-        """Return the scores; all references of a row count together.
-
-        Raises:
-            MissingExtra: sacrebleu is not installed.
-            DataError: another number of references than of candidates, or a row without any.
-        """
-        metric, values, notes = self._metric(), [], []
-        for mine, theirs in paired(candidates, references):
-            values.append(float(metric.sentence_score(mine, list(theirs)).score) / 100)
-            notes.append(_empty(mine, theirs))
-            if progress:
-                progress(1)
-        return Scores(self.name, np.array(values, np.float64), {}, notes)
-
-
-class Bleu(_Sacre):
-    """Sentence BLEU, smoothed, with the order that a short text allows (`effective_order`)."""
+class Bleu(Lexical):
+    """Sentence BLEU, smoothed, with the order that a short text allows; all references of a row count together."""
 
     name = "bleu"
 
-    def _metric(self) -> Any:
-        return need("sacrebleu.metrics", "evaluate").BLEU(effective_order=True)
+    def scorer(self) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
+        """See `Lexical`."""
+        return _by_sentence(need("sacrebleu.metrics", "evaluate").BLEU(effective_order=True))
 
 
-class Chrf(_Sacre):
-    """chrF, or chrF++ with words of up to two.
+class Chrf(Lexical):
+    """chrF, or chrF++ with words of up to two; all references of a row count together.
 
     Args:
         words: 0, or 2 for chrF++.
@@ -117,8 +110,14 @@ class Chrf(_Sacre):
         self.words = words
         self.name = "chrf" if words == 0 else "chrf++" if words == 2 else f"chrf, {words} words"
 
-    def _metric(self) -> Any:
-        return need("sacrebleu.metrics", "evaluate").CHRF(word_order=self.words)
+    def scorer(self) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
+        """See `Lexical`."""
+        return _by_sentence(need("sacrebleu.metrics", "evaluate").CHRF(word_order=self.words))
+
+
+def _by_sentence(metric: Any) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
+    # sacrebleu's own numbers are a hundred times these.
+    return lambda mine, theirs: {"score": float(metric.sentence_score(mine, list(theirs)).score) / 100}
 
 
 def _empty(mine: str, theirs: Sequence[str]) -> str:

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pilotfish.errors import DataError
 from pilotfish.evaluate.scores import Scores
 from pilotfish.rows._row import Row, Rows, need_columns
 from pilotfish.rows.stage import Outcome, Stage
 
-__all__ = ["OfRows", "Scoring", "by_reference", "by_source"]
-
-
-class ByReference(Protocol):
-    """A metric of candidates and their references: BERTScore, ROUGE."""
-
-    def __call__(
-        self,
-        candidates: Sequence[str],
-        references: Sequence[str | Sequence[str]],
-        *,
-        progress: Callable[[int], None] | None = None,
-    ) -> Scores:
-        """Return the scores."""
+__all__ = ["OfRows", "Scoring", "over_columns"]
 
 
 @dataclass(frozen=True)
@@ -56,44 +43,20 @@ class OfRows:
         return self.scores(rows)
 
 
-def by_reference(
-    metric: ByReference, *, candidate: str = "answer", reference: str = "reference", name: str | None = None
-) -> OfRows:
-    """Return a metric that compares two columns; the reference's may hold a list of texts.
+def over_columns(metric: Callable[..., Scores], *columns: str, name: str | None = None) -> OfRows:
+    """Return a metric of rows: `over_columns(BertScore(model), "answer", "reference")`.
 
     Args:
-        metric: of candidates and references.
-        candidate: the column.
-        reference: the column.
+        metric: of as many lists of texts, in this order.
+        columns: that it reads; one may hold lists of texts where the metric takes them, as several references.
         name: in reports; the metric's own by default.
     """
 
     def scores(rows: Sequence[Row]) -> Scores:
-        return metric([row[candidate] for row in rows], [row[reference] for row in rows])
+        return metric(*([row[column] for row in rows] for column in columns))
 
-    return OfRows(name or _name(metric), (candidate, reference), scores)
-
-
-def by_source(
-    metric: Callable[[Sequence[str], Sequence[str]], Scores],
-    *,
-    source: str = "source",
-    candidate: str = "answer",
-    name: str | None = None,
-) -> OfRows:
-    """Return a metric of what a text says of its source: BARTScore's faithfulness, say.
-
-    Args:
-        metric: of sources and candidates.
-        source: the column.
-        candidate: the column.
-        name: in reports; the metric's own by default.
-    """
-
-    def scores(rows: Sequence[Row]) -> Scores:
-        return metric([row[source] for row in rows], [row[candidate] for row in rows])
-
-    return OfRows(name or _name(metric), (source, candidate), scores)
+    own = getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__)
+    return OfRows(name or str(own), columns, scores)
 
 
 class Scoring(Stage):
@@ -130,7 +93,3 @@ class Scoring(Stage):
 
 def _text(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
-
-
-def _name(metric: Any) -> str:
-    return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))

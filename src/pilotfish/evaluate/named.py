@@ -9,7 +9,8 @@ from pilotfish.errors import ConfigError, did_you_mean
 from pilotfish.evaluate.lexical import KINDS, Bleu, Chrf, Rouge
 
 if TYPE_CHECKING:
-    from pilotfish.evaluate.metric import ByReference
+    from pilotfish.evaluate.bertscore import BertScore
+    from pilotfish.evaluate.lexical import Lexical
 
 __all__ = ["NAMES", "named"]
 
@@ -26,7 +27,7 @@ def named(
     rescale: bool = False,
     dtype: str = "auto",
     seed: int = 0,
-) -> ByReference:
+) -> BertScore | Lexical:
     """Return a metric of candidates and references.
 
     Args:

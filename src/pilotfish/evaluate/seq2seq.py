@@ -3,73 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pilotfish._extras import need
-from pilotfish.errors import DataError, ModelError
+from pilotfish.errors import DataError
+from pilotfish.evaluate._weights import Loaded, padded
 from pilotfish.evaluate.likelihood import Progress, Told
-from pilotfish.models import _weights
 from pilotfish.models._tokens import buckets
-
-if TYPE_CHECKING:
-    from pilotfish.models.catalog import Catalog
 
 __all__ = ["Seq2Seq"]
 
 
-class Seq2Seq:
-    """Reads pairs of texts. Loads on first use, once.
+class Seq2Seq(Loaded):
+    """Reads pairs of texts; the arguments are those of `Loaded`."""
 
-    Args:
-        weights: a catalog name, `hf:org/name`, or a folder of transformers weights.
-        name: the name in reports.
-        dtype: "float32", "bfloat16", "float16" or "auto".
-        device: "auto", "cpu", "cuda", "mps".
-        batch_tokens: the most tokens, padding included, of either side in one pass.
-        catalog: where names are looked up.
-    """
-
-    def __init__(
-        self,
-        weights: str | Path,
-        *,
-        name: str | None = None,
-        dtype: str = "float32",
-        device: str = "auto",
-        batch_tokens: int = 4096,
-        catalog: Catalog | None = None,
-    ) -> None:
-        _weights.check_dtype(dtype)
-        self.weights, self.name = str(weights), name or Path(str(weights)).name
-        self.dtype, self.device, self.batch_tokens = dtype, device, batch_tokens
-        self._catalog = catalog
-        self._loaded: tuple[Any, Any] | None = None
-
-    def load(self) -> tuple[Any, Any]:
-        """Return model and tokenizer, loaded.
-
-        Raises:
-            ModelError: no such model, or no sequence-to-sequence one.
-            MissingExtra: torch or transformers are not installed.
-        """
-        if self._loaded is None:
-            transformers = need("transformers", "local")
-            _weights.quiet(transformers)
-            folder, _ = _weights.located(self.weights, self._catalog)
-            device = _weights.pick_device(self.device)
-            try:
-                model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                    str(folder), dtype=_weights.pick_dtype(self.dtype, device), use_safetensors=True
-                )
-                tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
-            except Exception as error:  # each library on the way raises its own kinds
-                reason = _weights.first_line(error)
-                raise ModelError(f"{self.weights}: no sequence-to-sequence model that loads: {reason}") from error
-            self._loaded = model.to(device).eval(), tokenizer
-        return self._loaded
+    kind, what = "AutoModelForSeq2SeqLM", "sequence-to-sequence model"
 
     def of(self, pairs: Sequence[tuple[str, str]], *, progress: Progress | None = None) -> list[Told]:
         """Return of each (x, y) the log-probabilities of y's tokens given x, its special tokens included.
@@ -80,8 +30,8 @@ class Seq2Seq:
             DataError: a y longer than the decoder takes.
         """
         torch = need("torch", "local")
-        model, tokenizer = self.load()
-        most = self._most(model, tokenizer)
+        _, tokenizer = self.load()
+        most = self.most
         read, asked, notes = [], [], []
         for number, (given, text) in enumerate(pairs, 1):
             ids = list(tokenizer(given, verbose=False)["input_ids"])
@@ -107,8 +57,8 @@ class Seq2Seq:
     def _pass(self, read: Sequence[Sequence[int]], asked: Sequence[Sequence[int]]) -> list[Any]:
         torch = need("torch", "local")
         model, _ = self.load()
-        ids, mask = _padded(read)
-        targets, there = _padded(asked)
+        ids, mask = padded(read)
+        targets, there = padded(asked)
         start = model.config.decoder_start_token_id
         before = torch.cat([torch.full((len(asked), 1), start, dtype=torch.long), targets[:, :-1]], dim=1)
         device = model.device
@@ -121,18 +71,3 @@ class Seq2Seq:
         ).logits.float()
         own = logits.log_softmax(-1).gather(-1, targets.to(device)[..., None])[..., 0].cpu().numpy()
         return [np.array(row[: len(some)], np.float32) for row, some in zip(own, asked, strict=True)]
-
-    def _most(self, model: Any, tokenizer: Any) -> int:
-        places = getattr(model.config, "max_position_embeddings", None) or 2**31
-        return int(min(places, tokenizer.model_max_length, 2**31))
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-    torch = need("torch", "local")
-    longest = max(1, *map(len, rows))
-    ids = torch.zeros((len(rows), longest), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-        mask[place, : len(row)] = 1
-    return ids, mask

@@ -14,6 +14,7 @@ import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError, ModelError
+from pilotfish.evaluate._weights import padded, places_of
 from pilotfish.models._tokens import buckets
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
@@ -85,8 +86,9 @@ class TokenStates:
 
     @property
     def name(self) -> str:
-        """The model and the layer."""
-        return self.model.name if self.layer is None else f"{self.model.name}, layer {self.layer}"
+        """The model, the layer, and whether long texts are cut."""
+        further = [f"layer {self.layer}"] if self.layer is not None else []
+        return ", ".join([self.model.name, *further, *(["cut"] if self.long == "cut" else [])])
 
     @property
     def tokenizer(self) -> Any:
@@ -106,12 +108,9 @@ class TokenStates:
     @property
     def most(self) -> int:
         """How many tokens the model takes at once, special ones included."""
-        config = self.body.config
-        places = getattr(config, "max_position_embeddings", None)
-        if places:
-            # Not what the tokenizer says: for vectors of whole texts encoders are often told to read less.
-            return int(places) - (int(config.pad_token_id) + 1 if config.model_type in _OFFSET else 0)
-        return int(min(self.tokenizer.model_max_length, 2**31))  # one that knows none says 10^30
+        # What the tokenizer says is not asked first: for vectors of whole texts encoders are often told to read less,
+        # and one that knows none says 10^30.
+        return places_of(self.body.config) or int(min(self.tokenizer.model_max_length, 2**31))
 
     def of(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> list[States]:
         """Return each text's states; equal texts are read once.
@@ -145,7 +144,7 @@ class TokenStates:
         if not texts:
             return []
         torch = need("torch", "local")
-        pieces = [list(self._pieces(text)) for text in texts]
+        pieces = self._pieces(texts)
         flat = [(number, piece) for number, some in enumerate(pieces) for piece in some]
         vectors: list[Any] = [None] * len(flat)
         with torch.inference_mode():
@@ -161,16 +160,22 @@ class TokenStates:
             found.append(some[0].states(mine[0]) if len(some) == 1 else _joined(some, mine))
         return found
 
-    def _pieces(self, text: str) -> Iterator[_Piece]:
+    def _pieces(self, texts: Sequence[str]) -> list[list[_Piece]]:
         tokenizer, most = self.tokenizer, self.most
-        told = tokenizer(
-            _spaced(tokenizer, text), return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
-        )
-        ids = np.asarray(told["input_ids"], np.int64)
-        special = np.asarray(told["special_tokens_mask"], bool)
-        spans = np.asarray(told["offset_mapping"], np.int64).reshape(-1, 2)
-        if _spaced(tokenizer, text) != text:
-            spans = np.maximum(spans - 1, 0)
+        spaced = [_spaced(tokenizer, text) for text in texts]
+        told = tokenizer(spaced, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+        found = []
+        for number, text in enumerate(texts):
+            ids = np.asarray(told["input_ids"][number], np.int64)
+            special = np.asarray(told["special_tokens_mask"][number], bool)
+            spans = np.asarray(told["offset_mapping"][number], np.int64).reshape(-1, 2)
+            spans = np.maximum(spans - (len(spaced[number]) - len(text)), 0)
+            found.append(list(self._cut(ids, special, spans, most)))
+        return found
+
+    def _cut(
+        self, ids: NDArray[np.int64], special: NDArray[np.bool_], spans: NDArray[np.int64], most: int
+    ) -> Iterator[_Piece]:
         if len(ids) <= most:
             yield _Piece(ids, special, spans, 0, len(ids))
             return
@@ -204,24 +209,16 @@ class TokenStates:
         """Return the states of rows of tokens, of length 1: (tokens, width) each."""
         torch = need("torch", "local")
         body = self.body
-        longest = max(map(len, rows))
-        ids = torch.zeros((len(rows), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.from_numpy(row)
-            mask[place, : len(row)] = 1
-        given = {"input_ids": ids.to(body.device), "attention_mask": mask.to(body.device)}
-        if self.model_takes_no_mask(rows):
-            given.pop("attention_mask")
+        ids, mask = padded(rows)
+        given = {"input_ids": ids.to(body.device)}
+        if not mask.all():  # where nothing is padded attention takes its quickest way
+            given["attention_mask"] = mask.to(body.device)
         mixed = getattr(self.model, "_mixed", None)
         with torch.autocast(body.device.type, dtype=mixed or torch.bfloat16, enabled=mixed is not None):
             states = self._states(body, given)
         states = torch.nn.functional.normalize(states.float(), dim=-1).cpu()
-        return [states[place, : len(row)] for place, row in enumerate(rows)]
-
-    def model_takes_no_mask(self, rows: Sequence[NDArray[np.int64]]) -> bool:
-        """Whether nothing is padded, so that attention needs no mask and takes its quickest way."""
-        return len({len(row) for row in rows}) == 1
+        # Copies: a part would keep the whole rectangle in memory.
+        return [states[place, : len(row)].clone() for place, row in enumerate(rows)]
 
     def _states(self, body: Any, given: dict[str, Any]) -> Any:
         layers = _layers(body)
@@ -244,10 +241,6 @@ class TokenStates:
         finally:
             caught.remove()
         raise ModelError(f"{self.model.name}: layer {wanted} was not come by")
-
-
-# Their positions are counted from behind the padding's number.
-_OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "roberta-prelayernorm")
 
 
 class _Enough(Exception):  # noqa: N818  # no error: the layers behind are not wanted

@@ -157,7 +157,7 @@ def chi_square(way: str, sampling: str, batch: int, total: int) -> float:
 @pytest.mark.parametrize("sampling", ["as is", "cold"])
 @pytest.mark.parametrize("way", DRAWN)
 def test_drawn_answers_pass_a_chi_square_test(way: str, sampling: str, batch: int) -> None:
-    assert chi_square(way, sampling, batch, 500) > 1e-4
+    assert chi_square(way, sampling, batch, 1000) > 1e-4
 
 
 @pytest.mark.slow

@@ -89,6 +89,6 @@ def test_lexical_similarity_is_the_mean_rouge_l() -> None:
     assert lexical_similarity(["a b c", "A c d"]) == pytest.approx(4 / 6)
     assert lexical_similarity(["a b c", "a c d", "x"]) == pytest.approx(4 / 18)
     assert lexical_similarity(["same", "same"]) == 1
-    assert lexical_similarity(["", ""]) == 1
+    assert lexical_similarity(["", ""]) == lexical_similarity(["?", "?"]) == 1
     with pytest.raises(DataError):
         lexical_similarity(["one"])

@@ -11,8 +11,10 @@ from pilotfish.evaluate.uncertainty.entropy import (
     token_entropy,
 )
 from pilotfish.evaluate.uncertainty.graph import degree, eigenvalues, kernel_entropy
+from pilotfish.evaluate.uncertainty.worth import auroc, prr, rejection
 
 __all__ = [
+    "auroc",
     "clusters",
     "degree",
     "discrete_semantic_entropy",
@@ -20,6 +22,8 @@ __all__ = [
     "entailments",
     "kernel_entropy",
     "lexical_similarity",
+    "prr",
+    "rejection",
     "same_words",
     "sampled_entropy",
     "semantic_entropy",

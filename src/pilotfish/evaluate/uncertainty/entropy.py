@@ -8,11 +8,13 @@ entropy, of clusters weighed by likelihood or by counts). All in nats.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pilotfish.errors import DataError
+from pilotfish.evaluate.lexical import Rouge
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -99,23 +101,15 @@ def lexical_similarity(answers: Sequence[str]) -> float:
 
     Raises:
         DataError: fewer than two answers.
+        MissingExtra: rouge-score is not installed.
     """
     if len(answers) < 2:
         raise DataError("two answers are needed to compare")
-    words = [answer.casefold().split() for answer in answers]
-    pairs = [(words[i], words[j]) for i in range(len(words)) for j in range(i + 1, len(words))]
-    return float(np.mean([_rouge_l(one, other) for one, other in pairs]))
-
-
-def _rouge_l(one: Sequence[str], other: Sequence[str]) -> float:
-    if not one or not other:
-        return float(not one and not other)
-    row = np.zeros(len(other) + 1, np.int64)
-    for word in one:
-        before = row.copy()
-        for j, theirs in enumerate(other, 1):
-            row[j] = before[j - 1] + 1 if word == theirs else max(before[j], row[j - 1])
-    return float(2 * row[-1] / (len(one) + len(other)))
+    pairs = list(combinations([answer.strip() for answer in answers], 2))
+    found = Rouge("rougeL")([one for one, _ in pairs], [other for _, other in pairs])
+    # Two that say nothing say the same.
+    same = np.array([one == other for one, other in pairs])
+    return float(np.where(same, 1.0, found.values).mean())
 
 
 def _entropy(weights: NDArray[np.float64]) -> float:

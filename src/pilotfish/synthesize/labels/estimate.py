@@ -14,8 +14,7 @@ from pilotfish._sync import wait
 from pilotfish.errors import ConfigError
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.model import Model, Price, Reply, Request
-from pilotfish.models.calls import Calls
-from pilotfish.models.calls._store import keys_of
+from pilotfish.models.calls import Calls, keys_of
 from pilotfish.rows._describe import known_as
 from pilotfish.rows._lock import locked
 from pilotfish.synthesize.labels.choosing import CHOICES
