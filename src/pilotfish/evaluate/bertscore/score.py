@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.errors import DataError
-from pilotfish.evaluate.bertscore.match import Match, matched
-from pilotfish.evaluate.bertscore.weights import Idf, weights_of
+from pilotfish.evaluate.bertscore.weighed import Weighed, oddities
+from pilotfish.evaluate.bertscore.weights import Idf
 from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
 from pilotfish.evaluate.states import TokenStates
@@ -103,11 +103,11 @@ class BertScore:
         for at in range(0, len(rows), _PAIRS):
             some = rows[at : at + _PAIRS]
             texts = list(dict.fromkeys(text for mine, theirs in some for text in (mine, *theirs)))
-            held = {text: _Text.of(read, self.idf) for text, read in zip(texts, self.states.of(texts), strict=True)}
+            held = {text: Weighed.of(read, self.idf) for text, read in zip(texts, self.states.of(texts), strict=True)}
             for number, (mine, theirs) in enumerate(some, at):
                 found = max((held[mine].matched(held[one]) for one in theirs), key=lambda match: match.f1)
                 columns[:, number] = found.precision, found.recall, found.f1
-                notes.append(_odd(held[mine], [held[one] for one in theirs]))
+                notes.append(oddities(held[mine], [held[one] for one in theirs]))
             if progress:
                 progress(len(some))
         if self.baseline is not None:
@@ -122,37 +122,9 @@ class BertScore:
             Of the candidate and of the reference, without the tokens that were added.
         """
         both = candidate.strip(), reference.strip()
-        one, other = (_Text.of(states, self.idf) for states in self.states.of(both))
+        one, other = (Weighed.of(states, self.idf) for states in self.states.of(both))
         match = one.matched(other)
         return _told(both[0], one.states, match.candidate), _told(both[1], other.states, match.reference)
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A text that was read, with how much each token counts; `alike` where idf told nothing of it."""
-
-    states: States
-    weights: NDArray[np.float64]
-    alike: bool
-
-    @classmethod
-    def of(cls, states: States, idf: Idf | None) -> _Text:
-        return cls(states, *weights_of(states, idf))
-
-    def matched(self, reference: _Text) -> Match:
-        return matched(self.states, reference.states, (self.weights, reference.weights))
-
-
-def _odd(mine: _Text, theirs: Sequence[_Text]) -> str:
-    every = [one.states for one in (mine, *theirs)]
-    found = ["the candidate is empty"] if mine.states.empty else []
-    found += ["a reference is empty"] if any(one.empty for one in every[1:]) else []
-    cut = sum(one.left_out for one in every)
-    found += [f"cut: {cut} tokens were not read"] if cut else []
-    pieces = max(one.windows for one in every)
-    found += [f"long: read in {pieces} pieces"] if pieces > 1 else []
-    found += ["idf tells no token apart: all count alike"] if any(one.alike for one in (mine, *theirs)) else []
-    return "; ".join(found)
 
 
 def baseline_of(metric: BertScore, texts: Sequence[str], *, pairs: int = 2000, seed: int = 0) -> Baseline:
