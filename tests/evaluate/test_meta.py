@@ -14,7 +14,7 @@ from pilotfish.errors import DataError
 from pilotfish.evaluate.meta import agreements, meta
 from pilotfish.measure.curve import area
 
-few = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=12)
+few = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12)
 
 
 @settings(deadline=None, max_examples=60)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pilotfish.errors import DataError, did_you_mean
+from pilotfish.evaluate._agreement import agreements, by_counts, by_rows
 from pilotfish.measure.intervals import Interval
 
 if TYPE_CHECKING:
@@ -25,43 +27,6 @@ __all__ = ["LEVELS", "STATISTICS", "Agreement", "Meta", "agreements", "meta"]
 
 LEVELS = ("segment", "item", "system")
 STATISTICS = ("pearson", "spearman", "kendall", "pairwise")
-
-
-def agreements(scores: ArrayLike, people: ArrayLike) -> NDArray[np.float64]:
-    """Return (4,): Pearson's r, Spearman's rho, Kendall's tau-b and pairwise accuracy.
-
-    Scores that are all alike tell nothing apart: 0, 0, 0 and .5. Of people's that are all alike nothing can be told:
-    all four are NaN.
-
-    Args:
-        scores: (rows,) a metric's.
-        people: (rows,) people's.
-    """
-    from scipy.stats import kendalltau, rankdata
-
-    x, y = np.asarray(scores, np.float64), np.asarray(people, np.float64)
-    if len(y) < 2 or np.ptp(y) == 0:
-        return np.full(4, np.nan)
-    if np.ptp(x) == 0:
-        return np.array([0.0, 0.0, 0.0, 0.5])
-    tau = float(kendalltau(x, y, method="asymptotic").statistic)
-    pairs = len(x) * (len(x) - 1) / 2
-    apart, told = pairs - _tied(y), pairs - _tied(x)
-    # tau-b is (concordant - discordant) / sqrt(apart told); Somers' D has the pairs that people tell apart below.
-    somers = tau * np.sqrt(told / apart)
-    return np.array([_pearson(x, y), _pearson(rankdata(x), rankdata(y)), tau, (1 + somers) / 2])
-
-
-def _tied(values: NDArray[np.float64]) -> float:
-    counts = np.unique(values, return_counts=True)[1].astype(np.float64)
-    return float((counts * (counts - 1) / 2).sum())
-
-
-def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    x, y = x - x.mean(), y - y.mean()
-    # Numbers that differ in their last bits alone tell nothing apart either.
-    below = np.sqrt((x @ x) * (y @ y))
-    return float(np.clip(x @ y / below, -1, 1)) if below > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -256,27 +221,27 @@ class _Draws:
     seed: int
 
     def segments(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        value = self._of(np.arange(len(self.people)))
-        draws = np.stack([self._of(rows) for rows in self._rows()])
+        """Return the values, (draws, metrics, 4) and the number of rows."""
+        draws = np.stack([by_counts(column, self.people, self.counts) for column in self.columns], axis=1)
         # A draw in which people's are all alike says nothing; where they are common, neither does the rest.
         none = np.isnan(draws[:, 0, 0])
         if none.mean() > 0.05:
             raise DataError("in one draw of twenty people's scores are all alike: too few rows of one kind")
-        return value, draws[~none], len(self.people)
+        return self._of(np.arange(len(self.people))), draws[~none], len(self.people)
 
     def systems(self, codes: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-        count = int(codes.max()) + 1
-        found = []
-        for rows in (np.arange(len(codes)), *self._rows()):
-            sizes = np.bincount(codes[rows], minlength=count)
-            there = sizes > 0
-            means = [
-                np.bincount(codes[rows], column[rows], minlength=count)[there] / sizes[there]
-                for column in (self.people, *self.columns)
-            ]
-            found.append(np.stack([agreements(one, means[0]) for one in means[1:]]))
-        draws = np.stack(found[1:])
-        return found[0], draws[~np.isnan(draws[:, 0, 0])], count
+        """Return the values, (draws, metrics, 4) and the number of systems."""
+        member = np.eye(int(codes.max()) + 1)[codes]
+        counts = np.concatenate([np.ones((1, len(codes))), self.counts])
+        sizes = counts @ member
+        # A draw without a row of some system says nothing of all of them.
+        whole = (sizes > 0).all(axis=1)
+        means = [(counts * column) @ member / np.maximum(sizes, 1) for column in (self.people, *self.columns)]
+        found = np.stack([by_rows(one[whole], means[0][whole]) for one in means[1:]], axis=1)
+        told = np.asarray(~np.isnan(found[:, 0, 0]))
+        if whole[1:].mean() < 0.5 or not told[0]:
+            raise DataError("systems cannot be told apart: too few rows of each, or people's means are all alike")
+        return found[0], found[1:][told[1:]], member.shape[1]
 
     def items(self) -> NDArray[np.float64]:
         """Return (items, metrics, 4), NaN where people tell nothing apart."""
@@ -287,15 +252,13 @@ class _Draws:
     def _of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.stack([agreements(column[rows], self.people[rows]) for column in self.columns])
 
-    def _rows(self) -> Iterator[NDArray[np.int64]]:
-        order = np.argsort(self.groups, kind="stable")
-        members = np.split(order, np.flatnonzero(np.diff(self.groups[order])) + 1)
+    @cached_property
+    def counts(self) -> NDArray[np.float64]:
+        """How often each row is in each draw: (draws, rows); rows of one group go together."""
         random = np.random.default_rng(self.seed)
-        for _ in range(self.resamples):
-            if len(members) == len(self.people):
-                yield random.integers(len(members), size=len(members))
-            else:
-                yield np.concatenate([members[one] for one in random.integers(len(members), size=len(members))])
+        count = int(self.groups.max()) + 1
+        drawn = random.multinomial(count, np.full(count, 1 / count), size=self.resamples)
+        return drawn[:, self.groups].astype(np.float64)
 
 
 def _codes(ids: ArrayLike | None, rows: int, what: str) -> NDArray[np.int64]:
