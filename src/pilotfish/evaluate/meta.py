@@ -235,10 +235,10 @@ class _Draws:
         counts = np.concatenate([np.ones((1, len(codes))), self.counts])
         sizes = counts @ member
         # A draw without a row of some system says nothing of all of them.
-        whole = (sizes > 0).all(axis=1)
+        whole = np.asarray((sizes > 0).all(axis=1))
         means = [(counts * column) @ member / np.maximum(sizes, 1) for column in (self.people, *self.columns)]
         found = np.stack([by_rows(one[whole], means[0][whole]) for one in means[1:]], axis=1)
-        told = np.asarray(~np.isnan(found[:, 0, 0]))
+        told: NDArray[np.bool_] = np.logical_not(np.isnan(found[:, 0, 0]))
         if whole[1:].mean() < 0.5 or not told[0]:
             raise DataError("systems cannot be told apart: too few rows of each, or people's means are all alike")
         return found[0], found[1:][told[1:]], member.shape[1]
