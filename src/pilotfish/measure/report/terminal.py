@@ -20,6 +20,7 @@ from pilotfish.measure.report.document import (
     KeyValues,
     Paragraph,
     Report,
+    SideBySide,
     Table,
     cell_text,
 )
@@ -83,6 +84,8 @@ def _block(block: Block) -> RenderableType:
             return _gates(block)
         case KeyValues():
             return _key_values(block)
+        case SideBySide():
+            return _side_by_side(block)
         case Details():
             return Text(f"+ {block.summary} (in the HTML report)", style="dim")
 
@@ -132,6 +135,19 @@ def _key_values(facts: KeyValues) -> RenderableType:
     for name, value in facts.items:
         grid.add_row(Text(name), Text(cell_text(value)))
     return _captioned(facts.caption, grid)
+
+
+def _side_by_side(block: SideBySide) -> RenderableType:
+    grid = RichTable(caption=Text(block.note, style="dim") if block.note else None, header_style="bold")
+    cells = []
+    for text in block.texts:
+        grid.add_column(Text(text.title), ratio=1, overflow="fold")
+        cell = Text()
+        for piece, shade in text.shades(block.most):
+            cell.append(piece, style=("", "yellow", "magenta", "bold red")[shade])
+        cells.append(cell)
+    grid.add_row(*cells)
+    return _captioned(block.caption, grid)
 
 
 def _captioned(caption: str, body: RenderableType) -> RenderableType:
