@@ -33,6 +33,7 @@ def by_metrics(file: str, rows: str, flags: dict[str, Any]) -> None:
     """
     from pilotfish.assemble._build_metrics import metric_named
     from pilotfish.assemble._spec_engine import EngineSpec
+    from pilotfish.rows import Rejects, read
     from pilotfish.rows.engine import using
 
     _check(rows, flags)
@@ -47,6 +48,8 @@ def by_metrics(file: str, rows: str, flags: dict[str, Any]) -> None:
     where = engine_told(EngineSpec(), flags, "pilotfish evaluate").where
     out = Path(flags["out"])
     systems: dict[str, Scored] = {}
+    # Once, by the rows as they came: what one system's answers were scored by is what the others' are.
+    metrics = [metric.fitted(read(rows, rejects=Rejects(), **_reading(flags))) for metric in metrics]
     try:
         with using(where):
             for name in names:

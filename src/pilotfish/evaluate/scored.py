@@ -81,7 +81,8 @@ def scored(
 
     Args:
         source: JSON lines, as a run's output is.
-        metrics: each under a name of its own; those that have to see all rows first go through them once.
+        metrics: each under a name of its own; those that have to see all rows first go through them once, unless they
+            have.
         folder: for the metrics' runs.
         engine: see `run`.
         fresh: discard what earlier runs left.

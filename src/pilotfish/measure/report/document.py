@@ -32,6 +32,7 @@ __all__ = [
     "Svg",
     "Table",
     "cell_text",
+    "seen",
 ]
 
 Cell: TypeAlias = str | int | float | Interval | None
@@ -197,7 +198,7 @@ class MarkedText:
         return found + ([(f" … ({rest:,} more characters)", 0)] if rest > 0 else [])
 
 
-_FOUND = 0.75  # from this share on a piece counts as found and is not shaded
+_FOUND = 0.6  # from this share on a piece counts as found and is not shaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,13 @@ class Report:
     notes: Sequence[tuple[str, str]] = ()
     highlights: Sequence[Highlight] = field(default=())
     footer: str = ""
+
+
+def seen(text: str) -> str:
+    """Return a text with a sign for each control character, which a page would swallow and a terminal obey."""
+    return "".join(
+        chr(0x2400 + ord(one)) if one < " " and one not in "\n\t" else "␡" if one == "\x7f" else one for one in text
+    )
 
 
 def cell_text(cell: Cell, spec: str = "") -> str:

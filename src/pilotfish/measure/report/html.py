@@ -12,7 +12,7 @@ from typing import Any
 
 from pilotfish._extras import need
 from pilotfish.measure._interval import Interval
-from pilotfish.measure.report.document import Cell, Figure, Report, Section, cell_text
+from pilotfish.measure.report.document import Cell, Figure, Report, Section, cell_text, seen
 
 __all__ = ["render_html"]
 
@@ -56,7 +56,7 @@ def _template() -> Any:
     )
     environment.filters["prose"] = _prose
     environment.filters["cell"] = _cell
-    environment.filters["seen"] = _seen
+    environment.filters["seen"] = seen
     environment.globals["status"] = _STATUS
     environment.tests["block"] = lambda block, kind: type(block).__name__ == kind
     return environment.get_template("page.html")
@@ -93,13 +93,6 @@ def _cell(cell: Cell, spec: str = "") -> Any:
         low, high = low[:-1], high[:-1]
     joined = f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
     return markup.Markup('<span class="value">{}</span> <span class="range">{}</span>').format(value, joined)
-
-
-def _seen(text: str) -> str:
-    """Return a text with a sign for each control character, which a page would swallow or show as none."""
-    return "".join(
-        chr(0x2400 + ord(one)) if one < " " and one not in "\n\t" else "␡" if one == "\x7f" else one for one in text
-    )
 
 
 def _minus(number: str) -> str:

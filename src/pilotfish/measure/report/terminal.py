@@ -23,6 +23,7 @@ from pilotfish.measure.report.document import (
     SideBySide,
     Table,
     cell_text,
+    seen,
 )
 
 _STATUS = {"pass": ("PASS", "bold green"), "warn": ("WARN", "bold yellow"), "fail": ("FAIL", "bold red")}
@@ -138,13 +139,13 @@ def _key_values(facts: KeyValues) -> RenderableType:
 
 
 def _side_by_side(block: SideBySide) -> RenderableType:
-    grid = RichTable(caption=Text(block.note, style="dim") if block.note else None, header_style="bold")
+    grid = RichTable(caption=Text(seen(block.note), style="dim") if block.note else None, header_style="bold")
     cells = []
     for text in block.texts:
         grid.add_column(Text(text.title), ratio=1, overflow="fold")
         cell = Text()
         for piece, shade in text.shades(block.most):
-            cell.append(piece, style=("", "yellow", "magenta", "bold red")[shade])
+            cell.append(seen(piece), style=("", "yellow", "magenta", "bold red")[shade])
         cells.append(cell)
     grid.add_row(*cells)
     return _captioned(block.caption, grid)
