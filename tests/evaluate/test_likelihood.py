@@ -106,7 +106,7 @@ def test_what_is_odd_is_told(tmp_path: Path, tiny_folder: Any) -> None:
     for model in (bart, Continues(Reader(tiny_folder(), dtype="float32", device="cpu"))):
         found = BartScore(model)([long, "", "\x00"], ["the cat", "the cat", "مرحبا 😀"])
         assert np.isfinite(found.values).all()
-        assert found.odd() == {"cut": 1}
+        assert found.odd() == {"cut": 1, "what was given is empty": 1}
         ends = BartScore(model)(["the cat"], [long])
         assert np.isfinite(ends.values).all() and ends.odd()["long"] == 1
     empty = BartScore(Continues(Reader(tiny_folder(), dtype="float32", device="cpu")))(["the cat"], [""])

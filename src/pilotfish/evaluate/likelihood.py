@@ -133,7 +133,7 @@ class BartScore:
         distinct = list(dict.fromkeys(pairs))
         told = dict(zip(distinct, self.likelihoods.of(distinct, progress=progress), strict=True))
         values = [float(told[pair].logprobs.mean()) if len(told[pair].logprobs) else 0.0 for pair in pairs]
-        notes = [_note(told[pair]) for pair in pairs]
+        notes = [_note(told[pair], *pair) for pair in pairs]
         return Scores(self.name, np.array(values, np.float64), {}, notes)
 
     def directions(
@@ -195,5 +195,7 @@ def _best(scores: Scores, ends: NDArray[np.int64]) -> Scores:
     return Scores(scores.metric, scores.values[places], {}, [scores.notes[place] for place in places])
 
 
-def _note(told: Told) -> str:
-    return "; ".join(filter(None, [told.note, "" if len(told.logprobs) else "the text is empty"]))
+def _note(told: Told, given: str, text: str) -> str:
+    found = [told.note] if told.note else []
+    found += [] if text.strip() and len(told.logprobs) else ["the text is empty"]
+    return "; ".join(found + ([] if given.strip() else ["what was given is empty"]))

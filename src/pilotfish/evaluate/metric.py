@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pilotfish.errors import ConfigError, DataError
+from pilotfish.evaluate.readable import HALF, with_readable
 from pilotfish.evaluate.scores import Scores
 from pilotfish.measure.report.document import MarkedText
 from pilotfish.rows._row import Row, Rows, need_columns
@@ -53,7 +54,13 @@ class OfRows:
         if self.learn is not None:
             raise ConfigError(f"{self.name} goes by what is in all rows: call `fitted` with them first")
         self._check(rows)
-        return self.scores(rows)
+        whole = [with_readable(row, self.columns) for row in rows]
+        found = self.scores([row for row, _ in whole])
+        if not any(changed for _, changed in whole):
+            return found
+        pairs = zip(whole, found.notes, strict=True)
+        notes = ["; ".join(filter(None, [HALF if changed else "", note])) for (_, changed), note in pairs]
+        return replace(found, notes=notes)
 
     def fitted(self, rows: Iterable[Row]) -> OfRows:
         """Return the metric as it is once it has seen all rows; they are gone through once, if at all.
@@ -61,7 +68,7 @@ class OfRows:
         Raises:
             DataError: there is nothing in them to go by.
         """
-        return self if self.learn is None else self.learn(rows)
+        return self if self.learn is None else self.learn(_whole(row) for row in rows)
 
     def explained(self, row: Row) -> Sequence[MarkedText]:
         """Return a row's texts, with what was found and what was not where the metric can tell.
@@ -70,6 +77,7 @@ class OfRows:
             DataError: the row lacks a column, or it holds no text.
         """
         self._check([row])
+        row, _ = with_readable(row, self.columns)
         if self.explain is not None:
             return self.explain(row)
         return [
@@ -146,6 +154,11 @@ class Scoring(Stage):
         for kind, count in found.odd().items():
             self.report.add(kind, count)
         return [row | found.row(number, self.metric.name) for number, row in enumerate(rows)]
+
+
+def _whole(row: Row) -> Row:
+    # What is learnt from may be any column.
+    return with_readable(row, row)[0]
 
 
 def _text(value: Any) -> bool:

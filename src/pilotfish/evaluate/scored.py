@@ -132,5 +132,5 @@ def own_columns(row: Row, metric: str) -> Row:
 
 def plain_name(name: str) -> str:
     """Return a name that any file system takes: another one for another name."""
-    plain = re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).strip(".")[:60]
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    plain = re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).lstrip("._")[:60]
+    return plain if plain and plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

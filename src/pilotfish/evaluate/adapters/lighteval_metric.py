@@ -29,7 +29,9 @@ def as_lighteval(adapted: Adapted, name: str | None = None) -> Any:
     library = need("lighteval.metrics.utils.metric_utils", "lighteval")
     requests = need("lighteval.tasks.requests", "lighteval")
 
-    class Ours(samples.SampleLevelComputation):  # type: ignore[misc]
+    base: Any = samples.SampleLevelComputation
+
+    class Ours(base):  # type: ignore[misc]
         """The metric."""
 
         def compute(
