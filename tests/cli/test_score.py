@@ -78,6 +78,19 @@ def test_rows_with_groups(tmp_path: Path) -> None:
     assert json.loads(told.stdout)["rouge1"]["value"] == plain["value"]
 
 
+def test_a_page_and_the_metrics_of_a_file(files: Path, tiny_encoder_folder: Path) -> None:
+    table = f'[metrics.near]\nuse = "bertscore"\nmodel = "{tiny_encoder_folder}"\nlayer = 1\n'
+    (files / "c.toml").write_text(table)
+    given = ["score", "hyp.txt", "ref.txt", "--metric", "near", "--metric", "rouge1", "--file", "c.toml"]
+    done = pilotfish(*given, "--report", "page.html", "--worst", "2", cwd=files)
+    assert done.returncode == 0, done.stderr
+    page = (files / "page.html").read_text()
+    assert page.count('<figure class="pair">') == 4 and "Row 3: 0.000" in page and "layer 1" in page
+    told = pilotfish(*given, "--report", "figures.json", "--json", cwd=files)
+    assert json.loads(told.stdout) == json.loads((files / "figures.json").read_text())
+    assert "near: the candidate is empty: 1 of 3 rows" in told.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

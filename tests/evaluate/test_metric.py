@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pilotfish.errors import DataError
+from pilotfish.errors import ConfigError, DataError
 from pilotfish.evaluate.metric import OfRows, Scoring, over_columns
 from pilotfish.evaluate.scores import Scores
+from pilotfish.measure.report import MarkedText
 from pilotfish.rows import run
 from pilotfish.rows._row import Row
 
@@ -81,3 +83,47 @@ def test_a_score_that_is_none_is_refused() -> None:
         Scores("x", np.array([1.0, float("nan")]))
     with pytest.raises(DataError, match="2 scores, 1 words"):
         Scores("x", np.array([1.0, 2.0]), {"words": np.array([1.0])})
+
+
+def test_scores_come_back_from_the_rows_that_they_were_written_into() -> None:
+    metric = over_columns(Overlap(), "answer", "reference")
+    found = metric(ROWS)
+    written = [row | found.row(number, "ov") for number, row in enumerate(ROWS)]
+    back = Scores.of_rows(found.metric, written, "ov")
+    assert (back.values.tolist(), list(back.notes)) == (found.values.tolist(), list(found.notes))
+    assert back.parts["words"].tolist() == found.parts["words"].tolist()
+    some = found.take([2, 0])
+    assert some.values.tolist() == [0, 0.5] and some.notes[0] and some.parts["words"].tolist() == [0, 2]
+    with pytest.raises(DataError, match="row 2: no score in 'ov'"):
+        Scores.of_rows("ov", [written[0], ROWS[1]], "ov")
+
+
+def test_a_metric_that_goes_by_all_rows_sees_them_first() -> None:
+    plain = over_columns(Overlap(), "answer", "reference")
+
+    def learnt(rows: Iterable[Row]) -> OfRows:
+        return replace(plain, label=f"over {sum(1 for _ in rows)} rows")
+
+    metric = replace(plain, learn=learnt)
+    with pytest.raises(ConfigError, match="overlap goes by what is in all rows: call `fitted`"):
+        metric(ROWS)
+    assert metric.fitted(iter(ROWS)).label == "over 3 rows" and plain.fitted(ROWS) is plain
+
+
+def test_rows_are_explained_by_the_metric_or_shown_as_they_are() -> None:
+    metric = over_columns(Overlap(), "answer", "reference")
+    shown = metric.explained(ROWS[1])
+    assert [(text.title, text.text) for text in shown] == [("answer", "a b"), ("reference", "b"), ("reference", "a")]
+    told = replace(metric, explain=lambda row: [MarkedText("x", [(row["answer"], 1.0)])])
+    assert told.explained(ROWS[0])[0].pieces == [("a b", 1.0)]
+    with pytest.raises(DataError, match="no column 'reference'"):
+        metric.explained({"answer": "a"})
+
+
+def test_a_run_goes_on_only_with_the_same_metric_and_writes_over_no_column(tmp_path: Path) -> None:
+    metric = over_columns(Overlap(), "answer", "reference", settings={"seed": 1})
+    run(ROWS, Scoring(metric), tmp_path / "out", progress=False)
+    with pytest.raises(ConfigError, match="fresh"):
+        run(ROWS, Scoring(replace(metric, settings={"seed": 2})), tmp_path / "out", progress=False)
+    with pytest.raises(ConfigError, match="already have a column 'overlap'"):
+        run([row | {"overlap": 1} for row in ROWS], Scoring(metric), tmp_path / "other", progress=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pilotfish.models.reader import Reader
     from pilotfish.rows.stage import Stage
 
-__all__ = ["build_model_step"]
+__all__ = ["build_model_step", "reader_of"]
 
 
 def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Barrier:
@@ -54,12 +54,12 @@ def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
         if own.get(key) is False:
             own[key] = None
     if isinstance(step, specs.PerplexitySpec):
-        return Perplexity(_reader(models, own.pop("reader"), dtype), text=text, **own)
+        return Perplexity(reader_of(models, own.pop("reader"), dtype), text=text, **own)
     if isinstance(step, specs.IfdSpec):
-        return IFD(_reader(models, own.pop("reader"), dtype), **own)
+        return IFD(reader_of(models, own.pop("reader"), dtype), **own)
     assert isinstance(step, specs.LossDifferenceSpec | specs.LearnedSpec)
     names = ("base", "reference") if isinstance(step, specs.LossDifferenceSpec) else ("base", "early", "final")
-    readers = [_reader(models, own.pop(name), dtype) for name in names]
+    readers = [reader_of(models, own.pop(name), dtype) for name in names]
     if isinstance(step, specs.LearnedSpec):
         return LearningPercentage(*readers, **own)
     return LossDifference(*readers, text=text, **own)
@@ -79,7 +79,7 @@ def _influence(step: specs.InfluenceSpec, own: dict[str, Any], models: Collabora
     return Influence(weights_from(own.pop("student"), models.folder), wanted, fit=fit, catalog=models.catalog, **own)
 
 
-def _reader(models: Collaboration, name: str, dtype: str | None) -> Reader:
+def reader_of(models: Collaboration, name: str, dtype: str | None) -> Reader:
     """Return a reader of a local model of the file, or of weights; a path beside the file counts as from the file."""
     from pilotfish.assemble.build import weights_from
     from pilotfish.models.local import LocalModel

@@ -35,6 +35,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.assemble._specs_metrics import MetricSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
@@ -78,6 +79,7 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [{table}] {key} = {target!r}: no such model{did_you_mean(target, self._specs)}"
                     )
+        self._metrics = {name: self._metric(name, table) for name, table in self._file.metrics.items()}
         self._check_circles()
 
     @classmethod
@@ -159,6 +161,11 @@ class Collaboration:
     def distill(self) -> DistillSpec | None:
         """The `[distill]` table, if there is one."""
         return self._file.distill
+
+    @property
+    def metrics(self) -> dict[str, MetricSpec]:
+        """The `[metrics]` tables by their names, in the file's order."""
+        return dict(self._metrics)
 
     @property
     def catalog(self) -> Catalog:
@@ -306,6 +313,21 @@ class Collaboration:
             settings = {key: value for key, value in table.items() if key != "use"}
             return PluginSpec(use=use, settings=settings)
         raise ConfigError(f"{where}: unknown use {use!r}{did_you_mean(use, [*SPECS, *plugins()])}")
+
+    def _metric(self, name: str, table: Mapping[str, Any]) -> MetricSpec:
+        from pilotfish.assemble._specs_metrics import METRICS
+
+        where = f"{self.where}: [metrics.{name}]"
+        use = table.get("use")
+        if not isinstance(use, str):
+            raise ConfigError(f"{where}: the key 'use' is missing; known: {', '.join(METRICS)}")
+        if use not in METRICS:
+            raise ConfigError(f"{where}: unknown use {use!r}{did_you_mean(use, METRICS)}")
+        spec = checked(METRICS[use], table, where)
+        for key, target in references(spec):
+            if target not in self._specs:
+                raise ConfigError(f"{where} {key} = {target!r}: no such model{did_you_mean(target, self._specs)}")
+        return spec
 
     def _check_circles(self) -> None:
         """Refuse models that contain themselves."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pilotfish.model import Model
     from pilotfish.rows import Row
 
-__all__ = ["Tried", "some_trial_options", "trial_options", "tried"]
+__all__ = ["Tried", "several_trial_options", "some_trial_options", "trial_options", "tried"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,9 +32,15 @@ def some_trial_options(command: F) -> F:
     return _options(command, False)
 
 
-def _options(command: F, needed: bool) -> F:
+def several_trial_options(command: F) -> F:
+    """Add the options of a trial, with --model as often as wanted."""
+    return _options(command, True, several=True)
+
+
+def _options(command: F, needed: bool, several: bool = False) -> F:
+    which = "Which model of the file; its default otherwise."
     options = [
-        click.option("--model", "-m", help="Which model of the file; its default otherwise."),
+        click.option("--model", "-m", multiple=several, help=which + " Repeatable with --metrics." * several),
         click.option("--prompt", required=needed, help='What to ask, with columns in braces: "{question}".'),
         click.option("--system", help="A system message; it may hold columns too."),
         click.option("--gold", help="The column of the right answer, or of the tests."),

@@ -27,7 +27,11 @@ COMMANDS = {
     "curate": ("pilotfish.cli.curate", "command", "Keep the rows worth learning from, each decision with its reason."),
     "batches": ("pilotfish.cli.batches", "group", "Batches at a provider: list, wait, cancel."),
     "distill": ("pilotfish.cli.distill", "command", "Teach a small model what a larger one says or thinks."),
-    "evaluate": ("pilotfish.cli.evaluate", "command", "Judge a cascade or route beside its models, on your rows."),
+    "evaluate": (
+        "pilotfish.cli.evaluate",
+        "command",
+        "Judge a cascade or route beside its models; or any model, by metrics.",
+    ),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),
     "learn": ("pilotfish.cli.learn", "command", "Fit a route's router, on your rows or on logged traffic."),
     "replay": ("pilotfish.cli.replay", "command", "Judge a cascade or route on recorded answers, asking nothing."),

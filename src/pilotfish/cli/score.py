@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pilotfish.cli._common import format_options, read_rows, say, say_rejects
+from pilotfish.cli._judged import say_odd, tell, write_report
 
 if TYPE_CHECKING:
-    from pilotfish.evaluate.scores import Scores
+    from pilotfish.evaluate.judged import Judged
     from pilotfish.rows import Row
 
 __all__ = ["command"]
@@ -25,19 +27,21 @@ LINES = (".txt", ".hyp", ".ref", ".out")
 @click.option(
     "--metric", "metrics", multiple=True, required=True, help="bertscore, rougeL, bleu, chrf ...; repeatable."
 )
+@click.option("--file", help="A collaboration file, whose [metrics] can be named and whose models they may use.")
 @click.option("--candidate", default="answer", show_default=True, help="Of rows: the column of the texts.")
 @click.option("--reference", default="reference", show_default=True, help="Of rows: the column of their references.")
+@click.option("--source", default="source", show_default=True, help="Of rows: the column of their sources.")
 @click.option("--group-by", help="Of rows: a column; rows with the same value are drawn together for the intervals.")
-@click.option(
-    "--model", default="all-minilm-l6-v2", show_default=True, help="BERTScore's: an encoder or language model."
-)
+@click.option("--model", help="A metric's: BERTScore's is an encoder or language model.  [default: all-minilm-l6-v2]")
 @click.option("--layer", type=int, help="BERTScore's: after which layer; the last otherwise.")
 @click.option("--idf", is_flag=True, help="BERTScore's: weigh tokens by how rare they are in the references.")
 @click.option("--rescale", is_flag=True, help="BERTScore's: two references drawn at random score 0.")
-@click.option("--dtype", default="auto", show_default=True, help="Of the model: auto, float32, bfloat16, float16.")
+@click.option("--dtype", help="Of the model: auto, float32, bfloat16, float16.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals and draws.")
 @click.option("--out", help="Write every row with its scores into this JSONL file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--report", "report_file", help="Write a page (.html) with the worst rows, or the figures (.json).")
+@click.option("--worst", type=click.IntRange(0), default=5, show_default=True, help="Rows to show on the page.")
 @format_options
 def command(candidates: str, references: tuple[str, ...], metrics: tuple[str, ...], **flags: Any) -> None:
     """Score CANDIDATES by REFERENCES: files with a text a line (- is standard input), or one file of rows.
@@ -45,28 +49,34 @@ def command(candidates: str, references: tuple[str, ...], metrics: tuple[str, ..
     Several files of references are several references of each line. A file of rows has its references in a column, as
     texts or lists of texts. What is odd about rows (an empty text, one too long for the model) is counted.
     """
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._build_metrics import metric_named
     from pilotfish.errors import ConfigError
-    from pilotfish.evaluate.metric import over_columns
-    from pilotfish.evaluate.named import named
+    from pilotfish.evaluate.judged import judged
 
-    rows = _rows(candidates, references, flags)
+    models = Collaboration({}, where="score") if flags["file"] is None else Collaboration.load(flags["file"])
+    settings = ("candidate", "reference", "source", "model", "layer", "idf", "rescale", "dtype", "seed")
+    given = {name: flags[name] for name in settings if flags[name] not in (None, False)}
+    wanted = [metric_named(name, models, given) for name in dict.fromkeys(metrics)]
+    rows = _rows(candidates, references, [column for metric in wanted for column in metric.columns], flags)
     group = flags["group_by"]
     if group is not None and any(group not in row for row in rows):
         raise ConfigError(f"--group-by: not every row has the column {group!r}")
-    every = [one for row in rows for one in _several(row[flags["reference"]])]
-    how = {name: flags[name] for name in ("model", "layer", "idf", "rescale", "dtype", "seed")}
-    found: dict[str, Scores] = {}
-    for name in dict.fromkeys(metrics):
-        metric = named(name, every, **how)
-        found[name] = over_columns(metric, flags["candidate"], flags["reference"], name=name)(rows)
     groups = None if group is None else [str(row[group]) for row in rows]
-    _tell(found, groups, flags)
+    worst = flags["worst"] if flags["report_file"] is not None else 0
+    found: list[Judged] = []
+    for metric in wanted:
+        fitted = metric.fitted(rows)
+        found.append(judged(fitted, fitted(rows), rows, groups=groups, seed=flags["seed"], worst=worst))
+    _tell(found, flags)
     if flags["out"] is not None:
         _write(Path(flags["out"]), rows, found)
+    if flags["report_file"] is not None:
+        write_report(Path(flags["report_file"]), found, (), _figures(found), f"{Path(candidates).name}, scored")
 
 
-def _rows(candidates: str, references: tuple[str, ...], flags: dict[str, Any]) -> list[Row]:
-    """Return rows with a candidate and its references.
+def _rows(candidates: str, references: tuple[str, ...], columns: Sequence[str], flags: dict[str, Any]) -> list[Row]:
+    """Return rows that have the columns, of lines those of a candidate and its references.
 
     Raises:
         DataError: files of different length, no rows, or a row without a text.
@@ -95,7 +105,7 @@ def _rows(candidates: str, references: tuple[str, ...], flags: dict[str, Any]) -
     say_rejects(rejects)
     if not rows:
         raise DataError(f"{candidates}: no usable row")
-    need_columns(rows[0], mine, theirs, source=candidates)
+    need_columns(rows[0], *columns, source=candidates)
     return rows
 
 
@@ -114,37 +124,26 @@ def _lines(file: str, encoding: str | None) -> list[str]:
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def _several(value: Any) -> list[str]:
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
-
-
-def _tell(found: dict[str, Scores], groups: list[str] | None, flags: dict[str, Any]) -> None:
-    told = {name: scores.mean(groups=groups, seed=flags["seed"]) for name, scores in found.items()}
+def _tell(found: Sequence[Judged], flags: dict[str, Any]) -> None:
     if flags["as_json"]:
-        figures = {
-            name: {"metric": found[name].metric, **mean.to_json(), "odd": found[name].odd()}
-            for name, mean in told.items()
-        }
-        click.echo(json.dumps(figures, ensure_ascii=False))
+        click.echo(json.dumps(_figures(found), ensure_ascii=False))
+        say_odd(found)
     else:
-        width = max(map(len, told))
-        for name, mean in told.items():
-            parts = [f"{part} {column.mean():.3f}" for part, column in found[name].parts.items()]
-            further = f"  ({', '.join(parts)})" if parts else ""
-            click.echo(f"{name:<{width}}  {mean}  n = {len(found[name]):,}{further}")
-    for name, scores in found.items():
-        for kind, count in scores.odd().items():
-            say(f"{name}: {kind}: {count:,} of {len(scores):,} rows")
+        tell(found)
 
 
-def _write(path: Path, rows: list[Row], found: dict[str, Scores]) -> None:
+def _figures(found: Sequence[Judged]) -> dict[str, Any]:
+    return {one.metric.name: one.to_json() for one in found}
+
+
+def _write(path: Path, rows: list[Row], found: Sequence[Judged]) -> None:
     from pilotfish.rows._atomic import atomic
     from pilotfish.rows._json import encoded
 
     with atomic(path) as file:
         for number, row in enumerate(rows):
             columns: Row = {}
-            for name, scores in found.items():
-                columns |= scores.row(number, name)
+            for one in found:
+                columns |= one.scores.row(number, one.metric.name)
             file.write(encoded(row | columns) + b"\n")
     say(f"scores in {path}")

@@ -85,6 +85,14 @@ class Loaded:
                 self._loaded = model, tokenizer
             return self._loaded
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker loads its own.
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"} | {"_loaded": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+
     @property
     def most(self) -> int:
         """How many tokens it takes at once, as far as it tells."""

@@ -13,8 +13,10 @@ import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError
+from pilotfish.evaluate.marks import words_marked
 from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
+from pilotfish.measure.report.document import MarkedText
 
 __all__ = ["Bleu", "Chrf", "Lexical", "Rouge"]
 
@@ -59,6 +61,10 @@ class Lexical(ABC):
                 progress(1)
         columns = {part: np.array([row[part] for row in told], np.float64) for part in (told[0] if told else {})}
         return Scores(self.name, columns.pop("score", np.zeros(0)), columns, notes)
+
+    def marked(self, candidate: str, references: str | Sequence[str]) -> list[MarkedText]:
+        """Return both texts for people to look at: see `words_marked`."""
+        return words_marked(candidate, references)
 
 
 class Rouge(Lexical):

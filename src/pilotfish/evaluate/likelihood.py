@@ -76,7 +76,7 @@ class Continues:
         return self.reader.name if self.prompt == "{text}\n\n" else f"{self.reader.name}, {self.prompt!r}"
 
     def of(self, pairs: Sequence[tuple[str, str]], *, progress: Progress | None = None) -> list[Told]:
-        """See `Likelihoods`; of a prompt that is too long the middle of the first text is left out."""
+        """See `Likelihoods`; where both are too long the first text's middle and the second one's end are left out."""
         rows, notes = [], []
         for given, text in pairs:
             ids, start, note = self._row(given, text)
@@ -91,12 +91,17 @@ class Continues:
         ids, start = encode_pair(tokenizer, f"{before}{given}{behind}", text)
         if len(ids) <= most:
             return ids, start, ""
-        own, over = len(ids) - start, len(ids) - most
         frame = len(encode(tokenizer, before)) + len(encode(tokenizer, behind))
-        if own + frame + 2 > most:
-            raise DataError(f"too long: {own} tokens to be found likely, {self.reader.name} takes {most} in all")
+        room = most - frame - 2
+        if room < 1:
+            raise DataError(f"too long: the prompt alone has {frame} tokens, {self.reader.name} takes {most} in all")
+        unscored = max(0, len(ids) - start - room)
+        ids = ids[: len(ids) - unscored]
+        over = max(0, len(ids) - most)
         middle = (start - over) // 2
-        return ids[:middle] + ids[middle + over :], start - over, f"cut: {over} tokens of what was given were not read"
+        notes = [f"cut: {over} tokens of what was given were not read"] if over else []
+        notes += [f"long: its last {unscored} tokens were not scored"] if unscored else []
+        return ids[:middle] + ids[middle + over :], start - over, "; ".join(notes)
 
 
 class BartScore:
@@ -117,8 +122,10 @@ class BartScore:
     def __call__(self, given: Sequence[str], texts: Sequence[str], *, progress: Progress | None = None) -> Scores:
         """Return how likely each text is after what is given; equal pairs are read once.
 
+        A text that the model does not take whole is scored as far as it goes, which is noted.
+
         Raises:
-            DataError: columns of different length, or a text too long for the model.
+            DataError: columns of different length.
         """
         if len(given) != len(texts):
             raise DataError(f"{len(given)} texts to start from, {len(texts)} to score")
@@ -126,7 +133,7 @@ class BartScore:
         distinct = list(dict.fromkeys(pairs))
         told = dict(zip(distinct, self.likelihoods.of(distinct, progress=progress), strict=True))
         values = [float(told[pair].logprobs.mean()) if len(told[pair].logprobs) else 0.0 for pair in pairs]
-        notes = [_note(told[pair]) for pair in pairs]
+        notes = [_note(told[pair], *pair) for pair in pairs]
         return Scores(self.name, np.array(values, np.float64), {}, notes)
 
     def directions(
@@ -188,5 +195,7 @@ def _best(scores: Scores, ends: NDArray[np.int64]) -> Scores:
     return Scores(scores.metric, scores.values[places], {}, [scores.notes[place] for place in places])
 
 
-def _note(told: Told) -> str:
-    return "; ".join(filter(None, [told.note, "" if len(told.logprobs) else "the text is empty"]))
+def _note(told: Told, given: str, text: str) -> str:
+    found = [told.note] if told.note else []
+    found += [] if text.strip() and len(told.logprobs) else ["the text is empty"]
+    return "; ".join(found + ([] if given.strip() else ["what was given is empty"]))

@@ -58,7 +58,8 @@ class Nli(Loaded):
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return (pairs, 3) probabilities: entailment, neutral, contradiction; equal pairs are read once.
 
-        A premise too long for the model is cut at its end; see `over_pieces`.
+        Of a pair too long for the model the longer text is cut at its end, until it is as short as the other one, then
+        both; see `left_out`, and `over_pieces` for a way around it.
         """
         torch = need("torch", "local")
         model, tokenizer = self.load()
@@ -69,7 +70,7 @@ class Nli(Loaded):
         told = tokenizer(
             [one for one, _ in distinct],
             [other for _, other in distinct],
-            truncation="only_first" if most < 2**31 else False,
+            truncation="longest_first" if most < 2**31 else False,
             max_length=most if most < 2**31 else None,
             return_attention_mask=False,
             verbose=False,
@@ -86,6 +87,14 @@ class Nli(Loaded):
                         found[batch, kind] = shares[:, at]
         numbers = {pair: number for number, pair in enumerate(distinct)}
         return found[[numbers[pair] for pair in pairs]]
+
+    def left_out(self, pairs: Sequence[tuple[str, str]]) -> list[int]:
+        """Return how many tokens of each pair the model does not take."""
+        if not pairs:
+            return []
+        _, tokenizer = self.load()
+        told = tokenizer([one for one, _ in pairs], [other for _, other in pairs], verbose=False)["input_ids"]
+        return [max(0, len(ids) - self.most) for ids in told]
 
 
 def _places(labels: dict[str, int], name: str) -> list[int | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,35 @@ class Scores:
         if other.metric != self.metric:
             raise DataError(f"{self.metric} and {other.metric} are not on one scale")
         return paired_bootstrap(self.values, other.values, groups=groups, seed=seed)
+
+    def take(self, rows: Sequence[int]) -> Scores:
+        """Return some of the rows."""
+        parts = {name: column[list(rows)] for name, column in self.parts.items()}
+        return Scores(self.metric, self.values[list(rows)], parts, [self.notes[row] for row in rows])
+
+    @classmethod
+    def of_rows(cls, metric: str, rows: Iterable[Mapping[str, Any]], name: str) -> Scores:
+        """Return what `row` wrote into rows, which are gone through once.
+
+        Args:
+            metric: its name, with all that changes the numbers.
+            rows: of a run.
+            name: of the columns.
+
+        Raises:
+            DataError: a row lacks its number.
+        """
+        values, notes = array("d"), []
+        parts: dict[str, array[float]] = {}
+        for number, row in enumerate(rows, 1):
+            if not isinstance(row.get(name), float | int):
+                raise DataError(f"row {number}: no score in {name!r}")
+            values.append(row[name])
+            notes.append(str(row.get(f"{name}.note", "")))
+            for key in row:
+                if key.startswith(f"{name}.") and key != f"{name}.note":
+                    parts.setdefault(key.removeprefix(f"{name}."), array("d")).append(row[key])
+        return cls(metric, np.array(values), {part: np.array(column) for part, column in parts.items()}, notes)
 
     def odd(self) -> dict[str, int]:
         """Return kind of oddity -> rows that have it, the commonest first."""

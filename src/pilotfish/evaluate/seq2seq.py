@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pilotfish._extras import need
-from pilotfish.errors import DataError
 from pilotfish.evaluate._weights import Loaded, padded
 from pilotfish.evaluate.likelihood import Progress, Told
 from pilotfish.models._tokens import buckets
@@ -24,25 +23,22 @@ class Seq2Seq(Loaded):
     def of(self, pairs: Sequence[tuple[str, str]], *, progress: Progress | None = None) -> list[Told]:
         """Return of each (x, y) the log-probabilities of y's tokens given x, its special tokens included.
 
-        An x that is longer than the encoder takes is cut at its end, which is told.
-
-        Raises:
-            DataError: a y longer than the decoder takes.
+        An x or a y that is longer than the model takes is cut at its end, which is told.
         """
         torch = need("torch", "local")
         _, tokenizer = self.load()
         most = self.most
         read, asked, notes = [], [], []
-        for number, (given, text) in enumerate(pairs, 1):
+        for given, text in pairs:
             ids = list(tokenizer(given, verbose=False)["input_ids"])
             end = ids[-1:] if ids[-1:] == [tokenizer.eos_token_id] else []
             over = len(ids) - most
             read.append(ids if over <= 0 else ids[: most - len(end)] + end)
-            notes.append(f"cut: {over} tokens of what was given were not read" if over > 0 else "")
+            odd = [f"cut: {over} tokens of what was given were not read"] if over > 0 else []
             own = list(tokenizer(text_target=text, verbose=False)["input_ids"])
-            if len(own) > most:
-                raise DataError(f"row {number}: {len(own)} tokens to be found likely, {self.name} takes {most}")
-            asked.append(own)
+            odd += [f"long: its last {len(own) - most} tokens were not scored"] if len(own) > most else []
+            asked.append(own[:most])
+            notes.append("; ".join(odd))
         found: list[Any] = [None] * len(pairs)
         with torch.inference_mode():
             for batch in buckets([max(len(read[i]), len(asked[i])) for i in range(len(pairs))], self.batch_tokens):

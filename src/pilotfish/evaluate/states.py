@@ -84,6 +84,10 @@ class TokenStates:
         self._kept: OrderedDict[str, States] = OrderedDict()
         self._size = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What was read stays here: a worker reads its own rows.
+        return self.__dict__ | {"_kept": OrderedDict(), "_size": 0}
+
     @property
     def name(self) -> str:
         """The model, the layer, and whether long texts are cut."""

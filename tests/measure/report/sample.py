@@ -16,9 +16,11 @@ from pilotfish.measure.report import (
     Gates,
     Highlight,
     KeyValues,
+    MarkedText,
     Paragraph,
     Report,
     Section,
+    SideBySide,
     Table,
 )
 from pilotfish.measure.report.document import Cell
@@ -29,6 +31,7 @@ from pilotfish.measure.report.plots import (
     curve_plot,
     forest_plot,
     frontier_plot,
+    histogram_plot,
 )
 
 NASTY = "<script>alert(1)</script> & \"quotes\" 'too' $x_1^2$ \\frac"
@@ -97,6 +100,16 @@ def table() -> Table:
     )
 
 
+def amounts() -> list[tuple[str, list[float]]]:
+    rng = np.random.default_rng(0)
+    return [("small", rng.normal(0.7, 0.1, 500).tolist()), (NASTY, rng.normal(0.6, 0.2, 80).tolist())]
+
+
+def pair() -> SideBySide:
+    said = MarkedText("candidate", [(NASTY, 0.9), (" ", None), ("made up", 0.0), (" مرحبا\x00\x1b", 0.4)])
+    return SideBySide(f"Row 1: {NASTY}", [said, MarkedText("reference", [("", None)])], NASTY)
+
+
 def plots() -> list[Figure]:
     return [
         Figure(frontier_plot(frontier(), chosen="encoder + head"), "Filled points are on the frontier."),
@@ -105,6 +118,7 @@ def plots() -> list[Figure]:
         Figure(confusion_plot(some_confusion(10)), "Few classes."),
         Figure(confusion_plot(some_confusion(40)), "Many classes.", data=table()),
         Figure(calibration_plot(calibrations()), "On the diagonal a model is as right as it is sure."),
+        Figure(histogram_plot(amounts(), means=[about(0.7), about(0.6)]), "Rows by their scores."),
     ]
 
 
@@ -121,7 +135,7 @@ def report() -> Report:
             Section(
                 "Evidence", [Paragraph(NASTY), table(), Paragraph("Quiet.", "note"), Paragraph("Loud.", "warning")]
             ),
-            Section("Plots", plots()),
+            Section("Plots", [*plots(), pair()]),
             Section("Gates", [Gates(gates, "Hard requirements")]),
             Section(
                 "Use", [Code(f"pilotfish ask small.toml {NASTY}", "Run it"), Details("More", [Paragraph("Inside.")])]

@@ -9,10 +9,10 @@ import pytest
 
 from pilotfish.errors import DataError
 from pilotfish.measure.intervals import Interval
-from pilotfish.measure.report import Column, Figure, Paragraph, Report, Section, Svg, Table, render_html
+from pilotfish.measure.report import Column, Figure, MarkedText, Paragraph, Report, Section, Svg, Table, render_html
 from pilotfish.measure.report.html import _cell, _prose
 
-from .sample import NASTY, plots, report
+from .sample import NASTY, pair, plots, report
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -130,6 +130,9 @@ def test_text_colours_have_a_contrast_of_at_least_4_5_in_light_and_dark(source: 
             for ground in ("paper", "raised", "chosen") if name in ("ink", "muted", "accent") else ("paper",):
                 pair = sorted([luminance(theme[name]), luminance(theme[ground])])
                 assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (name, ground)
+        for shade in ("mark-1", "mark-2", "mark-3"):
+            pair = sorted([luminance(theme["ink"]), luminance(theme[shade])])
+            assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 7, shade
 
 
 def test_cells_are_set_with_care() -> None:
@@ -158,3 +161,21 @@ def test_an_empty_report_and_foreign_markup() -> None:
 def test_titles_in_other_scripts_get_anchors() -> None:
     page = Page(render_html(Report("t", "v", [Section("结果", [Paragraph("x")]), Section("结果", [])])))
     assert [h["id"] for h in page.all("h2")] == ["s1", "s2"]
+
+
+def test_texts_side_by_side_are_shaded_by_what_was_not_found(page: Page, source: str) -> None:
+    assert [mark["class"] for mark in page.all("mark")] == ["m3", "m1"]
+    assert re.search(r'<mark class="m3">made up</mark><mark class="m1"> مرحبا␀␛</mark>', source)
+    assert all(text["dir"] == "auto" for text in page.all("p") if text.get("class") == "said")
+    assert "(empty)" in "".join(page.words)
+
+
+def test_a_long_text_is_cut_and_told() -> None:
+    text = MarkedText("t", [("a" * 8, 1.0), ("b" * 8, 0.0), ("c" * 8, 0.0)])
+    assert text.text == "a" * 8 + "b" * 8 + "c" * 8
+    assert text.shades(24) == [("a" * 8, 0), ("b" * 8 + "c" * 8, 3)]
+    assert text.shades(10) == [("a" * 8, 0), ("bb", 3), (" … (14 more characters)", 0)]
+    assert pair().texts[1].shades(10) == []
+    shares = [1.0, 0.6, 0.59, 0.41, 0.39, 0.21, 0.19, 0.0, -1.0]
+    each = [MarkedText("t", [("x", share)]).shades(9)[0][1] for share in shares]
+    assert each == [0, 0, 1, 1, 2, 2, 3, 3, 3]

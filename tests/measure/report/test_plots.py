@@ -24,9 +24,10 @@ from pilotfish.measure.report.plots import (
     curve_plot,
     forest_plot,
     frontier_plot,
+    histogram_plot,
 )
 
-from .sample import NASTY, about, calibrations, curves, frontier, plots, some_confusion
+from .sample import NASTY, about, amounts, calibrations, curves, frontier, plots, some_confusion
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -35,7 +36,7 @@ def texts(svg: str) -> list[str]:
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", range(7))
 def test_a_plot_follows_the_page(index: int) -> None:
     svg = plots()[index].svg
     root = ET.fromstring(svg)
@@ -175,3 +176,28 @@ def test_labels_do_not_overlap_one_another(seed: int, count: int) -> None:
 def test_shorten_and_width() -> None:
     assert shorten("a\n b") == "a b" and shorten("x" * 40, 10) == "x" * 9 + "…"
     assert width("你好") > width("ab") > width("il")
+
+
+def test_a_histogram_names_its_systems_and_tells_what_it_shows() -> None:
+    svg = histogram_plot(amounts(), means=[about(0.7), about(0.6)], quality="bertscore")
+    shown = texts(svg)
+    assert "small" in shown and shorten(NASTY, 24) in shown and "bertscore" in shown
+    told = ET.fromstring(svg)[1].text or ""
+    assert "small: 500 values from" in told and "mean 0.70" in told
+    alone = texts(histogram_plot([("x", [0.1, 0.2, 0.9])]))
+    assert "rows" in alone and "x" not in alone
+
+
+@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5], [-1e9, 1e9], [0.0] * 100 + [1.0], list(range(3000))])
+def test_odd_histograms_draw(values: list[float]) -> None:
+    drawn = re.sub("<desc.*?</desc>", "", histogram_plot([("a", values), ("b", [0.0])]))
+    assert "nan" not in drawn and "inf" not in drawn
+
+
+def test_a_histogram_of_nothing_is_refused() -> None:
+    with pytest.raises(DataError, match="at least one value"):
+        histogram_plot([])
+    with pytest.raises(DataError, match="at least one value"):
+        histogram_plot([("a", [])])
+    with pytest.raises(DataError, match="finite"):
+        histogram_plot([("a", [1.0, float("nan")])])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.errors import DataError
+from pilotfish.evaluate.bertscore.marks import tokens_marked
 from pilotfish.evaluate.bertscore.weighed import Weighed, oddities
 from pilotfish.evaluate.bertscore.weights import Idf
 from pilotfish.evaluate.references import paired
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotfish.evaluate.states import States
+    from pilotfish.measure.report.document import MarkedText
 
 __all__ = ["Baseline", "BertScore", "baseline_of"]
 
@@ -114,6 +116,10 @@ class BertScore:
             base = np.array([[self.baseline.precision], [self.baseline.recall], [self.baseline.f1]])
             columns = (columns - base) / (1 - base)
         return Scores(self.name, columns[2], {"precision": columns[0], "recall": columns[1]}, notes)
+
+    def marked(self, candidate: str, references: str | Sequence[str]) -> list[MarkedText]:
+        """Return both texts for people to look at: see `tokens_marked`."""
+        return tokens_marked(self, candidate, references)
 
     def explain(self, candidate: str, reference: str) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
         """Return both texts' tokens, as they stand in the text, each with its best cosine: what was matched, and not.

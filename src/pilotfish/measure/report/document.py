@@ -23,13 +23,16 @@ __all__ = [
     "Gates",
     "Highlight",
     "KeyValues",
+    "MarkedText",
     "Paragraph",
     "Report",
     "Section",
+    "SideBySide",
     "Status",
     "Svg",
     "Table",
     "cell_text",
+    "seen",
 ]
 
 Cell: TypeAlias = str | int | float | Interval | None
@@ -155,6 +158,67 @@ class KeyValues:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedText:
+    """A text in pieces that, joined, are the text; each with how far it was found in what it is held against.
+
+    Attributes:
+        title: whose text it is.
+        pieces: (piece, share): from 0, nowhere, to 1, all of it; None where it was not looked for.
+    """
+
+    title: str
+    pieces: Sequence[tuple[str, float | None]]
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(piece for piece, _ in self.pieces)
+
+    def shades(self, most: int) -> list[tuple[str, int]]:
+        """Return the text's first characters as the page sets them: (piece, shade), neighbours of one shade joined.
+
+        Args:
+            most: characters; what is left out is told.
+
+        Returns:
+            Shade 0 is what was found or not looked for; 1, 2 and 3 what was found ever less.
+        """
+        found: list[tuple[str, int]] = []
+        left = most
+        for piece, share in self.pieces:
+            part, left = piece[:left], left - len(piece)
+            shade = 0 if share is None or share >= _FOUND else 1 + min(2, int((_FOUND - max(share, 0)) * 3 / _FOUND))
+            if found and (found[-1][1] == shade or not part.strip()):
+                found[-1] = (found[-1][0] + part, found[-1][1])
+            elif part:
+                found.append((part, shade))
+            if left <= 0:
+                break
+        rest = sum(len(piece) for piece, _ in self.pieces) - most
+        return found + ([(f" … ({rest:,} more characters)", 0)] if rest > 0 else [])
+
+
+_FOUND = 0.6  # from this share on a piece counts as found and is not shaded
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Texts beside each other, with what was not found in the other shaded.
+
+    Attributes:
+        caption: which row it is and what it scored.
+        texts: two, mostly.
+        note: a line under them.
+        most: characters of each that are shown.
+    """
+
+    caption: str
+    texts: Sequence[MarkedText]
+    note: str = ""
+    most: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """Blocks folded away under a line that says what they hold."""
 
@@ -163,7 +227,7 @@ class Details:
     open: bool = False
 
 
-Block: TypeAlias = Paragraph | Code | Table | Figure | Gates | KeyValues | Details
+Block: TypeAlias = Paragraph | Code | Table | Figure | Gates | KeyValues | SideBySide | Details
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +268,13 @@ class Report:
     notes: Sequence[tuple[str, str]] = ()
     highlights: Sequence[Highlight] = field(default=())
     footer: str = ""
+
+
+def seen(text: str) -> str:
+    """Return a text with a sign for each control character, which a page would swallow and a terminal obey."""
+    return "".join(
+        chr(0x2400 + ord(one)) if one < " " and one not in "\n\t" else "␡" if one == "\x7f" else one for one in text
+    )
 
 
 def cell_text(cell: Cell, spec: str = "") -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pilotfish._extras import need
 from pilotfish.measure._interval import Interval
-from pilotfish.measure.report.document import Cell, Figure, Report, Section, cell_text
+from pilotfish.measure.report.document import Cell, Figure, Report, Section, cell_text, seen
 
 __all__ = ["render_html"]
 
@@ -56,6 +56,7 @@ def _template() -> Any:
     )
     environment.filters["prose"] = _prose
     environment.filters["cell"] = _cell
+    environment.filters["seen"] = seen
     environment.globals["status"] = _STATUS
     environment.tests["block"] = lambda block, kind: type(block).__name__ == kind
     return environment.get_template("page.html")

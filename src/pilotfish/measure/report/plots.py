@@ -7,5 +7,14 @@ from pilotfish.measure.report._plot_confusion import confusion_plot
 from pilotfish.measure.report._plot_curve import Curve, curve_plot
 from pilotfish.measure.report._plot_forest import forest_plot
 from pilotfish.measure.report._plot_frontier import frontier_plot
+from pilotfish.measure.report._plot_histogram import histogram_plot
 
-__all__ = ["Curve", "calibration_plot", "confusion_plot", "curve_plot", "forest_plot", "frontier_plot"]
+__all__ = [
+    "Curve",
+    "calibration_plot",
+    "confusion_plot",
+    "curve_plot",
+    "forest_plot",
+    "frontier_plot",
+    "histogram_plot",
+]

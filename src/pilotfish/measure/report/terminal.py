@@ -20,8 +20,10 @@ from pilotfish.measure.report.document import (
     KeyValues,
     Paragraph,
     Report,
+    SideBySide,
     Table,
     cell_text,
+    seen,
 )
 
 _STATUS = {"pass": ("PASS", "bold green"), "warn": ("WARN", "bold yellow"), "fail": ("FAIL", "bold red")}
@@ -83,6 +85,8 @@ def _block(block: Block) -> RenderableType:
             return _gates(block)
         case KeyValues():
             return _key_values(block)
+        case SideBySide():
+            return _side_by_side(block)
         case Details():
             return Text(f"+ {block.summary} (in the HTML report)", style="dim")
 
@@ -132,6 +136,19 @@ def _key_values(facts: KeyValues) -> RenderableType:
     for name, value in facts.items:
         grid.add_row(Text(name), Text(cell_text(value)))
     return _captioned(facts.caption, grid)
+
+
+def _side_by_side(block: SideBySide) -> RenderableType:
+    grid = RichTable(caption=Text(seen(block.note), style="dim") if block.note else None, header_style="bold")
+    cells = []
+    for text in block.texts:
+        grid.add_column(Text(text.title), ratio=1, overflow="fold")
+        cell = Text()
+        for piece, shade in text.shades(block.most):
+            cell.append(seen(piece), style=("", "yellow", "magenta", "bold red")[shade])
+        cells.append(cell)
+    grid.add_row(*cells)
+    return _captioned(block.caption, grid)
 
 
 def _captioned(caption: str, body: RenderableType) -> RenderableType:

@@ -1,0 +1,104 @@
+"""Odd pairs through every metric: no crash, no NaN, each oddity counted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pilotfish.assemble import Collaboration
+from pilotfish.assemble._build_metrics import metric_named
+from pilotfish.assemble._specs_metrics import METRICS
+from pilotfish.evaluate.metric import Scoring
+from pilotfish.evaluate.readable import HALF, readable
+from pilotfish.rows import read_output, run
+from pilotfish.rows._row import Row
+from tests.evaluate.test_likelihood import write_seq2seq
+from tests.evaluate.test_nli import write_nli
+from tests.tiny import CORPUS
+
+pytest.importorskip("torch")
+LONG = " ".join(CORPUS * 200)[:40_000]
+ODD = {
+    "empty": "",
+    "space": " \n\t ",
+    "nul": "\x00",
+    "nuls": "the\x00cat\x00",
+    "surrogate": "\ud800 the cat \udfff",
+    "emoji": "😀 🏳️‍🌈 👩‍👩‍👧‍👦",
+    "right-to-left": "مرحبا بالعالم \u202e abc",
+    "marks": "<script>alert(1)</script> [SEP] [PAD] </s>",
+    "accents": "e" + "\u0301" * 300,
+    "long": LONG,
+    "one long word": "a" * 20_000,
+    "plain": "the cat sat on the mat",
+}
+ROWS: list[Row] = [
+    {"answer": mine, "reference": theirs, "source": theirs, "kind": f"{one} | {other}"}
+    for one, mine in ODD.items()
+    for other, theirs in ODD.items()
+    if "plain" in (one, other) or (one == other != "long")
+] + [{"answer": "the cat", "reference": ["", "the cat", "\x00"], "source": ["", LONG], "kind": "several"}]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Any, tiny_folder: Any) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "bertscore": str(tiny_encoder.weights),
+        "bartscore": str(write_seq2seq(folder / "bart", "bart")),
+        "causal": str(tiny_folder()),
+        "nli": str(write_nli(folder / "nli", tiny_encoder.tokenizer)),
+    }
+
+
+EVERY: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in METRICS if name != "bartscore"),
+    ("bertscore", {"idf": True, "rescale": True}),
+    ("bertscore", {"long": "cut"}),
+    *(("bartscore", {"direction": direction}) for direction in ("faithfulness", "f")),
+    ("bartscore", {"model": "causal"}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), EVERY)
+def test_every_metric_takes_them(name: str, settings: dict[str, Any], models: dict[str, str], tmp_path: Path) -> None:
+    given = settings | ({"model": models[settings.get("model", name)]} if name in models else {})
+    wanted = [row for row in ROWS if settings.get("direction") != "faithfulness" or isinstance(row["source"], str)]
+    metric = metric_named(name, Collaboration({}), given).fitted(wanted)
+    # No file of rows can hold half a character, a list of them can.
+    halves = [row for row in wanted if "surrogate" in row["kind"]]
+    assert metric(halves).odd()[HALF.partition(":")[0]] == len(halves) == 3
+    wanted = [row for row in wanted if row not in halves]
+    report = run(wanted, Scoring(metric), tmp_path / "out", progress=False)
+    assert (report.rows_out, report.rejected) == (len(wanted), 0), dict(report.reasons)
+    rows = list(read_output(tmp_path / "out"))
+    numbers = [value for row in rows for key, value in row.items() if key.startswith(name) and isinstance(value, float)]
+    assert len(numbers) >= len(rows) and all(math.isfinite(number) for number in numbers)
+    told = {row["kind"]: row.get(f"{name}.note", "") for row in rows}
+    by_words = name.startswith(("rouge", "bleu", "chrf"))
+    for kind in ("empty | plain", "space | plain"):
+        assert "empty" in told[kind], (kind, told[kind])
+    if not by_words:
+        assert all(told[kind] for kind in ("long | plain", "plain | long")), told
+    # Each row again, by itself: what stands beside it changes nothing.
+    for row in rows[::7]:
+        own = {key: row[key] for key in ("answer", "reference", "source")}
+        assert metric([own]).values[0] == pytest.approx(row[name], abs=2e-4)
+    assert np.isfinite(metric(wanted[:3]).mean().value)
+    for row in wanted[::5]:
+        assert metric.explained(row)
+
+
+def test_halves_are_joined_or_replaced() -> None:
+    assert readable("\ud83d\ude00 a\ud800b\udc00") == "😀 a\ufffdb\ufffd" and readable("😀") == "😀"
+
+
+def test_a_plain_pair_is_not_odd(models: dict[str, str]) -> None:
+    for name in METRICS:
+        given = {"model": models[name]} if name in models else {}
+        row: Row = {"answer": "the cat", "reference": "the cat sat", "source": "the cat sat"}
+        assert metric_named(name, Collaboration({}), given)([row]).odd() == {}
