@@ -150,8 +150,8 @@ class RewardModel:
         tested = [pairs[i] for i in held]
         accuracy = by_length = None
         if tested:
-            better = self._scores([(pair.prompt, pair.chosen) for pair in tested])
-            other = self._scores([(pair.prompt, pair.rejected) for pair in tested])
+            better = self.scores([(pair.prompt, pair.chosen) for pair in tested])
+            other = self.scores([(pair.prompt, pair.rejected) for pair in tested])
             accuracy = _preferred(better - other)
             by_length = _preferred(np.array([float(len(pair.chosen) - len(pair.rejected)) for pair in tested]))
         self.report_ = Taught(int(weights.sum()), len(tested), accuracy, by_length, self._steps)
@@ -178,10 +178,11 @@ class RewardModel:
 
     def __call__(self, prompt: str, answers: Sequence[str]) -> list[float]:
         """Return the reward of each answer to a prompt."""
-        found: list[float] = self._scores([(prompt, answer) for answer in answers]).tolist()
+        found: list[float] = self.scores([(prompt, answer) for answer in answers]).tolist()
         return found
 
-    def _scores(self, asked: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+    def scores(self, asked: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Return the reward of each (prompt, answer): (pairs,)."""
         if not asked:
             return np.zeros(0)
         vectors = self.encoder_.encode([text_of(prompt, answer) for prompt, answer in asked])

@@ -11,10 +11,10 @@ import pytest
 from pilotfish import ask
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Request
+from pilotfish.models.choosing import CHOICES
 from pilotfish.models.local import LocalModel
 from pilotfish.synthesize.labels import Choice, Choosing, Labelling, Preference, Score, Several, Spans, chooses
 from pilotfish.synthesize.labels.calibrating import debiased
-from pilotfish.synthesize.labels.choosing import CHOICES
 from pilotfish.synthesize.labels.kind import Opinion
 from pilotfish.synthesize.make import synthesize
 from tests.asking import together

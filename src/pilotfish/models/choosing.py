@@ -43,6 +43,11 @@ class Choosing(WholeReplies):
         self._waiting: list[tuple[Request, asyncio.Future[Reply]]] = []
         self._worker: asyncio.Task[None] | None = None
 
+    @property
+    def identity(self) -> str:
+        """What tells its answers from another's: the model's own, so that other weights are asked anew."""
+        return str(getattr(self.model, "identity", self.name))
+
     async def reply(self, request: Request) -> Reply:
         """Return the likeliest choice.
 
