@@ -140,5 +140,10 @@ def test_what_is_wrong_is_told() -> None:
     other = Judged(1, np.array([0]), Scores("x", np.ones(1)), {"score": np.ones((1, 1))}, (1,))
     with pytest.raises(DataError, match="another rubric"):
         panel_scores({"a": judged([1]), "b": other})
+    reward = Judged(1, np.array([0]), Scores("x", np.ones(1)), {}, ())
+    with pytest.raises(ConfigError, match="a scale of its own"):
+        panel_scores({"a": reward, "b": reward})
+    with pytest.raises(DataError, match="1 rows have no verdict, and 0 reasons"):
+        Judged(2, np.array([0]), Scores("x", np.ones(1)), {}, ())
     with pytest.raises(DataError, match="two groups"):
         panel_verdicts({"a": compared([1, -1])}, "weighted", gold=[1, None])

@@ -57,6 +57,8 @@ def panel_scores(
     """
     rows = _rows(judged)
     first = next(iter(judged.values()))
+    if not all(one.shares for one in judged.values()):
+        raise ConfigError("a reward has a scale of its own: a panel of scores is of judges by one rubric")
     for name, one in judged.items():
         if one.scale != first.scale or list(one.shares) != list(first.shares):
             raise DataError(f"judge {name!r} has another rubric than the first one")

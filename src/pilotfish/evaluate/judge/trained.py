@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,11 +23,14 @@ from pilotfish.errors import DataError
 from pilotfish.evaluate.judge._asking import checked_rows
 from pilotfish.evaluate.judge.agree import Agreement, agreement
 from pilotfish.evaluate.judge.pairwise import longer_of
-from pilotfish.evaluate.judge.results import Compared
+from pilotfish.evaluate.judge.results import Compared, Judged
 from pilotfish.evaluate.scores import Scores
 from pilotfish.measure.folds import folds
 from pilotfish.measure.intervals import Interval
 from pilotfish.train.reward import RewardModel
+
+if TYPE_CHECKING:
+    from pilotfish.models.catalog import Catalog
 
 __all__ = ["TrainedJudge", "tie_zone"]
 
@@ -46,12 +49,14 @@ class TrainedJudge:
     Attributes:
         tie: as given, or as learnt by `fit`.
         agreement_: with people on pairs, cross-fitted; None before `fit`.
+        crossed_: (pairs,) of the last `fit`: the verdicts, each by a zone that its group had no part in.
     """
 
     def __init__(self, reward: RewardModel, tie: float = 0.0, name: str | None = None) -> None:
         self.reward, self.tie = reward, tie
         self.name = name or f"reward model on {reward.encoder_.name}"
         self.agreement_: Agreement | None = None
+        self.crossed_: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def scores(self, tasks: Sequence[str], answers: Sequence[str]) -> Scores:
         """Return each answer's reward, on a scale of the model's own; equal rows are read once.
@@ -61,6 +66,15 @@ class TrainedJudge:
         """
         checked_rows(tasks=tasks, answers=answers)
         return Scores(self.name, self._rewards(tasks, answers))
+
+    def judge(self, tasks: Sequence[str], answers: Sequence[str]) -> Judged:
+        """Return the rewards as other judges' results are: every row has one, and there is no scale.
+
+        Raises:
+            DataError: columns that do not fit.
+        """
+        scores = self.scores(tasks, answers)
+        return Judged(len(scores), np.arange(len(scores), dtype=np.int64), scores, {}, ())
 
     def __call__(self, tasks: Sequence[str], a: Sequence[str], b: Sequence[str]) -> Compared:
         """Compare answers to tasks; the preference is the logistic function of the gap.
@@ -114,7 +128,7 @@ class TrainedJudge:
         crossed = np.zeros(len(gaps), np.int64)
         for taught, held in folds(group, max(2, min(count, len(np.unique(group)))), seed):
             crossed[held] = _verdicts(gaps[held], tie_zone(gaps[taught], truth[taught]))
-        self.tie = tie_zone(gaps, truth)
+        self.tie, self.crossed_ = tie_zone(gaps, truth), crossed
         self.agreement_ = agreement(crossed.tolist(), truth.astype(int).tolist(), groups=group, seed=seed)
         return self
 
@@ -132,19 +146,19 @@ class TrainedJudge:
         (Path(folder) / FILE).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read a judge, or a reward model without a zone, whose ties are equal rewards.
+    def load(cls, folder: str | Path, catalog: Catalog | None = None, *, name: str | None = None) -> Self:
+        """Read a judge, or a reward model without a zone, whose ties are equal rewards; `name` goes before its own.
 
         Raises:
             ModelError: the folder holds no reward model, or a damaged one.
         """
         folder = Path(folder)
-        reward = RewardModel.load(folder)
+        reward = RewardModel.load(folder, catalog)
         if not (folder / FILE).exists():
-            return cls(reward)
+            return cls(reward, name=name)
         with reading(folder, "trained judge"):
             facts = facts_in(folder / FILE, "trained judge", FORMAT)
-            made = cls(reward, float(facts["tie"]), facts["name"])
+            made = cls(reward, float(facts["tie"]), name or facts["name"])
             if facts["agreement"] is not None:
                 made.agreement_ = Agreement(**{name: _ends(one) for name, one in facts["agreement"].items()})
         return made
