@@ -71,13 +71,13 @@ def test_single_answers_and_people(tmp_path: Path, here: Command) -> None:
         assert upstream.calls == calls + 1  # the failed one alone
     assert "one: mean 6.500 [" in done.stdout
     assert "one: no verdict on 2 of 22 rows: no JSON in the reply: 1, no answer: 1" in done.stdout
-    assert "one: the endpoint failed 1 calls" in done.stdout
+    assert "one: the endpoint failed on 1 rows" in done.stdout
     found = read_rows(tmp_path / "out" / "rows.jsonl")
     assert [row["judge.one"] for row in found] == [3, 10] * 10 + [None, None]
-    assert found[0]["answer"] == "bad 0"
+    assert found[0]["answer"] == "bad 0" and found[20]["judge.one.note"] == "no JSON in the reply"
     told = json.loads(again.stdout)["one"]
     assert told == json.loads((tmp_path / "out" / "report.json").read_text())["one"]
-    assert (told["rows"], told["judged"], told["again"]) == (22, 20, 1)
+    assert (told["rows"], told["judged"], told["later"]) == (22, 20, 1)
     assert told["before"]["bias"]["value"] == pytest.approx(3.5) and told["after"]["mse"]["value"] < 0.1
     assert told["agreement"]["rows"] == 20 and told["agreement"]["same"]["value"] == 0
     curve = Calibrated.load(tmp_path / "out" / told["calibration"]).curve

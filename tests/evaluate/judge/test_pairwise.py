@@ -65,6 +65,7 @@ def test_who_prefers_the_first_place_gives_ties_and_is_found_out() -> None:
     position = told.position()
     assert position is not None
     assert position.first.value == 1 and position.changed.value == 1
+    assert position.first.low < 0.5  # three rows that are all alike prove little
     assert (position.to_first, position.to_second) == (3, 0)
     assert told.wins().value == 0.5 and told.by_length() is None
     assert "to the first 3" in str(position) and json.dumps(position.to_json())
@@ -100,7 +101,10 @@ def test_a_row_without_both_verdicts_has_none_and_is_counted(tmp_path: Path) -> 
     one = judge(told, store=tmp_path / "s.sqlite")
     found = one(["q"] * 4, ["good", "down", "mute", "odd"], ["bad"] * 4)
     assert found.column == [1, None, None, None]
-    assert found.missing == {"no answer": 1, "no JSON in the reply": 1, "no verdict": 1} and found.again == 1
+    assert found.missing == {"no answer": 1, "no JSON in the reply": 1, "no verdict": 1}
+    assert found.later == {1} and found.why[3] == "no verdict: better is 'C'"
+    assert found.columns("j")[0] == {"j": "a", "j.preference": 1.0}
+    assert found.columns("j")[1] == {"j": None, "j.note": "no answer: down"}
     assert found.wins(groups=[1, 2, 3, 4]).n == 1
 
 

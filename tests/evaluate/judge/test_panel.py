@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,14 +23,13 @@ def judged(column: Sequence[int | None], name: str = "j") -> Judged:
     places = [at for at, one in enumerate(column) if one is not None]
     values = np.array([one for one in column if one is not None], np.float64)
     shares = np.eye(len(SCALE))[values.astype(int) - 1]
-    left = len(column) - len(places)
     return Judged(
         len(column),
         np.array(places, np.int64),
         Scores(name, values),
         {"score": shares},
         SCALE,
-        missing=Counter({"no answer": left} if left else {}),
+        why={at: "no answer" for at, one in enumerate(column) if one is None},
         bill=Bill(calls=len(column), cost=1.0),
     )
 
@@ -39,11 +37,8 @@ def judged(column: Sequence[int | None], name: str = "j") -> Judged:
 def compared(column: Sequence[int | None], name: str = "j") -> Compared:
     places = np.array([at for at, one in enumerate(column) if one is not None], np.int64)
     verdicts = np.array([one for one in column if one is not None], np.int64)
-    left = len(column) - len(places)
-    missing = Counter({"no answer": left} if left else {})
-    return Compared(
-        len(column), places, name, verdicts, (verdicts + 1) / 2, np.ones(len(places), np.int64), missing=missing
-    )
+    why = {at: "no answer" for at, one in enumerate(column) if one is None}
+    return Compared(len(column), places, name, verdicts, (verdicts + 1) / 2, np.ones(len(places), np.int64), why=why)
 
 
 def test_the_mean_of_those_that_have_a_score() -> None:
@@ -143,7 +138,7 @@ def test_what_is_wrong_is_told() -> None:
     reward = Judged(1, np.array([0]), Scores("x", np.ones(1)), {}, ())
     with pytest.raises(ConfigError, match="a scale of its own"):
         panel_scores({"a": reward, "b": reward})
-    with pytest.raises(DataError, match="1 rows have no verdict, and 0 reasons"):
+    with pytest.raises(DataError, match="of 2 rows 1 have verdicts, and 0 a reason"):
         Judged(2, np.array([0]), Scores("x", np.ones(1)), {}, ())
     with pytest.raises(DataError, match="two groups"):
         panel_verdicts({"a": compared([1, -1])}, "weighted", gold=[1, None])

@@ -67,6 +67,10 @@ def test_a_criterion_a_question() -> None:
         ('{"score": true}', "no whole number for a criterion"),
         ('{"score": 6.5}', "no whole number for a criterion"),
         ('{"score": null}', "no whole number for a criterion"),
+        ('{"score": NaN}', "no whole number for a criterion"),
+        ('{"score": Infinity}', "no whole number for a criterion"),
+        ('{"score": 1' + "0" * 400 + "}", "a number off the scale"),
+        ('{"score": 1' + "0" * 5000 + "}", "no JSON in the reply"),
         ('{"score": 11}', "a number off the scale"),
         ('{"score": 0}', "a number off the scale"),
         ("", "empty answer"),
@@ -93,7 +97,9 @@ def test_a_failed_call_is_no_grade_and_is_asked_again(tmp_path: Path) -> None:
 
     one = judge(told, store=tmp_path / "deep" / "judged.sqlite")
     found = one(["q", "q", "q"], ["good", "bad", "good too"])
-    assert found.column == [9, None, 9] and found.missing == {"no answer": 1} and found.again == 1
+    assert found.column == [9, None, 9] and found.missing == {"no answer": 1}
+    assert found.why == {1: "no answer: down"} and found.later == {1}
+    assert found.columns("j")[1] == {"j": None, "j.note": "no answer: down"}
     assert found.places.tolist() == [0, 2] and found.mean().value == 9
     assert found.mean(groups=["a", "b", "a"]).n == 1
     again = judge(says({"score": 2}), store=tmp_path / "deep" / "judged.sqlite")
@@ -158,6 +164,15 @@ def test_a_local_model_cannot_leave_the_schema(tiny_lm: LocalModel) -> None:
 def test_what_is_too_long_has_no_score(tiny_lm: LocalModel) -> None:
     told = Pointwise(model=tiny_lm, rubric=ONE)(["q", "q"], ["a", "long " * 2000])
     assert told.missing == {"no answer": 1} and told.places.tolist() == [0]
+    assert "too long" in told.why[1] and not told.later
+
+
+def test_probabilities_are_stored_too(tiny_lm: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Pointwise(model=tiny_lm, rubric=RUBRIC, store=tmp_path / "s.sqlite")
+    first = one(["q", "r"], ["a", "b"])
+    monkeypatch.setattr(LocalModel, "choices", lambda *_, **__: pytest.fail("asked again"))
+    again = one(["q", "r"], ["a", "b"])
+    np.testing.assert_array_equal(again.scores.values, first.scores.values)
 
 
 def test_mistakes_are_told() -> None:

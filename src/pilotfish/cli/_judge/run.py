@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,15 +98,25 @@ def people_of(rows: Sequence[Row], spec: JudgeSpec) -> list[Any] | None:
         if value is None or value == "":
             found.append(None)
             continue
-        word = f"{value:g}" if isinstance(value, float) else str(value).strip().casefold()
         try:
-            found.append(WORDS[word] if spec.against is not None else float(word))
-        except (KeyError, ValueError):
+            found.append(_verdict(value) if spec.against is not None else _number(value))
+        except (KeyError, ValueError, TypeError):
             wanted = "a, b or tie" if spec.against is not None else "a number"
             raise DataError(f"row {number}: column {spec.gold!r}: {value!r} is not {wanted}") from None
     if all(one is None for one in found):
         raise DataError(f"no row has a label of people in {spec.gold!r}")
     return found
+
+
+def _verdict(value: Any) -> int:
+    return WORDS[f"{value:g}" if isinstance(value, float) else str(value).strip().casefold()]
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _asked(judge: Any, spec: JudgeSpec, texts: Mapping[str, list[str] | None], people: Any, groups: Any) -> Any:
@@ -152,7 +163,7 @@ def _figures(
         "rows": result.rows,
         "judged": len(result.places),
         "missing": dict(result.missing),
-        "again": result.again,
+        "later": len(result.later),
         "calls": result.bill.calls,
         "cost": result.bill.cost,
     }
@@ -165,10 +176,10 @@ def _figures(
         mean = result.mean(groups=groups, seed=spec.seed)
         told |= {"judge": result.name, "mean": mean.to_json()}
         tell(f"{name}: mean {mean} of {len(result.places):,} rows")
-    if result.missing:
-        tell(f"{name}: no verdict on {result.missing.total():,} of {result.rows:,} rows: {_listed(result.missing)}")
-    if result.again:
-        tell(f"{name}: the endpoint failed {result.again:,} calls; the same command makes those, and no other")
+    if result.why:
+        tell(f"{name}: no verdict on {len(result.why):,} of {result.rows:,} rows: {_listed(result.missing)}")
+    if result.later:
+        tell(f"{name}: the endpoint failed on {len(result.later):,} rows; the same command asks about those again")
     return told | _against_people(name, result, spec, people, groups, out, tell)
 
 
@@ -239,18 +250,8 @@ def _against_people(
 
 
 def _put(columns: list[Row], name: str, result: Judged | Compared) -> None:
-    from pilotfish.evaluate.judge import Compared
-
-    if isinstance(result, Compared):
-        words = {1: "a", 0: "tie", -1: "b"}
-        preferences = result.spread(result.preferences.tolist())
-        for row, verdict, preference in zip(columns, result.column, preferences, strict=True):
-            row[f"judge.{name}"] = None if verdict is None else words[verdict]
-            row[f"judge.{name}.preference"] = preference
-        return
-    numbers = result.spread(range(len(result.places)))
-    for row, number in zip(columns, numbers, strict=True):
-        row.update({f"judge.{name}": None} if number is None else result.scores.row(number, f"judge.{name}"))
+    for row, told in zip(columns, result.columns(f"judge.{name}"), strict=True):
+        row.update(told)
 
 
 def _on_scale(people: list[Any] | None, spec: JudgeSpec) -> bool:

@@ -9,6 +9,7 @@ from pilotfish.evaluate.judge.panel import panel_scores, panel_verdicts
 from pilotfish.evaluate.judge.pointwise import Pointwise
 from pilotfish.evaluate.judge.results import Compared, Judged, Position
 from pilotfish.evaluate.judge.rubric import Rubric
+from pilotfish.evaluate.judge.stage import Judging
 from pilotfish.evaluate.judge.trained import TrainedJudge
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Curve",
     "Errors",
     "Judged",
+    "Judging",
     "Pairwise",
     "Pointwise",
     "Position",

@@ -12,12 +12,13 @@ from typing import Any, Literal, get_args
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.answers import last_object
 from pilotfish.model import Message, Model, Request
-from pilotfish.models.calls import heard
+from pilotfish.models.calls import Heard, heard
 from pilotfish.models.choosing import CHOICES, Choosing, chooses
-from pilotfish.rows.asking import Asked, Said
+from pilotfish.rows.asking import Said
 
-__all__ = ["By", "Judge", "checked_rows", "object_in", "reference_part"]
+__all__ = ["By", "Judge", "checked_rows", "object_in", "of_rows", "reference_part"]
 
+NO_ANSWER = "no answer"
 By = Literal["auto", "answer", "probability"]
 
 
@@ -69,7 +70,7 @@ class Judge:
         form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
         return Request(turns, response_format=form if self.constrained else None, **self.settings)
 
-    def ask(self, questions: Sequence[tuple[Request, int]]) -> Asked:
+    def ask(self, questions: Sequence[tuple[Request, int]]) -> Heard:
         """Return what the judge said; each question is a request with the number of its sample.
 
         Raises:
@@ -100,6 +101,21 @@ class Judge:
         for place in places:
             if "{" + place + "}" not in prompt:
                 raise ConfigError(f"the judge's prompt needs the place {{{place}}}")
+
+
+def of_rows(told: Heard, each: int) -> list[tuple[list[Said | None], str, bool]]:
+    """Return of each row what was said, why a question of it has no answer, and whether another run may get one.
+
+    Args:
+        told: what came of the questions, `each` a row.
+        each: questions a row.
+    """
+    found = []
+    for first in range(0, len(told.said), each):
+        failed = [told.failures[at] for at in range(first, first + each) if at in told.failures]
+        why = f"{NO_ANSWER}: {failed[0].reason}" if failed else ""
+        found.append((told.said[first : first + each], why, any(one.again for one in failed)))
+    return found
 
 
 def object_in(said: Said) -> dict[str, Any] | str:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pilotfish.errors import DataError
+from pilotfish.evaluate.judge.results import share
 from pilotfish.measure.agreement import kappa_interval
-from pilotfish.measure.intervals import Interval, bootstrap, wilson
+from pilotfish.measure.intervals import Interval, wilson
 
 __all__ = ["Agreement", "agreement"]
 
@@ -73,7 +74,7 @@ def agreement(
     if len(judge) != len(people) or not len(judge):
         raise DataError(f"agreement is of verdicts on the same rows; there are {len(judge)} and {len(people)}")
     hits = np.array([one == other for one, other in zip(judge, people, strict=True)], np.float64)
-    same = wilson(float(hits.sum()), len(hits)) if groups is None else bootstrap(hits, groups=groups, seed=seed)
+    same = wilson(float(hits.sum()), len(hits)) if groups is None else share(hits, groups=groups, seed=seed)
     numbers = all(isinstance(one, int | float) for one in (*judge, *people))
     how: dict[str, Any] = {"groups": groups, "seed": seed}
     decided = None

@@ -6,14 +6,13 @@ orders, else a tie; section 3.3, what judges are swayed by: the place of an answ
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.evaluate.judge._asking import Judge, checked_rows, object_in, reference_part
+from pilotfish.evaluate.judge._asking import NO_ANSWER, Judge, checked_rows, object_in, of_rows, reference_part
 from pilotfish.evaluate.judge.results import Compared
 from pilotfish.evaluate.judge.rubric import REASON, Rubric, object_of
 from pilotfish.measure.judging import filled_in
@@ -104,12 +103,14 @@ class Pairwise(Judge):
         for task, one, other, reference in zip(tasks, a, b, shown, strict=True):
             asked += [(self.asks(task, *order, reference), 0) for order in ((one, other), (other, one))]
         told = self.ask(asked)
-        places, orders, preferences, missing = [], [], [], Counter[str]()
-        for row in range(rows):
-            read = [self._read(said) for said in told.said[2 * row : 2 * row + 2]]
-            given, swapped = read
+        places, orders, preferences = [], [], []
+        why: dict[int, str] = {}
+        later: set[int] = set()
+        for row, (both_said, failed, again) in enumerate(of_rows(told, 2)):
+            given, swapped = (self._read(said) for said in both_said)
             if isinstance(given, str) or isinstance(swapped, str):
-                missing[next(one for one in read if isinstance(one, str)).partition(":")[0]] += 1
+                why[row] = failed or (given if isinstance(given, str) else str(swapped))
+                later |= {row} if again else set()
                 continue
             places.append(row)
             # What is preferred in the second order is said of the other answer.
@@ -126,15 +127,15 @@ class Pairwise(Judge):
             np.array(preferences, np.float64),
             longer_of(a, b)[kept],
             both,
-            missing=missing,
+            why=why,
+            later=frozenset(later),
             bill=told.bill,
-            again=told.again,
         )
 
     def _read(self, said: Said | None) -> float | str:
         """Return how much the answer that comes first is preferred, from -1 to 1; or why that is not known."""
         if said is None:
-            return "no answer"
+            return NO_ANSWER
         if self.by_probability:
             a, b = np.exp(said.top["A"]), np.exp(said.top["B"])
             return float((a - b) / (a + b))

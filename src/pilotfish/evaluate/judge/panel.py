@@ -9,7 +9,6 @@ teach a label model how good the judges are; such a row's own label then has no 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,7 +81,7 @@ def panel_scores(
     about = f"panel of {len(judged)} ({word_of(label_model)}): {', '.join(one.name for one in judged.values())}"
     values = np.mean(list(columns.values()), axis=0)
     scores = Scores(about, values, columns if len(columns) > 1 else {}, _notes(votes, heard))
-    return Judged(rows, places, scores, shares, first.scale, **_told(judged, rows - len(places)))
+    return Judged(rows, places, scores, shares, first.scale, **_told(judged, places))
 
 
 def panel_verdicts(
@@ -123,7 +122,7 @@ def panel_verdicts(
         longer[one.places] = one.longer
     about = f"panel of {len(compared)} ({word_of(label_model)}): {', '.join(one.name for one in compared.values())}"
     preferences = shares @ np.array([1.0, 0.5, 0.0])
-    told = _told(compared, rows - len(places))
+    told = _told(compared, places)
     return Compared(rows, places, about, verdicts.astype(np.int64), preferences, longer[places], **told)
 
 
@@ -206,7 +205,12 @@ def _rows(told: Mapping[str, Told]) -> int:
     return counts.pop()
 
 
-def _told(told: Mapping[str, Told], left: int) -> dict[str, Any]:
-    bill = sum((one.bill for one in told.values()), Bill())
-    missing = Counter({NOBODY: left} if left else {})
-    return {"missing": missing, "bill": bill, "again": sum(one.again for one in told.values())}
+def _told(told: Mapping[str, Told], places: NDArray[np.int64]) -> dict[str, Any]:
+    rows = next(iter(told.values())).rows
+    without = sorted(set(range(rows)) - set(places.tolist()))
+    later = frozenset(row for row in without if any(row in one.later for one in told.values()))
+    return {
+        "why": dict.fromkeys(without, NOBODY),
+        "later": later,
+        "bill": sum((one.bill for one in told.values()), Bill()),
+    }

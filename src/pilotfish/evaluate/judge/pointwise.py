@@ -9,7 +9,6 @@ scale nor a number in the answer can pass for a score. A reply without one is no
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish.errors import ConfigError
-from pilotfish.evaluate.judge._asking import Judge, checked_rows, object_in, reference_part
+from pilotfish.evaluate.judge._asking import NO_ANSWER, Judge, checked_rows, object_in, of_rows, reference_part
 from pilotfish.evaluate.judge.results import Judged
 from pilotfish.evaluate.judge.rubric import REASON, Rubric
 from pilotfish.evaluate.scores import Scores
@@ -107,16 +106,19 @@ class Pointwise(Judge):
         shown = self._shown(self._prompt, references, rows)
         asked = [self.requests(*row) for row in zip(tasks, answers, shown, strict=True)]
         told = self.ask([(one, sample) for each in asked for one in each for sample in range(self.samples)])
-        said = iter(told.said)
         places: list[int] = []
         notes: list[str] = []
-        missing = Counter[str]()
+        why: dict[int, str] = {}
+        later: set[int] = set()
         found: dict[str, list[Floats]] = {name: [] for name in self.rubric.criteria}
-        for row in range(rows):
-            read = [self._read(rubric, [next(said) for _ in range(self.samples)]) for rubric in self.questions]
+        each_row = of_rows(told, self.samples * len(self.questions))
+        for row, (said, failed, again) in enumerate(each_row):
+            parts = iter(said)
+            read = [self._read(rubric, [next(parts) for _ in range(self.samples)]) for rubric in self.questions]
             wrong = [one for one in read if isinstance(one, str)]
             if wrong:
-                missing[wrong[0].partition(":")[0]] += 1
+                why[row] = failed if failed and NO_ANSWER in wrong else wrong[0]
+                later |= {row} if again and NO_ANSWER in wrong else set()
                 continue
             places.append(row)
             notes.append("; ".join(sorted({note for one in read if not isinstance(one, str) for note in one[1]})))
@@ -129,7 +131,7 @@ class Pointwise(Judge):
         values = np.mean(list(columns.values()), axis=0)
         scores = Scores(self.name, values, columns if len(columns) > 1 else {}, notes)
         kept = np.array(places, np.int64)
-        return Judged(rows, kept, scores, shares, self.rubric.scale, missing=missing, bill=told.bill, again=told.again)
+        return Judged(rows, kept, scores, shares, self.rubric.scale, why=why, later=frozenset(later), bill=told.bill)
 
     def _form(self, rubric: Rubric) -> str:
         scale = f"a whole number from {rubric.low} to {rubric.high}"
@@ -144,7 +146,7 @@ class Pointwise(Judge):
         if self.by_probability:
             one = said[0]
             if one is None:
-                return "no answer"
+                return NO_ANSWER
             name = next(iter(rubric.criteria))
             return {name: shares_of([[one.top[str(number)] for number in rubric.scale]])[0]}, []
         read = [_numbers(rubric, one) for one in said]
@@ -161,6 +163,6 @@ class Pointwise(Judge):
 
 def _numbers(rubric: Rubric, said: Said | None) -> dict[str, int] | str:
     if said is None:
-        return "no answer"
+        return NO_ANSWER
     told = object_in(said)
     return told if isinstance(told, str) else rubric.read(told)

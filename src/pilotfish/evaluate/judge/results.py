@@ -17,7 +17,7 @@ from pilotfish.rows.asking import Bill
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Compared", "Judged", "Position"]
+__all__ = ["Compared", "Judged", "Position", "Told", "share"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,21 +27,27 @@ class Told:
     Attributes:
         rows: that were asked about.
         places: (verdicts,) of the rows that have a verdict, among all, rising.
-        missing: why the others have none -> rows.
+        why: of each of the others why it has none.
+        later: those of them that an endpoint failed: another run asks about them, and no others.
         bill: what the calls took, those of earlier runs included.
-        again: calls that the endpoint failed: another run makes them, and no other.
     """
 
     rows: int
     places: NDArray[np.int64]
-    missing: Counter[str] = field(default_factory=Counter, kw_only=True)
+    why: Mapping[int, str] = field(default_factory=dict, kw_only=True)
+    later: frozenset[int] = field(default=frozenset(), kw_only=True)
     bill: Bill = field(default_factory=Bill, kw_only=True)
-    again: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
-        left = self.rows - len(self.places)
-        if self.missing.total() != left:
-            raise DataError(f"{left} rows have no verdict, and {self.missing.total()} reasons are given")
+        if sorted((*self.places.tolist(), *self.why)) != list(range(self.rows)):
+            raise DataError(
+                f"of {self.rows} rows {len(self.places)} have verdicts, and {len(self.why)} a reason why not"
+            )
+
+    @property
+    def missing(self) -> Counter[str]:
+        """Kind of reason -> rows without a verdict."""
+        return Counter(reason.partition(":")[0] for reason in self.why.values())
 
     @property
     def told(self) -> Interval | None:
@@ -98,6 +104,13 @@ class Judged(Told):
     def column(self) -> list[float | None]:
         """The score of each row that was asked about; None where there is none."""
         return self.spread(self.scores.values.tolist())
+
+    def columns(self, name: str) -> list[dict[str, Any]]:
+        """Return each row's columns: the score, its parts, and what is odd about it, or why it has none."""
+        found = [{name: None, f"{name}.note": self.why.get(row)} for row in range(self.rows)]
+        for number, place in enumerate(self.places.tolist()):
+            found[place] = self.scores.row(number, name)
+        return found
 
     def mean(self, *, groups: ArrayLike | None = None, seed: int = 0) -> Interval:
         """Return the mean over the rows that have a score; `groups` are of all rows."""
@@ -160,13 +173,21 @@ class Compared(Told):
         """How many verdicts are ties."""
         return int((self.verdicts == 0).sum())
 
+    def columns(self, name: str) -> list[dict[str, Any]]:
+        """Return each row's columns: "a", "b" or "tie" with the preference; None and why where there is none."""
+        words = {1: "a", 0: "tie", -1: "b"}
+        found: list[dict[str, Any]] = [{name: None, f"{name}.note": self.why.get(row)} for row in range(self.rows)]
+        for place, verdict, preference in zip(self.places, self.verdicts, self.preferences, strict=True):
+            found[place] = {name: words[int(verdict)], f"{name}.preference": float(preference)}
+        return found
+
     def wins(self, *, groups: ArrayLike | None = None, seed: int = 0) -> Interval:
         """Return how often the first column's answer wins, a tie a half; `groups` are of all rows.
 
         Raises:
             DataError: no row has a verdict.
         """
-        return bootstrap((self.verdicts + 1) / 2, groups=self.of_told(groups), seed=seed)
+        return share((self.verdicts + 1) / 2, groups=self.of_told(groups), seed=seed)
 
     def position(self, *, groups: ArrayLike | None = None, seed: int = 0) -> Position | None:
         """Return what the order does; None of judges that see none, or without verdicts."""
@@ -176,7 +197,7 @@ class Compared(Told):
         first = (given - swapped) / 4 + 0.5
         changed = given != swapped
         return Position(
-            bootstrap(first, groups=self.of_told(groups), seed=seed),
+            share(first, groups=self.of_told(groups), seed=seed),
             wilson(int(changed.sum()), len(changed)),
             int((changed & (given > swapped)).sum()),
             int((changed & (given < swapped)).sum()),
@@ -188,3 +209,18 @@ class Compared(Told):
         if not clear.any():
             return None
         return wilson(int((self.verdicts[clear] == self.longer[clear]).sum()), int(clear.sum()))
+
+
+def share(values: ArrayLike, *, groups: ArrayLike | None = None, seed: int = 0) -> Interval:
+    """Return the mean of numbers from 0 to 1 with its interval; where all are alike that of as many hits and misses.
+
+    A bootstrap of rows that are all alike knows no spread, and would be sure of what a few rows show.
+
+    Raises:
+        DataError: no rows.
+    """
+    given = np.asarray(values, np.float64)
+    if len(given) and not np.ptp(given) > 0:
+        units = len(given) if groups is None else len(np.unique(np.asarray(groups)))
+        return wilson(float(given[0]) * units, units)
+    return bootstrap(given, groups=groups, seed=seed)

@@ -83,9 +83,9 @@ class Rubric:
         for name in self.criteria:
             value = told.get(name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-                return f"no whole number for a criterion: {name} is {value!r}"
+                return f"no whole number for a criterion: {name} is {str(value)[:50]!r}"
             if not self.low <= value <= self.high:
-                return f"a number off the scale: {name} is {value:g}"
+                return f"a number off the scale: {name} is {str(value)[:20]}"
             found[name] = int(value)
         return found
 
