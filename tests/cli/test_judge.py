@@ -148,6 +148,8 @@ def test_a_local_model_and_a_reward_model(
     assert figures["prefers"]["position"] is None and figures["small"]["position"] is not None
     done = here("judge", "c.toml", "rows.jsonl", "-m", "prefers", "--out", "alone", "--quiet", cwd=tmp_path)
     assert done.returncode == 0 and "prefers: mean" in done.stdout
+    shown = ["-m", "prefers", "--reference", "other", "--out", "alone", "--quiet"]
+    assert "reads no right answer" in error_of(here("judge", "c.toml", "rows.jsonl", *shown, cwd=tmp_path))
 
 
 def test_mistakes_are_one_line(tmp_path: Path, here: Command) -> None:

@@ -63,5 +63,5 @@ def build_judges(
         if spec.against is None:
             found[name] = Pointwise(together=spec.together, samples=spec.samples, **how)
         else:
-            found[name] = Pairwise(ties=spec.ties, **how)
+            found[name] = Pairwise(ties=spec.ties, settle=spec.settle, **how)
     return found

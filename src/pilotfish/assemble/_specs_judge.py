@@ -35,6 +35,7 @@ class JudgeSpec(Spec):
     together: bool = True
     constrained: bool = True
     ties: bool = True
+    settle: Literal["auto", "orders", "mean"] = "auto"
     samples: Count = 1
     temperature: From0 = 0.0
     max_tokens: Count = 512

@@ -45,8 +45,8 @@ __all__ = ["command"]
 def command(file: str, rows: str, **flags: Any) -> None:
     """Let models of FILE judge the answers of ROWS, by the [judge] table or the flags.
 
-    Single answers get a score on the rubric's scale; with --against, two answers are compared in both orders, and only
-    what wins in both is a win. A model whose weights are here is read by its probabilities; another one answers by a
+    Single answers get a score on the rubric's scale; with --against, two answers are compared in both orders, and it is
+    told what the order does. A model whose weights are here is read by its probabilities; another one answers by a
     schema. A reward model (use = "reward", taught by `pilotfish supervise reward`) judges without being asked. A reply
     without a verdict is none, and counted.
 

@@ -120,8 +120,9 @@ def test_ties_may_be_ruled_out_and_braces_stay() -> None:
 
 def test_a_local_model_s_probabilities_over_both_orders(tiny_lm: LocalModel) -> None:
     one = Pairwise(model=tiny_lm, rubric=RUBRIC)
+    strict = Pairwise(model=tiny_lm, rubric=RUBRIC, settle="orders")
     a, b = ["the cat sat on the mat", "a"], ["a dog", "the bird sang a song"]
-    told = one(["who"] * 2, a, b)
+    told, held = one(["who"] * 2, a, b), strict(["who"] * 2, a, b)
     for row in range(2):
         orders = []
         for first, second in ((a[row], b[row]), (b[row], a[row])):
@@ -129,8 +130,17 @@ def test_a_local_model_s_probabilities_over_both_orders(tiny_lm: LocalModel) -> 
             orders.append(1 / (1 + np.exp(logs[1] - logs[0])))
         assert told.preferences[row] == pytest.approx((orders[0] + 1 - orders[1]) / 2, abs=1e-4)
         same = (orders[0] > 0.5) == (orders[1] < 0.5)
-        assert told.verdicts[row] == ((1 if orders[0] > 0.5 else -1) if same else 0)
-    assert told.name.endswith("probability, both orders)")
+        assert told.verdicts[row] == (1 if orders[0] > orders[1] else -1)
+        assert held.verdicts[row] == ((1 if orders[0] > 0.5 else -1) if same else 0)
+    assert told.name.endswith("probability, mean of both orders)") and held.name.endswith("probability, both orders)")
+
+
+def test_answers_by_their_mean() -> None:
+    said = [says(word) for word in ("A", "tie", "A", "A", "tie", "A")]
+    told = judge(said, settle="mean", concurrency=1)(["q"] * 3, ["a", "b", "c"], ["x", "y", "z"])
+    assert told.preferences.tolist() == [0.75, 0.5, 0.25] and told.verdicts.tolist() == [1, 0, -1]
+    with pytest.raises(ConfigError, match="are settled by"):
+        judge("x", settle="first")
 
 
 def test_a_prompt_needs_its_places() -> None:

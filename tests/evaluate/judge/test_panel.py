@@ -119,6 +119,10 @@ def test_a_label_model_over_scores() -> None:
     told = {name: judged(column) for name, column in said.items()}
     mean, model = (panel_scores(told, kind).scores.values for kind in ("mean", "dawid-skene"))
     assert ((model - truth) ** 2).mean() < ((mean - truth) ** 2).mean() * 0.7
+    some = {**told, "2": judged([None, *said["2"][1:]]), "1": judged([None, *said["1"][1:]])}
+    alone = panel_scores({**some, "0": judged([None, *said["0"][1:]])}, "dawid-skene")
+    assert alone.why == {0: NOBODY} and alone.column[0] is None and len(alone.scores) == 399
+    assert len(panel_scores(some, "dawid-skene").scores) == 400
     taught = panel_scores(told, "weighted", gold=[int(one) for one in truth])
     assert taught.name.startswith("panel of 3 (weighted)") and len(taught.scores) == 400
 

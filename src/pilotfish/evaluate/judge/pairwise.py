@@ -1,17 +1,20 @@
 """A judge of two answers to one task, asked in both orders.
 
-Source: Zheng et al. 2023 (Judging LLM-as-a-Judge), section 3.4: a win only where the same answer is preferred in both
-orders, else a tie; section 3.3, what judges are swayed by: the place of an answer, its length.
+Sources: Zheng et al. 2023 (Judging LLM-as-a-Judge), section 3.4: a win only where the same answer is preferred in both
+orders, else a tie; section 3.3, what judges are swayed by: the place of an answer, its length. Wang et al. 2023 (Large
+Language Models are not Fair Evaluators), section 3: the mean over both orders (balanced position calibration).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.errors import ConfigError
 from pilotfish.evaluate.judge._asking import NO_ANSWER, Judge, checked_rows, object_in, of_rows, reference_part
 from pilotfish.evaluate.judge.results import Compared
 from pilotfish.evaluate.judge.rubric import REASON, Rubric, object_of
@@ -40,6 +43,7 @@ they ask for.
 ### Your verdict
 {form}"""
 
+Settle = Literal["auto", "orders", "mean"]
 KEY, VERDICTS = "better", {"A": 1, "B": -1, "tie": 0}
 
 
@@ -47,11 +51,14 @@ KEY, VERDICTS = "better", {"A": 1, "B": -1, "tie": 0}
 class Pairwise(Judge):
     """A model that says which of two answers is better.
 
-    By probability there is no "tie" to choose: P(A) against P(B), and a tie is where the orders disagree.
+    By probability there is no "tie" to choose: P(A) against P(B).
 
     Attributes:
         rubric: what it goes by; its scale is not used.
         ties: whether it may answer that neither is better.
+        settle: "orders": a win is one in both orders, all else is a tie; "mean": by the mean preference over both,
+            which a judge that leans towards a place still has something to say by; "auto": the mean of probabilities,
+            and the orders of answers.
 
     Raises:
         ConfigError: settings that do not go together, or a prompt without `{rubric}`, `{task}`, `{a}`, `{b}` or
@@ -60,9 +67,12 @@ class Pairwise(Judge):
 
     rubric: Rubric
     ties: bool = True
+    settle: Settle = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.settle not in get_args(Settle):
+            raise ConfigError(f"verdicts are settled by {' or '.join(get_args(Settle))}, not {self.settle!r}")
         self._needs(self._prompt, "rubric", "task", "a", "b", "form")
 
     @property
@@ -73,7 +83,12 @@ class Pairwise(Judge):
     def name(self) -> str:
         """The judge, its rubric and the way it is asked."""
         way = "probability" if self.by_probability else "answer"
-        return f"judge {self.model.name} (pairs; {', '.join(self.rubric.criteria)}; {way}, both orders)"
+        settled = "mean of both orders" if self._by_mean else "both orders"
+        return f"judge {self.model.name} (pairs; {', '.join(self.rubric.criteria)}; {way}, {settled})"
+
+    @property
+    def _by_mean(self) -> bool:
+        return self.settle == "mean" or (self.settle == "auto" and self.by_probability)
 
     def asks(self, task: str, a: str, b: str, reference: str | None = None) -> Request:
         """Return what the judge is asked about two answers in one order."""
@@ -117,14 +132,17 @@ class Pairwise(Judge):
             orders.append((np.sign(given), -np.sign(swapped)))
             preferences.append((given - swapped) / 4 + 0.5)
         both = np.array(orders, np.int64).reshape(-1, 2)
+        meant = np.array(preferences, np.float64)
         verdicts = np.where(both[:, 0] == both[:, 1], both[:, 0], 0)
+        if self._by_mean:
+            verdicts = np.sign(meant - 0.5).astype(np.int64)
         kept = np.array(places, np.int64)
         return Compared(
             rows,
             kept,
             self.name,
             verdicts,
-            np.array(preferences, np.float64),
+            meant,
             longer_of(a, b)[kept],
             both,
             why=why,
