@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.supervise.votes import Votes
+from pilotfish.measure.votes import Votes
 
 CROWDS = {
     "duck": "d_Duck Identification",

@@ -28,8 +28,8 @@ from pilotfish.models.local import LocalModel
 from pilotfish.rows.asking import asked
 from pilotfish.rows.split import split
 from pilotfish.supervise.reward import RewardModel, best_of_curve
-from pilotfish.supervise.reward.model import FIT, Pair
 from pilotfish.train.lm_encoder import encoder_of_lm
+from pilotfish.train.reward import FIT, Pair
 from pilotfish.train.settings import Fit
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "best-of-n"

@@ -33,8 +33,7 @@ from benchmarks._peer import Peer
 from benchmarks._result import Cases
 from pilotfish.errors import DataError
 from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap
-from pilotfish.measure.metrics import ece, macro_f1
-from pilotfish.supervise.label_models import (
+from pilotfish.measure.label_models import (
     BayesianEnsemble,
     CoSupervised,
     DataProgramming,
@@ -47,7 +46,8 @@ from pilotfish.supervise.label_models import (
     SoftEnsemble,
     Weighted,
 )
-from pilotfish.supervise.label_models._ties import leaders
+from pilotfish.measure.label_models._ties import leaders
+from pilotfish.measure.metrics import ece, macro_f1
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks" / "peers"

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from benchmarks._result import Cases
 from benchmarks.kd_labels import GAIN, Set, mean_case, sets
 from pilotfish.measure.intervals import wilson
+from pilotfish.models.choosing import Choosing
 from pilotfish.models.classify import EncoderFeatures, Features, Remembered
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
@@ -39,7 +40,6 @@ from pilotfish.synthesize.augment import GROUP, Noised, Paraphrased, group_of
 from pilotfish.synthesize.fields import Fields
 from pilotfish.synthesize.keep import Clean, Unlike
 from pilotfish.synthesize.labels import Choice, Labelling
-from pilotfish.synthesize.labels.choosing import Choosing
 from pilotfish.synthesize.make import synthesize
 from pilotfish.synthesize.prove import fitted
 from pilotfish.synthesize.scratch.attributed import Attributed

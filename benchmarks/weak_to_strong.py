@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from benchmarks._result import Cases, estimated
 from benchmarks.kd_labels import sets
+from pilotfish.measure.label_models import Glad
 from pilotfish.models.classify import EncoderFeatures, Remembered, TfidfFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.read import read
-from pilotfish.supervise.label_models import Glad
 from pilotfish.supervise.recovered import accuracy_of, recovered, when_they_differ
 from pilotfish.supervise.sources import Keywords, Source, Specialist, Topics, votes_of
 from pilotfish.supervise.strong.loss import Objective

@@ -18,8 +18,8 @@ import numpy as np
 
 def ours(job: dict[str, Any], votes: dict[str, Any]) -> tuple[float, Any]:
     """Fit one of Pilotfish's; the time is of columns to posteriors, so of sorting them too."""
-    from pilotfish.supervise.label_models import kind_of
-    from pilotfish.supervise.votes import Votes
+    from pilotfish.measure.label_models import kind_of
+    from pilotfish.measure.votes import Votes
 
     columns = [np.array(votes[name]) for name in ("row", "source", "label")]
     sizes: dict[str, Any] = {"classes": range(votes["classes"]), "names": range(votes["sources"])}

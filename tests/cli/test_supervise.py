@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pilotfish.supervise.label_models import LabelModel
+from pilotfish.measure.label_models import LabelModel
 from tests.cli.distilling import Command, command_here
 from tests.cli.help import error_of, remote, write_rows, write_toml
 from tests.fakes_answers import Answer

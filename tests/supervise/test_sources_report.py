@@ -8,11 +8,11 @@ from rich.console import Console
 
 from pilotfish.errors import DataError
 from pilotfish.measure.intervals import wilson
+from pilotfish.measure.label_models import CoSupervised, DawidSkene, Majority
 from pilotfish.measure.report import render_terminal
-from pilotfish.supervise.label_models import CoSupervised, DawidSkene, Majority
+from pilotfish.measure.votes import Votes
 from pilotfish.supervise.sources_report import sources_report
-from pilotfish.supervise.votes import Votes
-from tests.supervise.label_models.planted import even
+from tests.measure.label_models.planted import even
 
 TABLE = [[0, 0, -1], [0, 1, -1], [1, -1, -1], [-1, -1, -1], [1, 1, 1]]
 

@@ -29,7 +29,7 @@ def build_labels(table: LabelsOnlySpec, models: Collaboration, model: Model, see
         ConfigError: settings that do not go together, or a model that does not tell what they need.
         DataError: a file of rows cannot be read, or lacks a column.
     """
-    from pilotfish.synthesize.labels.choosing import Choosing
+    from pilotfish.models.choosing import Choosing
     from pilotfish.synthesize.labels.labelling import Labelling
     from pilotfish.synthesize.labels.shots import Shots
 
@@ -100,7 +100,7 @@ def vectors_of(kind: Kind, rows: Sequence[Row], table: LabelsOnlySpec, models: C
 
 def _by(table: LabelsOnlySpec, kind: Kind, model: Model) -> Literal["answer", "probability"]:
     """Return how the model is asked: by probability where it tells any, and nothing is set that is about answers."""
-    from pilotfish.synthesize.labels.choosing import chooses
+    from pilotfish.models.choosing import chooses
 
     if table.by != "auto":
         return table.by

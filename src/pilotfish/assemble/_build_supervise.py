@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         StrongSpec,
         SuperviseSpec,
     )
+    from pilotfish.measure.label_models import LabelModel
     from pilotfish.models.classify import Features
     from pilotfish.models.encoder import Encoder
     from pilotfish.rows._row import Row
-    from pilotfish.supervise.label_models import LabelModel
     from pilotfish.supervise.sources import Scope, Source
     from pilotfish.supervise.sources.taught import Taught
     from pilotfish.supervise.strong.model import StrongModel
@@ -97,7 +97,7 @@ def build_label_model(spec: LabelModelSpec) -> LabelModel:
     Raises:
         ConfigError: no such model, or a setting that it does not have.
     """
-    from pilotfish.supervise.label_models import kind_of
+    from pilotfish.measure.label_models import kind_of
 
     kind = kind_of(spec.use)
     known = list(inspect.signature(kind).parameters)

@@ -35,6 +35,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder
 
 DEFAULT = "assistant"
+# Tables that name models.
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge")
 
 
 class Collaboration:
@@ -70,9 +73,7 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [models.{name}] {key} = {target!r}: no such model{did_you_mean(target, known)}"
                     )
-        jobs: dict[str, Spec | None] = {
-            name: getattr(self._file, name) for name in ("serve", "distill", "synthesize", "curate", "supervise")
-        }
+        jobs: dict[str, Spec | None] = {name: getattr(self._file, name) for name in JOBS}
         for table, held in jobs.items():
             for key, target in references(held) if held is not None else ():
                 if target not in self._specs:
@@ -156,6 +157,11 @@ class Collaboration:
     def supervise(self) -> SuperviseSpec | None:
         """The `[supervise]` table, if there is one."""
         return self._file.supervise
+
+    @property
+    def judge(self) -> JudgeSpec | None:
+        """The `[judge]` table, if there is one."""
+        return self._file.judge
 
     @property
     def distill(self) -> DistillSpec | None:

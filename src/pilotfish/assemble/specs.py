@@ -15,6 +15,7 @@ from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
+from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
@@ -196,6 +197,7 @@ class FileSpec(Spec):
     synthesize: SynthesizeSpec | None = None
     curate: CurateSpec | None = None
     supervise: SuperviseSpec | None = None
+    judge: JudgeSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 from pilotfish.errors import ConfigError, did_you_mean
 from pilotfish.measure._python_form import python_form
 
-__all__ = ["ANSWERS", "answer_by", "code_of", "unfenced"]
+__all__ = ["ANSWERS", "answer_by", "code_of", "last_object", "unfenced"]
 
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_DECODER = json.JSONDecoder()
 _FENCED = re.compile(r"\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 
@@ -82,3 +85,20 @@ def code_of(said: str) -> str:
         return found.group(1)
     before, fence, after = said.partition("```")
     return after.partition("\n")[2] if fence and not before.strip() else said
+
+
+def last_object(said: str) -> dict[str, Any] | None:
+    """Return the last whole JSON object of a reply, whatever stands around it; None where there is none.
+
+    What a model quotes or thinks comes before what it concludes.
+    """
+    found, start = None, said.find("{")
+    while start >= 0:
+        try:
+            value, end = _DECODER.raw_decode(said, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            found = value
+        start = said.find("{", end)
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pilotfish.supervise.votes import Votes
+from pilotfish.measure.votes import Votes
 
 __all__ = ["joined"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pilotfish.measure.intervals import Interval
 from pilotfish.measure.report import Column, Report, Section, Table
-from pilotfish.supervise.votes import Label
+from pilotfish.measure.votes import Label
 
 __all__ = ["ModelLine", "SourceLine", "SourcesReport"]
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from pilotfish.errors import DataError
 from pilotfish.measure.intervals import Interval, bootstrap, wilson
+from pilotfish.measure.label_models._ties import leaders
+from pilotfish.measure.label_models.base import LabelModel
 from pilotfish.measure.metrics import brier, ece
+from pilotfish.measure.votes import Gold, Votes
 from pilotfish.supervise._sources_lines import ModelLine, SourceLine, SourcesReport
-from pilotfish.supervise.label_models._ties import leaders
-from pilotfish.supervise.label_models.base import LabelModel
-from pilotfish.supervise.votes import Gold, Votes
 
 __all__ = ["ModelLine", "SourceLine", "SourcesReport", "sources_report"]
 

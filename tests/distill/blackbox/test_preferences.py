@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pilotfish.distill.blackbox.preferences import JudgePairs, preferences, verdict_in
+from pilotfish.distill.blackbox.preferences import JudgePairs, preferences
 from pilotfish.errors import ConfigError, ModelError, UpstreamError
+from pilotfish.measure.judging import verdict_in
 from pilotfish.model import Price, Request
 from pilotfish.models.judges import JudgeGrades, JudgeReward
 from pilotfish.rows._row import Row

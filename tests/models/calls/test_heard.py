@@ -37,6 +37,12 @@ def test_what_fails_is_told_and_asked_again(tmp_path: Path) -> None:
     told = heard(model, numbered(1, 2, 3, 2), tmp_path / "said", progress=False)
     assert [said is None for said in told.said] == [False, True, True, True]
     assert told.unanswered == {"down": 2, "too long": 1} and told.again == 1
+    failed = {at: (one.reason, one.again) for at, one in told.failures.items()}
+    assert failed == {
+        1: ("down: for a while", True),
+        2: ("too long: 9 of 8 tokens", False),
+        3: ("down: for a while", True),
+    }
     down = False
     told = heard(model, numbered(1, 2), tmp_path / "said", progress=False)
     assert [said and said.text for said in told.said] == ["yes", "yes"] and told.again == 0

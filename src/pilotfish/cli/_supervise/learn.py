@@ -33,7 +33,7 @@ def reward_command(file: str, as_json: bool) -> None:
     from pilotfish.assemble._build_encoder import tunable
     from pilotfish.errors import ConfigError, DataError
     from pilotfish.rows._lock import locked
-    from pilotfish.supervise.reward.model import FIT, Pair, RewardModel
+    from pilotfish.train.reward import FIT, Pair, RewardModel
 
     models = Collaboration.load(file)
     spec = models.supervise.reward if models.supervise is not None else None

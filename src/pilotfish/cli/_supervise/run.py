@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._specs_supervise import SuperviseSpec
+    from pilotfish.measure.label_models import LabelModel
+    from pilotfish.measure.votes import Votes
     from pilotfish.rows._row import Row
-    from pilotfish.supervise.label_models import LabelModel
-    from pilotfish.supervise.votes import Votes
 
     Floats = NDArray[np.float64]
 

@@ -14,6 +14,7 @@ import numpy as np
 from pilotfish.curate.judged._asking import Question
 from pilotfish.curate.sift import Dropped
 from pilotfish.errors import ConfigError
+from pilotfish.measure.judging import shares_of
 from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows._row import Row, Rows
@@ -74,8 +75,7 @@ class Expected(Stage):
         if not contexts:
             return found
         logprobs = self._model.choices(contexts, [str(one) for one in scale])
-        shares = np.exp(logprobs - logprobs.max(axis=1, keepdims=True))
-        values = (shares / shares.sum(axis=1, keepdims=True)) @ np.array(scale, dtype=np.float64)
+        values = shares_of(logprobs) @ np.array(scale, dtype=np.float64)
         for place, value in zip(asked, values.tolist(), strict=True):
             found[place] = self._judged(rows[place], value)
         return found

@@ -6,7 +6,6 @@ sections 3.1 and 3.4: pairwise comparison in both orders, a win only where both 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,26 +19,14 @@ from pilotfish.distill.blackbox.answers import gather, requests_of, weight_of, w
 from pilotfish.distill.blackbox.filters import Group
 from pilotfish.distill.blackbox.report import Gathered, Taught
 from pilotfish.errors import ConfigError
-from pilotfish.measure.judging import filled_in, task_of
+from pilotfish.measure.judging import PAIR, filled_in, task_of, verdict_in
 from pilotfish.model import Message, Model, Request
 from pilotfish.models.calls import heard
 from pilotfish.models.judges import Grades, Told
 from pilotfish.rows._row import Row
 from pilotfish.rows.asking import Said
 
-__all__ = ["PAIR", "JudgePairs", "preferences", "verdict_in"]
-
-PAIR = """You compare two answers to a task. Say in a sentence or two what is better about which, then end with a line \
-"Better: A", "Better: B" or "Better: tie". The order of the answers and their length mean nothing.
-
-Task: {task}
-
-Answer A: {a}
-
-Answer B: {b}"""
-
-_BETTER = re.compile(r"better\W*?(a|b|tie)\b", re.IGNORECASE)
-_ALONE = re.compile(r"\W*(a|b|tie)\W*", re.IGNORECASE)
+__all__ = ["JudgePairs", "preferences"]
 
 Pair = tuple[Request, str, str]
 
@@ -84,14 +71,6 @@ class JudgePairs:
                 dropped["the orders disagree"] += 1
             found.append(float(there) if wins and there is not None else 0.0)
         return Told(found, told.bill, told.again)
-
-
-def verdict_in(text: str) -> int | None:
-    """Return 1 for A, -1 for B and 0 for a tie, as a judge's reply ends; None where it says none of them."""
-    found = _BETTER.findall(text)
-    alone = _ALONE.fullmatch(text)
-    said = found[-1] if found else alone.group(1) if alone else None
-    return None if said is None else {"a": 1, "b": -1, "tie": 0}[said.casefold()]
 
 
 def preferences(

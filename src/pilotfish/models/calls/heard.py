@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilotfish._sync import wait
@@ -11,7 +12,18 @@ from pilotfish.model import Model, Reply, Request
 from pilotfish.models.calls.calls import Calls, Failure
 from pilotfish.rows.asking import Asked, Bill, Said
 
-__all__ = ["heard"]
+__all__ = ["Heard", "heard"]
+
+
+@dataclass(frozen=True)
+class Heard(Asked):
+    """What came of questions, and of each that has no answer why.
+
+    Attributes:
+        failures: question -> why it has no answer, and whether another run may get one.
+    """
+
+    failures: Mapping[int, Failure] = field(default_factory=dict)
 
 
 def heard(
@@ -21,7 +33,7 @@ def heard(
     *,
     concurrency: int | None = None,
     progress: bool = True,
-) -> Asked:
+) -> Heard:
     """Ask a model questions as `rows.asking.asked` does, except that another run may have others.
 
     `asked` goes on with the very questions that a run began with. Here each answer is stored by itself, so where an
@@ -40,7 +52,7 @@ def heard(
         DataError: the file cannot be used.
     """
     if not questions:
-        return Asked([], Counter(), 0, Bill())
+        return Heard([], Counter(), 0, Bill())
     requests = [request.with_(metadata={"sample": sample}) for request, sample in questions]
     calls = Calls(model, path, concurrency=concurrency)
 
@@ -58,9 +70,10 @@ def heard(
     finally:
         calls.close()
     asked = dict(zip(((request.key(), sample) for request, sample in questions), replies, strict=True))
-    return Asked(
+    return Heard(
         [None if isinstance(one, Failure) else Said.of(one) for one in replies],
         Counter(one.reason.partition(":")[0] for one in replies if isinstance(one, Failure)),
         sum(isinstance(one, Failure) and one.again for one in asked.values()),
         bill,
+        {at: one for at, one in enumerate(replies) if isinstance(one, Failure)},
     )

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pilotfish.supervise.reward.best_of import BestOfN
 from pilotfish.supervise.reward.curve import best_of_curve
-from pilotfish.supervise.reward.model import Pair, RewardModel
+from pilotfish.train.reward import Pair, RewardModel
 
 __all__ = ["BestOfN", "Pair", "RewardModel", "best_of_curve"]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish.errors import ConfigError, DataError, did_you_mean
+from pilotfish.measure.votes import Votes
 from pilotfish.rows._row import Row
 from pilotfish.supervise.sources.scope import Scope
-from pilotfish.supervise.votes import Votes
 
 __all__ = ["Said", "Source", "votes_of"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pilotfish.models.choosing import Choosing, chooses
 from pilotfish.synthesize.labels.choice import Choice
-from pilotfish.synthesize.labels.choosing import Choosing, chooses
 from pilotfish.synthesize.labels.kind import Kind
 from pilotfish.synthesize.labels.labelling import Labelling
 from pilotfish.synthesize.labels.preference import Preference

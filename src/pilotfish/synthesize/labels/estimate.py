@@ -15,9 +15,9 @@ from pilotfish.errors import ConfigError
 from pilotfish.measure.intervals import Interval, bootstrap
 from pilotfish.model import Model, Price, Reply, Request
 from pilotfish.models.calls import Calls, keys_of
+from pilotfish.models.choosing import CHOICES
 from pilotfish.rows._describe import known_as
 from pilotfish.rows._lock import locked
-from pilotfish.synthesize.labels.choosing import CHOICES
 from pilotfish.synthesize.make import CALLS
 from pilotfish.synthesize.recipe import Made, Recipe
 

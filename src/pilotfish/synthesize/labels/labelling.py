@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Message, Reply, Request
 from pilotfish.models.calls import Failure
+from pilotfish.models.choosing import CHOICES
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.labels.calibrating import Calibrate, Honest
-from pilotfish.synthesize.labels.choosing import CHOICES
 from pilotfish.synthesize.labels.gold import judged
 from pilotfish.synthesize.labels.heard import Asked, unbias
 from pilotfish.synthesize.labels.kind import Joined, Kind

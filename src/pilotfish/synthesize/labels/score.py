@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
+from pilotfish.measure.agreement import correlation, ranks
 from pilotfish.measure.intervals import bootstrap, wilson
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.fields import Fields
@@ -116,21 +117,7 @@ class Score(Kind):
             "within": wilson(near, len(gold)).to_json(),
             "mean_absolute_error": bootstrap(abs(pairs[:, 0] - pairs[:, 1]), resamples=1000).to_json(),
         }
-        for name, columns in (("pearson", pairs), ("spearman", np.apply_along_axis(_ranks, 0, pairs))):
+        for name, columns in (("pearson", pairs), ("spearman", np.apply_along_axis(ranks, 0, pairs))):
             if min(columns.std(axis=0)) > 0:
-                told[name] = bootstrap(columns, _correlation, resamples=1000).to_json()
+                told[name] = bootstrap(columns, correlation, resamples=1000).to_json()
         return told
-
-
-def _correlation(rows: Any) -> float:
-    spread = rows.std(axis=0)
-    if not spread.all():
-        return 0.0  # a resample of one value has no correlation
-    centred = rows - rows.mean(axis=0)
-    return float((centred[:, 0] * centred[:, 1]).mean() / spread.prod())
-
-
-def _ranks(column: Any) -> Any:
-    """Return ranks from 0; equal values share the mean of theirs."""
-    _, which, counts = np.unique(column, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[which]

@@ -1,0 +1,1 @@
+"""What `pilotfish judge` does."""
