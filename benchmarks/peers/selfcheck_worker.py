@@ -74,6 +74,7 @@ def make(folder: Path, texts: list[str]) -> None:
         sentence_iterator=iter(texts),
         model_prefix=str(folder / "spm"),
         vocab_size=2000,
+        hard_vocab_limit=False,
         pad_id=0,
         bos_id=1,
         eos_id=2,

@@ -2,7 +2,10 @@
 
 Sources: Angelopoulos et al. 2023 (Prediction-Powered Inference), section 2, for the mean; Angelopoulos, Duchi and Zrnic
 2023 (PPI++: Efficient Prediction-Powered Inference), section 6, for how much the judge is listened to:
-lambda = cov(Y, f) / ((1 + n/N) var(f)), which makes the interval no wider than people's alone.
+lambda = cov(Y, f) / ((1 + n/N) var(f)), which makes the interval no wider than people's alone; Hall 1992 (On the Removal
+of Skewness by Transformation), equations 2.1 and 2.2, for scores that lie mostly at one end of their scale, as people's
+do: few rows of them then hold less of the other end than there is, and a symmetric interval misses the truth on one
+side.
 
 The judge's own mean is wrong wherever the judge is, with no width that would say so. Here what it is wrong by is
 estimated from the rows that people judged too, and the width counts both.
@@ -63,7 +66,7 @@ def powered_mean(
     """Return the mean of what people would say of all rows, and its interval.
 
     The rows that people judged must have been drawn at random from all. Quantiles are Student's t of n - 1, which few
-    rows need.
+    rows need, shifted by the skewness that was seen.
 
     Args:
         people: (n,) people's scores, two or more.
@@ -87,10 +90,14 @@ def powered_mean(
     listened = _weight(y, f, g) if weight is None else weight
     value = float(listened * g.mean() + (y - listened * f).mean())
     n, rest = len(y), len(g)
-    spread = float((y - listened * f).var(ddof=1)) / n + listened**2 * _variance(f, g) / rest
+    # A weight that was found on the same rows takes a degree of freedom, as a slope does.
+    free = n - 1 - (weight is None and n > 2)
+    spread = float(np.square(y - listened * f - (y - listened * f).mean()).sum()) / free / n
+    spread += listened**2 * _variance(f, g) / rest
+    third = _third(y - listened * f) / n**2 + listened**3 * _third(np.concatenate([f, g])) / rest**2
     return Powered(
-        _interval(value, spread, n, level),
-        _interval(float(y.mean()), float(y.var(ddof=1)) / n, n, level),
+        _interval(value, spread, third, n, free, level),
+        _interval(float(y.mean()), float(y.var(ddof=1)) / n, _third(y) / n**2, n, n - 1, level),
         float(np.concatenate([f, g]).mean()),
         float(listened),
         float((f - y).mean()),
@@ -112,8 +119,24 @@ def _variance(f: NDArray[np.float64], g: NDArray[np.float64]) -> float:
     return float(np.concatenate([f, g]).var(ddof=1))
 
 
-def _interval(value: float, variance: float, n: int, level: float) -> Interval:
+def _third(column: NDArray[np.float64]) -> float:
+    """Return the third central moment of draws."""
+    return float(((column - column.mean()) ** 3).mean())
+
+
+def _interval(value: float, variance: float, third: float, n: int, free: int, level: float) -> Interval:
+    """Return the interval of an estimate with its variance and third cumulant."""
     from scipy.stats import t
 
-    reach = float(t.ppf(0.5 + level / 2, n - 1)) * math.sqrt(variance)
-    return Interval(value, value - reach, value + reach, level, "prediction-powered, Student's t", n)
+    error = math.sqrt(variance)
+    skew = third / error**3 if error > 0 else 0.0
+    low, high = (value - error * _unskewed(float(t.ppf(0.5 + side * level / 2, free)), skew) for side in (1, -1))
+    return Interval(value, low, high, level, "prediction-powered, Student's t, skewness removed", n)
+
+
+def _unskewed(quantile: float, skew: float) -> float:
+    """Return a quantile of (estimate - truth) / error, of an estimate with this skewness (Hall's g inverted)."""
+    if abs(skew) < 1e-9:
+        return quantile
+    inner = 1 + skew * (quantile - skew / 6)
+    return 3 / skew * (math.copysign(abs(inner) ** (1 / 3), inner) - 1)
