@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import Stopped, collaboration_of, say
+from pilotfish.cli._common import Stopped, collaboration_of, say, say_rejects
 from pilotfish.cli._engine import engine_told
 from pilotfish.cli._judged import tell, write_report
 
@@ -143,8 +143,8 @@ def _asked(models: Collaboration, name: str, rows: str, out: Path, flags: dict[s
     if report.all_rejected:
         kind = next(iter(report.reasons.most_common(1)), ("", 0))[0]
         raise DataError(f"{name}: all {report.rejected:,} rows were rejected ({kind}): see {rejects}")
-    if report.rejected:
-        say(f"{name}: {report.rejected:,} rows were not answered: see {rejects}")
+    if lost := report.rejected + report.unread:
+        say(f"{name}: {lost:,} rows were not answered: see {rejects}")
     write(read_output(folder / "answers"), folder / "answers.jsonl")
     return folder / "answers.jsonl"
 
@@ -157,8 +157,10 @@ def _recorded(column: str, rows: str, out: Path, flags: dict[str, Any]) -> Path:
     folder = out / plain_name(column)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "answers.jsonl"
-    given = read(rows, rejects=Rejects(), **_reading(flags))
+    rejects = Rejects()
+    given = read(rows, rejects=rejects, **_reading(flags))
     write((row | {flags["column"]: row.get(column)} for row in given), path)
+    say_rejects(rejects)
     return path
 
 
