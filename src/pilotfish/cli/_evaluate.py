@@ -86,6 +86,7 @@ def _check_rows(rows: str, metrics: Sequence[OfRows], names: Sequence[str], flag
         DataError: a column that is asked for is not there.
     """
     from pilotfish.errors import ConfigError
+    from pilotfish.evaluate.metric import is_of
     from pilotfish.rows import Rejects, need_columns, read
     from pilotfish.rows.model_stage import Template
 
@@ -98,6 +99,8 @@ def _check_rows(rows: str, metrics: Sequence[OfRows], names: Sequence[str], flag
             read_by = ", ".join(map(repr, metric.columns))
             raise ConfigError(f"{metric.name} reads {read_by}, and the answers go into {column!r}: see --column")
         need_columns(first, *(one for one in metric.columns if one != column), source=rows)
+        if taken := [one for one in first if is_of(one, metric.name)]:
+            raise ConfigError(f"{rows} already has a column {taken[0]!r}: name the metric otherwise")
     templates = [Template(text) for text in (flags["prompt"], flags["system"]) if text is not None]
     asked = [one for template in templates for one in template.columns]
     groups = [] if flags["group_by"] is None else [flags["group_by"]]
