@@ -30,7 +30,7 @@ COMMANDS = {
     "evaluate": (
         "pilotfish.cli.evaluate",
         "command",
-        "Judge a cascade or route beside its models; or any model, by metrics.",
+        "Judge a cascade or route, or any model by metrics.",
     ),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),
     "learn": ("pilotfish.cli.learn", "command", "Fit a route's router, on your rows or on logged traffic."),
