@@ -132,13 +132,14 @@ def test_on_ray_it_is_the_same(folder: Path, ray_up: None) -> None:
         (["--metrics", "rougeL", "-m", "small", "--gold", "reference"], "are of evaluate without --metrics"),
         (["--metrics", "rougeL", "-m", "small", "--workers", "2"], "`workers` is of engine"),
         (["--metrics", "fixed", "-m", "small"], "fixed reads 'said', 'reference', and the answers go into 'answer'"),
+        (["--metrics", "doc", "-m", "small"], "already has a column 'doc': name the metric otherwise"),
         (["-m", "small", "--json"], "--json is of --metrics"),
         (["-m", "small", "-m", "large"], "several are compared by --metrics only"),
     ],
 )
 def test_mistakes_are_one_line_before_anything_is_asked(folder: Path, more: list[str], message: str) -> None:
     with (folder / "c.toml").open("a") as file:
-        file.write('[metrics.fixed]\nuse = "bleu"\ncandidate = "said"\n')
+        file.write('[metrics.fixed]\nuse = "bleu"\ncandidate = "said"\n[metrics.doc]\nuse = "bleu"\n')
     assert message in error_of(pilotfish(*ASK, *more, cwd=folder))
     assert not (folder / "out").exists()
 

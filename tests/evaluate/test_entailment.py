@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from pilotfish.errors import DataError
 from pilotfish.evaluate.entailment import Entailment
 from pilotfish.evaluate.nli import Nli
+from pilotfish.evaluate.states import TokenStates
 from pilotfish.models.encoder import Encoder
 from tests.evaluate.test_nli import write_nli
 
@@ -39,6 +41,18 @@ def test_contradicted_sentences_are_marked() -> None:
     assert [share for _, share in mine.pieces] == pytest.approx([0.95, 0.2])
     assert (source.title, source.pieces) == ("source", [("s", None)])
     assert Entailment(infers).marked("", ["a", "b"])[0].pieces == []
+
+
+def test_a_model_travels_without_its_weights_and_what_it_has_read(tiny_encoder: Encoder, tmp_path: Path) -> None:
+    model = Nli(write_nli(tmp_path / "it", tiny_encoder.tokenizer))
+    found = model([("the cat", "a")])
+    sent = pickle.dumps(model)
+    assert len(sent) < 2000
+    assert pickle.loads(sent)([("the cat", "a")]) == pytest.approx(found)
+    states = TokenStates(tiny_encoder)
+    states.of(["the cat"])
+    assert states._size > 0
+    assert (states.__getstate__()["_size"], len(states.__getstate__()["_kept"])) == (0, 0) and states._kept
 
 
 def test_what_a_model_does_not_take_is_told(tiny_encoder: Encoder, tmp_path: Path) -> None:

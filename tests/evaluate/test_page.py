@@ -61,3 +61,8 @@ def test_one_system_alone() -> None:
     report = page_of([of("", ["the cat", "cat"])])
     html = render_html(report)
     assert report.verdict == "2 rows by 1 metric." and "Row 2: " in html and "System" not in html
+
+
+def test_more_systems_than_a_plot_holds_are_told() -> None:
+    html = render_html(page_of([of(f"system {n}", ["the cat", "cat"]) for n in range(9)]))
+    assert "The first 8 of 9 systems." in html and "system 8, row 2" in html

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import Stopped, collaboration_of, say
+from pilotfish.cli._common import Stopped, collaboration_of, say, say_rejects
 from pilotfish.cli._engine import engine_told
 from pilotfish.cli._judged import tell, write_report
 
@@ -86,6 +86,7 @@ def _check_rows(rows: str, metrics: Sequence[OfRows], names: Sequence[str], flag
         DataError: a column that is asked for is not there.
     """
     from pilotfish.errors import ConfigError
+    from pilotfish.evaluate.metric import is_of
     from pilotfish.rows import Rejects, need_columns, read
     from pilotfish.rows.model_stage import Template
 
@@ -98,6 +99,8 @@ def _check_rows(rows: str, metrics: Sequence[OfRows], names: Sequence[str], flag
             read_by = ", ".join(map(repr, metric.columns))
             raise ConfigError(f"{metric.name} reads {read_by}, and the answers go into {column!r}: see --column")
         need_columns(first, *(one for one in metric.columns if one != column), source=rows)
+        if taken := [one for one in first if is_of(one, metric.name)]:
+            raise ConfigError(f"{rows} already has a column {taken[0]!r}: name the metric otherwise")
     templates = [Template(text) for text in (flags["prompt"], flags["system"]) if text is not None]
     asked = [one for template in templates for one in template.columns]
     groups = [] if flags["group_by"] is None else [flags["group_by"]]
@@ -143,8 +146,8 @@ def _asked(models: Collaboration, name: str, rows: str, out: Path, flags: dict[s
     if report.all_rejected:
         kind = next(iter(report.reasons.most_common(1)), ("", 0))[0]
         raise DataError(f"{name}: all {report.rejected:,} rows were rejected ({kind}): see {rejects}")
-    if report.rejected:
-        say(f"{name}: {report.rejected:,} rows were not answered: see {rejects}")
+    if lost := report.rejected + report.unread:
+        say(f"{name}: {lost:,} rows were not answered: see {rejects}")
     write(read_output(folder / "answers"), folder / "answers.jsonl")
     return folder / "answers.jsonl"
 
@@ -157,8 +160,10 @@ def _recorded(column: str, rows: str, out: Path, flags: dict[str, Any]) -> Path:
     folder = out / plain_name(column)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "answers.jsonl"
-    given = read(rows, rejects=Rejects(), **_reading(flags))
+    rejects = Rejects()
+    given = read(rows, rejects=rejects, **_reading(flags))
     write((row | {flags["column"]: row.get(column)} for row in given), path)
+    say_rejects(rejects)
     return path
 
 

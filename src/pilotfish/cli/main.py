@@ -30,7 +30,7 @@ COMMANDS = {
     "evaluate": (
         "pilotfish.cli.evaluate",
         "command",
-        "Judge a cascade or route beside its models; or any model, by metrics.",
+        "Judge a cascade or route, or any model by metrics.",
     ),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),
     "judge": ("pilotfish.cli.judge", "command", "Judge answers by a rubric: models, panels, reward models."),

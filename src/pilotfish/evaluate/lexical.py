@@ -5,6 +5,7 @@ Libraries: rouge-score (Google's, the numbers of Lin 2004's program), sacrebleu 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from pilotfish.measure.report.document import MarkedText
 
 __all__ = ["Bleu", "Chrf", "Lexical", "Rouge"]
 
+_READ = re.compile("[a-zA-Z0-9]")
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
 
@@ -56,11 +58,15 @@ class Lexical(ABC):
         scorer, told, notes = self.scorer(), [], []
         for mine, theirs in paired(candidates, references):
             told.append(scorer(mine, theirs))
-            notes.append(_empty(mine, theirs))
+            notes.append("; ".join([*_empty(mine, theirs), *self.odd(mine, theirs)]))
             if progress:
                 progress(1)
         columns = {part: np.array([row[part] for row in told], np.float64) for part in (told[0] if told else {})}
         return Scores(self.name, columns.pop("score", np.zeros(0)), columns, notes)
+
+    def odd(self, mine: str, theirs: Sequence[str]) -> list[str]:
+        """Return what is odd about a row beyond what is odd to all."""
+        return []
 
     def marked(self, candidate: str, references: str | Sequence[str]) -> list[MarkedText]:
         """Return both texts for people to look at: see `words_marked`."""
@@ -94,6 +100,11 @@ class Rouge(Lexical):
 
         return score
 
+    def odd(self, mine: str, theirs: Sequence[str]) -> list[str]:
+        """See `Lexical`: of a text in another script the library reads nothing."""
+        unread = any(one.strip() and not _READ.search(one) for one in (mine, *theirs))
+        return ["no Latin letter or digit: rouge-score reads nothing else"] if unread else []
+
 
 class Bleu(Lexical):
     """Sentence BLEU, smoothed, with the order that a short text allows; all references of a row count together."""
@@ -126,6 +137,6 @@ def _by_sentence(metric: Any) -> Callable[[str, Sequence[str]], Mapping[str, flo
     return lambda mine, theirs: {"score": float(metric.sentence_score(mine, list(theirs)).score) / 100}
 
 
-def _empty(mine: str, theirs: Sequence[str]) -> str:
+def _empty(mine: str, theirs: Sequence[str]) -> list[str]:
     found = ["the candidate is empty"] if not mine.strip() else []
-    return "; ".join(found + (["a reference is empty"] if not all(one.strip() for one in theirs) else []))
+    return found + (["a reference is empty"] if not all(one.strip() for one in theirs) else [])

@@ -13,7 +13,7 @@ from pilotfish.measure.report.document import MarkedText
 from pilotfish.rows._row import Row, Rows, need_columns
 from pilotfish.rows.stage import Outcome, Stage
 
-__all__ = ["OfRows", "Scoring", "over_columns"]
+__all__ = ["OfRows", "Scoring", "is_of", "over_columns"]
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,19 @@ class Scoring(Stage):
             DataError: a row lacks a text.
             ConfigError: a row has a column of the metric's name.
         """
-        if any(self.metric.name in row for row in rows):
-            raise ConfigError(f"the rows already have a column {self.metric.name!r}: name the metric otherwise")
+        for row in rows:
+            for column in row:
+                if is_of(column, self.metric.name):
+                    raise ConfigError(f"the rows already have a column {column!r}: name the metric otherwise")
         found = self.metric(rows)
         for kind, count in found.odd().items():
             self.report.add(kind, count)
         return [row | found.row(number, self.metric.name) for number, row in enumerate(rows)]
+
+
+def is_of(column: str, metric: str) -> bool:
+    """Return whether a column has a number, a part or the note of a metric of that name."""
+    return column == metric or column.startswith(f"{metric}.")
 
 
 def _whole(row: Row) -> Row:

@@ -107,10 +107,11 @@ def _section(name: str, found: Sequence[Judged]) -> Section:
         quality=name,
         title=f"How the scores by {name} spread",
     )
+    first = f" The first {_PLOTTED} of {len(found)} systems." if len(found) > _PLOTTED else ""
     less = "" if found[0].metric.higher else " Less is better."
     blocks: list[Block] = [
         Paragraph(f"{found[0].scores.metric}.{less}", "note"),
-        Figure(drawn, "Rows by their scores; the line is the mean, the band around it its interval."),
+        Figure(drawn, f"Rows by their scores; the line is the mean, the band around it its interval.{first}"),
     ]
     odd: list[list[Cell]] = [
         [kind, one.system or "all", count, count / len(one.scores)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish.errors import DataError
-from pilotfish.evaluate.metric import OfRows, Scoring
+from pilotfish.evaluate.metric import OfRows, Scoring, is_of
 from pilotfish.evaluate.scores import Scores
 from pilotfish.rows._json import encoded
 from pilotfish.rows._row import Row
@@ -118,11 +118,6 @@ def scored(
         done[metric.name], runs[metric.name] = fitted, place
         rejected[metric.name] = report.rejected
     return Scored(source, done, runs, rejected, options or {})
-
-
-def is_of(column: str, metric: str) -> bool:
-    """Return whether a metric of that name wrote a column."""
-    return column == metric or column.startswith(f"{metric}.")
 
 
 def own_columns(row: Row, metric: str) -> Row:
