@@ -16,7 +16,14 @@ def test_it_is_the_formula() -> None:
     gaps = np.array(y) - f
     assert found.mean.value == pytest.approx(np.mean(g) + gaps.mean())
     variance = gaps.var(ddof=1) / 4 + np.var([*f, *g], ddof=1) / 5
-    assert found.mean.width == pytest.approx(2 * t.ppf(0.975, 3) * np.sqrt(variance))
+    # Hall's transformation, its ends found numerically: T + k T^2 / 3 + k^2 T^3 / 27 + k / 6 = t, k the skewness.
+    third = ((gaps - gaps.mean()) ** 3).mean() / 16 + ((both := np.array([*f, *g])) - both.mean()) ** 3 @ np.ones(
+        9
+    ) / 225
+    k = third / variance**1.5
+    for end, quantile in ((found.mean.low, t.ppf(0.975, 3)), (found.mean.high, t.ppf(0.025, 3))):
+        told = (found.mean.value - end) / np.sqrt(variance)
+        assert told + k * told**2 / 3 + k**2 * told**3 / 27 + k / 6 == pytest.approx(quantile)
     assert found.bias == pytest.approx(-gaps.mean()) and found.judge == pytest.approx(np.mean([*f, *g]))
     assert (found.mean.n, found.rows) == (4, 5)
 
@@ -65,3 +72,35 @@ def test_mistakes() -> None:
             powered_mean(y, f, g)
     with pytest.raises(DataError, match="not finite"):
         powered_mean([1.0, float("nan")], [1.0, 0.0], [1.0])
+
+
+@pytest.mark.parametrize("rows", [50, 100])
+def test_scores_that_lie_at_one_end_are_covered_too(rows: int) -> None:
+    """Four of five rows have the best score, the others any: what people give summaries for consistency."""
+    dice = np.random.default_rng(1)
+
+    def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.where(dice.random(count) < 0.8, 5.0, dice.uniform(1, 5, count))
+        return y, 0.7 * y + dice.normal(0, 0.5, count)
+
+    within, sides = [], np.zeros(2)
+    for _ in range(1000):
+        (y, f), (_, g) = drawn(rows), drawn(1000)
+        found = powered_mean(y, f, g)
+        within.append((found.mean.contains(4.6), found.people.contains(4.6)))
+        sides += [found.people.low > 4.6, found.people.high < 4.6]
+    # Four standard errors of 1,000 draws at .95 are .028.
+    assert np.mean(within, axis=0) == pytest.approx([0.95, 0.95], abs=0.035)
+    assert np.mean(within, axis=0).min() > 0.95 - 0.028
+    # A symmetric interval misses three times as often above as below here.
+    assert sides.max() < 2.5 * sides.min() + 10
+
+
+def test_a_weight_that_was_found_takes_a_degree_of_freedom() -> None:
+    """People's scores and a judge's that know nothing of each other: on few rows some weight is always found."""
+    dice = np.random.default_rng(0)
+    within = [
+        powered_mean(dice.normal(size=8), dice.normal(size=8), dice.normal(size=500)).mean.contains(0)
+        for _ in range(1500)
+    ]
+    assert np.mean(within) > 0.95 - 4 * np.sqrt(0.95 * 0.05 / 1500)

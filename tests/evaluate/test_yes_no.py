@@ -82,3 +82,28 @@ def test_what_makes_no_question_is_refused() -> None:
         YesNo(Chooser(), "consistency")(["a"])
     with pytest.raises(DataError, match="2 answers"):
         p_true(Chooser(), ["q"], ["a", "b"])
+
+
+def test_of_what_is_too_long_the_middle_is_left_out(tiny_lm: LocalModel) -> None:
+    asked: list[str] = []
+
+    class Spy:
+        name, max_length, count = "spy", tiny_lm.max_length, tiny_lm.count
+
+        def choices(self, contexts: Sequence[str], choices: Sequence[str], **how: Any) -> np.ndarray:
+            asked.extend(contexts)
+            return tiny_lm.choices(contexts, choices)
+
+    long, other = "first " + "the cat sat " * 400 + "last", "begin " + "a dog " * 600 + "end"
+    found = YesNo(Spy(), "{source} | {text} fine?")([long, "short", "short"], ["short", other, "\x00😀" * 900])
+    both = YesNo(Spy(), "{source} | {text} fine?")([long], [other])
+    assert np.isfinite(found.values).all() and len(both) == 1
+    assert asked[0].startswith("first ") and " ... " in asked[0] and "last | short fine?" in asked[0]
+    assert asked[1].startswith("short | begin ") and asked[1].endswith("end fine?")
+    assert all(text in asked[3] for text in ("first", "last", "begin", "end"))
+    most = tiny_lm.max_length
+    assert all(most - 60 < tiny_lm.count(text) < most for text in (asked[0], asked[1], asked[3]))
+    assert [note.startswith("cut: ") for note in found.notes] == [True, True, True] and both.notes[0].count(
+        "cut: "
+    ) == 2
+    assert "characters of source" in found.notes[0] and "characters of text" in found.notes[1]

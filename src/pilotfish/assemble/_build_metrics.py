@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pilotfish.assemble import _build_metrics_judging as judging
 from pilotfish.assemble import _specs_metrics as specs
+from pilotfish.assemble._metric_models import classifier_of, likelihoods_of, states_of, texts_in
 from pilotfish.assemble._specs_metrics import METRICS, MetricSpec
 from pilotfish.assemble.build import weights_from
 from pilotfish.assemble.check import checked
@@ -14,7 +16,6 @@ from pilotfish.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
-    from pilotfish.evaluate.likelihood import Likelihoods
     from pilotfish.evaluate.metric import OfRows
     from pilotfish.evaluate.scores import Scores
     from pilotfish.rows._row import Row
@@ -111,11 +112,11 @@ def _bertscore(spec: specs.BertScoreSpec, models: Collaboration, candidate: str)
     from pilotfish.evaluate.bertscore import BertScore, Idf, baseline_of
     from pilotfish.evaluate.metric import over_columns
 
-    model = _states_of(models, spec.model, spec.dtype)
+    model = states_of(models, spec.model, spec.dtype)
 
     def made(rows: Iterable[Row]) -> OfRows:
         metric = BertScore(model, spec.layer, long=spec.long)
-        references = [one for row in rows for one in _texts(row.get(spec.reference))]
+        references = [one for row in rows for one in texts_in(row.get(spec.reference))]
         if spec.idf:
             metric.idf = Idf.over([text.strip() for text in references], metric.states)
         if spec.rescale:
@@ -130,7 +131,7 @@ def _bartscore(spec: specs.BartScoreSpec, models: Collaboration, candidate: str)
     from pilotfish.evaluate.likelihood import BartScore
     from pilotfish.evaluate.metric import over_columns
 
-    metric = BartScore(_likelihoods(models, spec))
+    metric = BartScore(likelihoods_of(models, spec.model, spec.dtype, spec.prompt))
     by = "sources" if spec.direction == "faithfulness" else "references"
 
     def scored(candidates: Sequence[str], others: Sequence[str | Sequence[str]]) -> Scores:
@@ -145,11 +146,8 @@ def _bartscore(spec: specs.BartScoreSpec, models: Collaboration, candidate: str)
 def _nli(spec: specs.NliSpec, models: Collaboration, candidate: str) -> OfRows:
     from pilotfish.evaluate.entailment import Entailment
     from pilotfish.evaluate.metric import over_columns
-    from pilotfish.evaluate.nli import Nli
 
-    labels: dict[str, int] | None = None if spec.labels is None else {str(k): v for k, v in spec.labels.items()}
-    weights = _no_model(models, spec.model)
-    infers = Nli(weights, labels=labels, dtype=spec.dtype, catalog=models.catalog)
+    infers = classifier_of(models, spec.model, spec.labels, spec.dtype)
     return over_columns(Entailment(infers), candidate, spec.source)
 
 
@@ -161,74 +159,5 @@ BUILD: dict[type[MetricSpec], Build] = {
     specs.BertScoreSpec: _bertscore,
     specs.BartScoreSpec: _bartscore,
     specs.NliSpec: _nli,
+    **judging.BUILD,
 }
-
-
-def _states_of(models: Collaboration, name: str, dtype: str | None) -> Any:
-    """Return an encoder or a local model: of the file, or of weights, whichever these are.
-
-    Raises:
-        ConfigError: a model of the file that has no states to read.
-        ModelError: no such weights.
-    """
-    from pilotfish.models import _weights
-    from pilotfish.models.encoder import Encoder
-    from pilotfish.models.local import LocalModel
-
-    if name in models.names:
-        model = models.part(name)
-        if not isinstance(model, Encoder | LocalModel):
-            raise ConfigError(
-                f"{models.where}: [models.{name}] has no states to compare: an encoder or local model has"
-            )
-        if dtype is not None:
-            raise ConfigError(f"{models.where}: [models.{name}] says its dtype itself")
-        return model
-    weights = weights_from(name, models.folder)
-    _, resolved = _weights.located(weights, models.catalog)
-    kind = LocalModel if resolved.kind == "causal-lm" else Encoder
-    return kind(weights, dtype=dtype or "auto", catalog=models.catalog)
-
-
-def _likelihoods(models: Collaboration, spec: specs.BartScoreSpec) -> Likelihoods:
-    """Return what finds texts likely: a language model in a prompt, or a sequence-to-sequence one.
-
-    Raises:
-        ConfigError: a prompt for a model that takes none.
-        ModelError: no such weights.
-    """
-    from pilotfish.assemble._build_curate_models import reader_of
-    from pilotfish.evaluate.likelihood import Continues
-    from pilotfish.evaluate.seq2seq import Seq2Seq
-
-    if spec.model not in models.names and _is_seq2seq(models, spec.model):
-        if spec.prompt is not None:
-            raise ConfigError(f"{spec.model} is a sequence-to-sequence model: it takes no `prompt`")
-        return Seq2Seq(weights_from(spec.model, models.folder), dtype=spec.dtype or "float32", catalog=models.catalog)
-    reader = reader_of(models, spec.model, spec.dtype)
-    return Continues(reader) if spec.prompt is None else Continues(reader, spec.prompt)
-
-
-def _is_seq2seq(models: Collaboration, name: str) -> bool:
-    import json
-
-    from pilotfish.models import _weights
-
-    folder, _ = _weights.located(weights_from(name, models.folder), models.catalog)
-    config = folder / "config.json"
-    return config.is_file() and bool(json.loads(config.read_bytes()).get("is_encoder_decoder"))
-
-
-def _no_model(models: Collaboration, name: str) -> str:
-    """Return weights; the file's models are of other kinds.
-
-    Raises:
-        ConfigError: the name is a model's of the file.
-    """
-    if name in models.names:
-        raise ConfigError(f"{models.where}: [models.{name}] is no classifier of pairs: name its weights instead")
-    return weights_from(name, models.folder)
-
-
-def _texts(value: Any) -> list[str]:
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]

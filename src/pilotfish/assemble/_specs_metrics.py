@@ -22,10 +22,16 @@ __all__ = [
     "BertScoreSpec",
     "BleuSpec",
     "ChrfSpec",
+    "ClaimsSpec",
+    "ConsistencySpec",
+    "EstimatorSpec",
     "MetricSpec",
+    "MoverScoreSpec",
     "NliSpec",
     "OfReferences",
+    "PerplexitySpec",
     "RougeSpec",
+    "YesNoSpec",
 ]
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -111,6 +117,83 @@ class NliSpec(MetricSpec):
     dtype: Dtype = "float32"
 
 
+class MoverScoreSpec(OfReferences):
+    """MoverScore; `model` as BERTScore's, `n` tokens are moved together."""
+
+    use: Literal["moverscore"]
+    model: Text = "all-minilm-l6-v2"
+    layer: int | None = None
+    n: Annotated[int, Field(ge=1)] = 1
+    idf: bool = False
+    dtype: Dtype | None = None
+    long: Literal["windows", "cut"] = "windows"
+
+
+class ConsistencySpec(MetricSpec):
+    """How far the source bears out each sentence of the candidate; `model` is a classifier of pairs, as `nli` has it.
+
+    `sizes`: of how many sentences the pieces of the source are; of several sizes all are asked.
+    """
+
+    use: Literal["consistency"]
+    model: Text
+    source: Text = "source"
+    sizes: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [1, 3]
+    language: Text = "en"
+    labels: dict[Literal["entailment", "neutral", "contradiction"], int] | None = None
+    dtype: Dtype = "float32"
+
+
+class ClaimsSpec(MetricSpec):
+    """The share of the candidate's claims that the source bears out.
+
+    `model` of the file takes the claims out, each text is asked about once and answers lie in `store`; `checker` is a
+    classifier of pairs, as `nli` has it.
+    """
+
+    use: Literal["claims"]
+    model: Text
+    checker: Text
+    store: Text = "claims"
+    source: Text = "source"
+    form: Literal["sentences", "triplets"] = "sentences"
+    size: Annotated[int, Field(ge=1)] = 3
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    language: Text = "en"
+    labels: dict[Literal["entailment", "neutral", "contradiction"], int] | None = None
+    dtype: Dtype = "float32"
+
+
+class YesNoSpec(MetricSpec):
+    """How surely a model says yes to a question about the candidate.
+
+    `question` has columns in braces, `{text}` being the candidate and `{source}` the source; or it is coherence,
+    consistency, fluency or relevance. `model` as BARTScore's.
+    """
+
+    use: Literal["yes-no"]
+    model: Text
+    question: Text = "fluency"
+    source: Text = "source"
+    answers: tuple[Text, Text] = (" Yes", " No")
+    dtype: Dtype | None = None
+
+
+class PerplexitySpec(MetricSpec):
+    """The candidate's perplexity, with nothing before it; `model` is a local model of the file, or weights of one."""
+
+    use: Literal["perplexity"]
+    model: Text = "smollm2-135m-instruct"
+    dtype: Dtype | None = None
+
+
+class EstimatorSpec(MetricSpec):
+    """An evaluator that was taught on people's scores; `path` is its folder, which says what columns it reads."""
+
+    use: Literal["estimator"]
+    path: Text
+
+
 METRICS: dict[str, type[MetricSpec]] = {
     **dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), RougeSpec),
     "bleu": BleuSpec,
@@ -118,4 +201,10 @@ METRICS: dict[str, type[MetricSpec]] = {
     "bertscore": BertScoreSpec,
     "bartscore": BartScoreSpec,
     "nli": NliSpec,
+    "moverscore": MoverScoreSpec,
+    "consistency": ConsistencySpec,
+    "claims": ClaimsSpec,
+    "yes-no": YesNoSpec,
+    "perplexity": PerplexitySpec,
+    "estimator": EstimatorSpec,
 }

@@ -168,7 +168,7 @@ class ClaimCheck:
         model = str(getattr(infers, "name", "nli"))
         self.name = f"claims ({claims.model.name}, {claims.form}; {model})"
 
-    def __call__(self, sources: Sequence[str], texts: Sequence[str]) -> Scores:
+    def __call__(self, sources: Sequence[str | Sequence[str]], texts: Sequence[str]) -> Scores:
         """Return the share of claims that are entailed, with "contradicted" and "neutral" ones and how many "claims".
 
         A text without a claim says nothing that could be untrue: 1, and noted. Where the claims could not be read out
@@ -196,7 +196,7 @@ class ClaimCheck:
             parts["claims"][number] = len(some)
         return Scores(self.name, values, parts, notes)
 
-    def checked(self, sources: Sequence[str], texts: Sequence[str]) -> list[list[Claim] | str]:
+    def checked(self, sources: Sequence[str | Sequence[str]], texts: Sequence[str]) -> list[list[Claim] | str]:
         """Return each text's claims with their verdicts: the likeliest of the three.
 
         Raises:
@@ -206,12 +206,14 @@ class ClaimCheck:
         if len(sources) != len(texts):
             raise DataError(f"{len(sources)} sources, {len(texts)} texts")
         found = self.claims.of(texts)
+        whole = [source if isinstance(source, str) else "\n".join(source) for source in sources]
         pieces = {
             source: pieces_of(sentences_of(source, self.language), self.size, self.size // 2) or [""]
-            for source in dict.fromkeys(sources)
+            for source in dict.fromkeys(whole)
         }
-        rows, ends = [], [0]
-        for source, some in zip(sources, found, strict=True):
+        rows: list[tuple[list[str], str]] = []
+        ends = [0]
+        for source, some in zip(whole, found, strict=True):
             rows += [] if isinstance(some, str) else [(pieces[source], one.text) for one in some]
             ends.append(len(rows))
         told = over_pieces(self.infers, rows) if rows else np.zeros((0, 3))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.evaluate.nli import CONTRADICTION, ENTAILMENT, Infers, over_pieces
+from pilotfish.evaluate.nli import CONTRADICTION, ENTAILMENT, Infers, cut_of, over_pieces
 from pilotfish.evaluate.scores import Scores
 from pilotfish.evaluate.sentences import pieces_of, sentences_of
 
@@ -35,11 +35,13 @@ class Judged:
         sentence: of the text.
         entailment: the best of any piece.
         contradiction: see `over_pieces`.
+        cut: tokens that the model did not read, of all pieces together.
     """
 
     sentence: str
     entailment: float
     contradiction: float
+    cut: int = 0
 
 
 class Consistency:
@@ -65,7 +67,11 @@ class Consistency:
         self.name = f"consistency ({model}, pieces of {', '.join(map(str, self.sizes))})"
 
     def __call__(
-        self, sources: Sequence[str], texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+        self,
+        sources: Sequence[str | Sequence[str]],
+        texts: Sequence[str],
+        *,
+        progress: Callable[[int], None] | None = None,
     ) -> Scores:
         """Return the mean entailment of each text's sentences, with the worst one and the worst contradiction.
 
@@ -76,16 +82,15 @@ class Consistency:
         """
         told = self.sentences(sources, texts, progress=progress)
         columns = np.array([_numbers(some) for some in told], np.float64).reshape(-1, 3)
-        notes = [
-            "; ".join(
-                filter(None, ["" if some else "the text is empty", "" if source.strip() else "the source is empty"])
-            )
-            for some, source in zip(told, sources, strict=True)
-        ]
+        notes = [_odd(some, _whole(source)) for some, source in zip(told, sources, strict=True)]
         return Scores(self.name, columns[:, 0], {"worst": columns[:, 1], "contradiction": columns[:, 2]}, notes)
 
     def sentences(
-        self, sources: Sequence[str], texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+        self,
+        sources: Sequence[str | Sequence[str]],
+        texts: Sequence[str],
+        *,
+        progress: Callable[[int], None] | None = None,
     ) -> list[list[Judged]]:
         """Return each text's sentences with what its source says of them: for people to look at.
 
@@ -94,28 +99,43 @@ class Consistency:
         """
         if len(sources) != len(texts):
             raise DataError(f"{len(sources)} sources, {len(texts)} texts")
-        cut: dict[str, list[str]] = {}
+        known: dict[str, list[str]] = {}
         found: list[list[Judged]] = []
         for at in range(0, len(texts), _ROWS):
             rows: list[tuple[list[str], str]] = []
             ends = [0]
-            for source, text in zip(sources[at : at + _ROWS], texts[at : at + _ROWS], strict=True):
-                pieces = cut[source] if source in cut else cut.setdefault(source, self._pieces(source))
+            for given, text in zip(sources[at : at + _ROWS], texts[at : at + _ROWS], strict=True):
+                source = _whole(given)
+                pieces = known[source] if source in known else known.setdefault(source, self._pieces(source))
                 rows += [(pieces, sentence) for sentence in sentences_of(text, self.language)]
                 ends.append(len(rows))
             told: NDArray[np.float64] = over_pieces(self.infers, rows) if rows else np.zeros((0, 3))
+            cut = cut_of(self.infers, rows)
             for start, end in pairwise(ends):
-                some = zip(rows[start:end], told[start:end], strict=True)
-                found.append([Judged(row[1], float(one[ENTAILMENT]), float(one[CONTRADICTION])) for row, one in some])
+                some = zip(rows[start:end], told[start:end], cut[start:end], strict=True)
+                found.append(
+                    [Judged(row[1], float(one[ENTAILMENT]), float(one[CONTRADICTION]), lost) for row, one, lost in some]
+                )
             if progress:
                 progress(len(ends) - 1)
-            cut = {sources[min(at + _ROWS, len(sources)) - 1]: pieces}  # the next rows often go on with it
+            known = {source: pieces}  # the next rows often go on with it
         return found
 
     def _pieces(self, source: str) -> list[str]:
         sentences = sentences_of(source, self.language)
         found = dict.fromkeys(piece for size in self.sizes for piece in pieces_of(sentences, size, (size - 1) // 2))
         return list(found) or [""]
+
+
+def _whole(source: str | Sequence[str]) -> str:
+    return source if isinstance(source, str) else "\n".join(source)
+
+
+def _odd(some: Sequence[Judged], source: str) -> str:
+    found = [] if some else ["the text is empty"]
+    found += [] if source.strip() else ["the source is empty"]
+    cut = sum(one.cut for one in some)
+    return "; ".join(found + ([f"cut: {cut} tokens were not read"] if cut else []))
 
 
 def _numbers(some: Sequence[Judged]) -> tuple[float, float, float]:

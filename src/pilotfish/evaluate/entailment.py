@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from pilotfish.errors import DataError
 from pilotfish.evaluate.marks import sentences
-from pilotfish.evaluate.nli import CONTRADICTION, ENTAILMENT, NEUTRAL, Infers, over_pieces
+from pilotfish.evaluate.nli import CONTRADICTION, ENTAILMENT, NEUTRAL, Infers, cut_of, over_pieces
 from pilotfish.evaluate.scores import Scores
 from pilotfish.measure.report.document import MarkedText
 
@@ -49,8 +49,8 @@ class Entailment:
         told = over_pieces(self.infers, list(zip(pieces, candidates, strict=True)))
         if progress:
             progress(len(candidates))
-        rows = list(zip(candidates, pieces, strict=True))
-        notes = [_odd(mine, some, cut) for (mine, some), cut in zip(rows, self._cut(rows), strict=True)]
+        rows = list(zip(pieces, candidates, strict=True))
+        notes = [_odd(mine, some, cut) for (some, mine), cut in zip(rows, cut_of(self.infers, rows), strict=True)]
         parts = {"neutral": told[:, NEUTRAL], "contradiction": told[:, CONTRADICTION]}
         return Scores(self.name, told[:, ENTAILMENT], parts, notes)
 
@@ -63,14 +63,6 @@ class Entailment:
         )
         marked = MarkedText("candidate", [(one, 1 - share) for one, share in zip(own, shares, strict=True)])
         return [marked, *(MarkedText("source", [(piece, None)]) for piece in pieces)]
-
-    def _cut(self, rows: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
-        """Return how many tokens of each row were not read, where the classifier tells."""
-        left_out = getattr(self.infers, "left_out", None)
-        if left_out is None:
-            return [0] * len(rows)
-        told = iter(left_out([(piece, mine) for mine, some in rows for piece in some]))
-        return [sum(next(told) for _ in some) for _, some in rows]
 
 
 def _odd(mine: str, pieces: Sequence[str], cut: int) -> str:

@@ -52,15 +52,14 @@ class Perplexity:
         for number, text in enumerate(texts):
             ids = list(self.reader.ids(text))
             tokens.append(ids[1:])
-            if len(ids) < 2:
-                notes[number] = "the text is empty"
             windows = _windows(len(ids), most)
-            notes[number] += f"long: read in {len(windows)} windows" if len(windows) > 1 else ""
+            found = [] if text.strip() else ["the text is empty"]
+            notes[number] = "; ".join(found + ([f"long: read in {len(windows)} windows"] if len(windows) > 1 else []))
             rows += [(ids[begin:end], start - begin) for begin, start, end in windows]
             owners += [number] * len(windows)
-        found = self.reader.logprobs(rows, progress=progress)
+        told = self.reader.logprobs(rows, progress=progress)
         sums = np.zeros(len(texts))
-        for owner, one in zip(owners, found, strict=True):
+        for owner, one in zip(owners, told, strict=True):
             sums[owner] += float(one.astype(np.float64).sum())
         counts = np.array([max(1, len(ids)) for ids in tokens], np.float64)
         nll = -sums / counts

@@ -22,7 +22,7 @@ from pilotfish.models._tokens import buckets
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ENTAILMENT", "Infers", "Nli", "over_pieces"]
+__all__ = ["ENTAILMENT", "Infers", "Nli", "cut_of", "over_pieces"]
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = 0, 1, 2
 # From (premise, hypothesis) pairs to (pairs, 3) probabilities: entailment, neutral, contradiction.
@@ -133,3 +133,17 @@ def over_pieces(infers: Infers, rows: Sequence[tuple[Sequence[str], str]]) -> ND
         against = min(float(nearest[CONTRADICTION]), 1 - best)
         found[number] = best, 1 - best - against, against
     return found
+
+
+def cut_of(infers: Infers, rows: Sequence[tuple[Sequence[str], str]]) -> list[int]:
+    """Return how many tokens of each row's pairs are not read, where the model tells; 0 where it does not.
+
+    Args:
+        infers: the model.
+        rows: the pieces of a premise and the hypothesis, as in `over_pieces`.
+    """
+    left_out = getattr(infers, "left_out", None)
+    if left_out is None:
+        return [0] * len(rows)
+    told = iter(left_out([(piece, hypothesis) for pieces, hypothesis in rows for piece in pieces]))
+    return [sum(next(told) for _ in pieces) for pieces, _ in rows]

@@ -2,10 +2,10 @@
 
 Sources: Angelopoulos et al. 2023 (Prediction-Powered Inference), section 2, for the mean; Angelopoulos, Duchi and Zrnic
 2023 (PPI++: Efficient Prediction-Powered Inference), section 6, for how much the judge is listened to:
-lambda = cov(Y, f) / ((1 + n/N) var(f)), which makes the interval no wider than people's alone; Hall 1992 (On the Removal
-of Skewness by Transformation), equations 2.1 and 2.2, for scores that lie mostly at one end of their scale, as people's
-do: few rows of them then hold less of the other end than there is, and a symmetric interval misses the truth on one
-side.
+lambda = cov(Y, f) / ((1 + n/N) var(f)), which makes the interval no wider than people's alone; Hall 1992 (On the
+Removal of Skewness by Transformation), equations 2.1 and 2.2, for scores that lie mostly at one end of their scale, as
+people's do: few rows of them hold less of the other end than there is, and a symmetric interval misses the truth on
+one side.
 
 The judge's own mean is wrong wherever the judge is, with no width that would say so. Here what it is wrong by is
 estimated from the rows that people judged too, and the width counts both.

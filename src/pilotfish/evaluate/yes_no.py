@@ -112,26 +112,56 @@ class YesNo:
     def __call__(self, *columns: Sequence[str], progress: Callable[[int], None] | None = None) -> Scores:
         """Return P(yes) / (P(yes) + P(no)); equal rows are asked once.
 
+        Of a question that is longer than a local model takes the middle of its longest columns is left out, and noted.
+
         Args:
             columns: as many as the question has places, in the order of `columns`.
             progress: called with the number of questions done.
 
         Raises:
             DataError: another number of columns, or columns of different length.
-            ModelError: a question longer than the model takes.
+            ModelError: a question too long for the model, whatever is left out of it.
         """
         if len(columns) != len(self.columns) or len({len(column) for column in columns}) != 1:
             wanted = ", ".join(self.columns)
             raise DataError(f"{self.name}: columns for {wanted}, all of one length; got {[*map(len, columns)]}")
         rows = list(zip(*columns, strict=True))
-        asked = [self._template.fill(dict(zip(self.columns, row, strict=True))) for row in rows]
+        filled = [self._filled(dict(zip(self.columns, row, strict=True))) for row in rows]
+        asked = [one for one, _ in filled]
         distinct = list(dict.fromkeys(asked))
         shares = dict(zip(distinct, _first(self.model.choices(distinct, self.answers, progress=progress)), strict=True))
         notes = [
-            "; ".join(f"{name} is empty" for name, text in zip(self.columns, row, strict=True) if not text.strip())
-            for row in rows
+            "; ".join(
+                [f"{name} is empty" for name, text in zip(self.columns, row, strict=True) if not text.strip()] + cut
+            )
+            for row, (_, cut) in zip(rows, filled, strict=True)
         ]
         return Scores(self.name, np.array([shares[one] for one in asked], np.float64), {}, notes)
+
+    def _filled(self, row: dict[str, str]) -> tuple[str, list[str]]:
+        """Return the question about a row, and what was left out of it."""
+        prompt = self._template.fill(row)
+        # What reads pairs cuts by itself.
+        most, count = getattr(self.model, "max_length", None), getattr(self.model, "count", None)
+        if most is None or count is None or len(prompt.encode()) < most:  # a token is one byte at least
+            return prompt, []
+        room = most - max(count(answer) for answer in self.answers) - 2
+        kept = {name: len(text) for name, text in row.items()}
+        while (over := count(prompt) - room) > 0 and any(kept.values()):
+            longest, *others = sorted(kept, key=lambda name: -kept[name])
+            # By as many characters as the tokens that are too many have here, and a little more; of several long
+            # columns by no more than brings it to half.
+            wanted = int(over * max(1.0, len(prompt) / count(prompt))) + 8
+            most_of_it = max(kept[longest] - (kept[others[0]] if others else 0), (kept[longest] + 1) // 2)
+            kept[longest] -= min(wanted, most_of_it)
+            prompt = self._template.fill({name: _ends_of(text, kept[name]) for name, text in row.items()})
+        cut = {name: len(text) - kept[name] for name, text in row.items() if kept[name] < len(text)}
+        return prompt, [f"cut: {lost} characters of {name} were not read" for name, lost in cut.items()]
+
+
+def _ends_of(text: str, kept: int) -> str:
+    """Return so many characters of a text, half from its beginning and half from its end."""
+    return text if kept >= len(text) else f"{text[: kept - kept // 2]} ... {text[len(text) - kept // 2 :]}"
 
 
 def p_true(

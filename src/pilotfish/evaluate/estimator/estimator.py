@@ -150,8 +150,16 @@ class Estimator:
             DataError: a row lacks a text or a number.
         """
         values = self._features(rows) @ self.weight_ + self.bias_ if len(rows) else np.zeros(0)
-        notes = ["; ".join(f"{one} is empty" for one in self.columns if not row[one].strip()) for row in rows]
-        return Scores(self.name, values, {}, notes)
+        return Scores(self.name, values, {}, self._notes(rows))
+
+    def _notes(self, rows: Sequence[Row]) -> list[str]:
+        found = [[f"{one} is empty" for one in self.columns if not row[one].strip()] for row in rows]
+        if self.encoder_ is not None and rows:
+            most = self.encoder_.max_length
+            sizes = np.array(self.encoder_.lengths([row[one] for row in rows for one in self.columns])) - most
+            for number, over in enumerate(np.maximum(sizes, 0).reshape(len(rows), -1).sum(axis=1)):
+                found[number] += [f"cut: {over} tokens were not read"] if over else []
+        return ["; ".join(some) for some in found]
 
     def _features(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         parts = []
