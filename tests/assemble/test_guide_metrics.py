@@ -22,6 +22,10 @@ def test_every_table_loads_and_every_kind_is_named() -> None:
         "near",
         "likely",
         "entailed",
+        "borne-out",
+        "claimed",
+        "fluent",
+        "liked",
         "words",
     }
     assert all(f"`{name}`" in GUIDE for name in METRICS)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import say
+from pilotfish.cli._common import RunsFile, say
 from pilotfish.cli._engine import engine_options
+from pilotfish.cli._evaluate_meta import meta_command, teach_command
 from pilotfish.cli._trial import Tried, several_trial_options, tried
 
 if TYPE_CHECKING:
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["command", "outcome_of", "show"]
 
 
-@click.command("evaluate")
+@click.group("evaluate", cls=RunsFile)
+def command() -> None:
+    """Judge what models answer, and what judges them.
+
+    `pilotfish evaluate FILE ROWS` judges a collaboration, or with --metrics the answers of any model; it is short for
+    `pilotfish evaluate run FILE ROWS`. `meta` tells how far metrics agree with people, `teach` makes one that does.
+    """
+
+
+@command.command(RunsFile.run)
 @click.argument("file")
 @click.argument("rows")
 @several_trial_options
@@ -36,7 +46,7 @@ __all__ = ["command", "outcome_of", "show"]
 @engine_options
 @click.option("--group-by", help="A column: rows with the same value are drawn together for the intervals.")
 @click.option("--report", "report_file", help="Write all figures into this JSON file; with --metrics .html is a page.")
-def command(file: str, rows: str, **flags: Any) -> None:
+def run(file: str, rows: str, **flags: Any) -> None:
     """Judge a collaboration of FILE on ROWS: quality, cost and latency beside those of each of its models.
 
     Every model that it chooses between answers every row once, so that the figures hold for any threshold, and the
@@ -61,6 +71,9 @@ def command(file: str, rows: str, **flags: Any) -> None:
     outcome, scores = outcome_of(done)
     show(review(done.name, done.trials, outcome, scores, groups=groups, seed=flags["seed"]), flags["report_file"])
 
+
+command.add_command(meta_command)
+command.add_command(teach_command)
 
 _OF_METRICS = ("reference", "source", "against", "worst", "as_json", "engine", "workers", "cpus", "gpus", "address")
 
