@@ -56,6 +56,8 @@ WAYS: dict[str, list[dict[str, Any]]] = {
     "yes-no": [{"model": "causal", "question": question} for question in ("fluency", "consistency")],
     "perplexity": [{"model": "causal"}],
     "estimator": [{"path": "estimator"}],
+    "selfcheck": [{}, {"way": "nli", "model": "nli"}],
+    "semantic-entropy": [{}, {"model": "nli"}],
     "claims": [],  # it is another model's answer that is read: see its tests
 }
 
@@ -77,7 +79,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
                 settings = way | {key: models[way[key]] for key in ("model", "path") if key in way}
                 title = ", ".join([name, *(f"{key} {value}" for key, value in way.items())])
                 metric = metric_named(name, Collaboration({}), settings).fitted(rows)
-                words = name.startswith(("rouge", "bleu", "chrf"))
+                words = name.startswith(("rouge", "bleu", "chrf")) or ("samples" in metric.columns and not way)
                 cases.add(of_metric(title, metric, rows, by_model=not words))
     return {"name": "oddities", "bars": BARS, "cases": cases.found}
 
@@ -101,6 +103,7 @@ def pairs(count: int, tokens: int, seed: int = 0) -> list[Row]:
         kinds, others = zip(*(side(mine) for _ in range(1 + (number % 5 == 0))), strict=True)
         several: Any = others[0] if len(others) == 1 else list(others)
         rows.append({"answer": text, "reference": several, "source": others[0], "kinds": [mine, *kinds]})
+        rows[-1]["samples"] = [others[0], text]
     return rows
 
 
@@ -117,7 +120,8 @@ def of_metric(title: str, metric: OfRows, rows: list[Row], *, by_model: bool) ->
             numbers = [value for key, value in found.items() if key not in row and isinstance(value, float)]
             finite += all(math.isfinite(number) for number in numbers) and metric.name in found
             note = found.get(f"{metric.name}.note", "")
-            seen = row["kinds"] if "reference" in metric.columns else row["kinds"][: len(metric.columns)]
+            sides = 2 if "samples" in metric.columns else len(metric.columns)
+            seen = row["kinds"] if "reference" in metric.columns else row["kinds"][:sides]
             marks = {"empty": ["empty"], "half": [HALF], "long": ["long", "cut"] if by_model else []}
             for kind in set(seen) & marks.keys():
                 if marks[kind]:

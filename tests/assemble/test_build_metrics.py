@@ -13,11 +13,13 @@ from pilotfish.assemble._build_metrics import BUILD, metric_named
 from pilotfish.assemble._specs_metrics import METRICS
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.evaluate.bertscore import BertScore, Idf, baseline_of
+from pilotfish.evaluate.claims import Claims
 from pilotfish.evaluate.likelihood import BartScore, Continues
 from pilotfish.models.reader import Reader
 from pilotfish.rows._row import Row
 from tests.evaluate.test_likelihood import write_seq2seq
 from tests.evaluate.test_nli import write_nli
+from tests.fakes import ScriptedModel
 
 pytest.importorskip("torch")
 ROWS: list[Row] = [
@@ -133,3 +135,79 @@ def test_mistakes_in_names(tiny_encoder_folder: Path) -> None:
         metric_named("m", models)
     with pytest.raises(ConfigError, match="says its dtype itself"):
         metric_named("m", file({"m": {"use": "bertscore", "model": "e", "dtype": "float32"}}, encoder))
+
+
+def test_moverscore_consistency_yes_no_and_perplexity(
+    tiny_encoder: Any, tiny_encoder_folder: Path, tiny_folder: Any, tmp_path: Path
+) -> None:
+    from pilotfish.evaluate.consistency import Consistency
+    from pilotfish.evaluate.fluency import Perplexity
+    from pilotfish.evaluate.mover import MoverScore
+    from pilotfish.evaluate.nli import Nli
+    from pilotfish.evaluate.yes_no import YesNo
+    from pilotfish.models.local import LocalModel
+
+    answers, sources = [row["answer"] for row in ROWS], [row["source"] for row in ROWS]
+    references = [row["reference"] for row in ROWS]
+    encoder, local = str(tiny_encoder_folder), str(tiny_folder())
+    nli = str(write_nli(tmp_path / "nli", tiny_encoder.tokenizer))
+    tables = {
+        "moved": {"use": "moverscore", "model": encoder, "n": 2, "idf": True, "dtype": "float32"},
+        "borne": {"use": "consistency", "model": nli, "sizes": [1]},
+        "asked": {"use": "yes-no", "model": local, "question": "{source} so {text}?", "dtype": "float32"},
+        "plain": {"use": "perplexity", "model": local, "dtype": "float32"},
+    }
+    made = {name: metric_named(name, file(tables)).fitted(iter(ROWS)) for name in tables}
+    mover = MoverScore(tiny_encoder, n=2)
+    flat = ["the cat", "a mat", "where is my card"]
+    by_hand = {
+        "moved": MoverScore(tiny_encoder, n=2, idf=Idf.over(flat, mover.states))(answers, references),
+        "borne": Consistency(Nli(nli), sizes=(1,))(sources, answers),
+        "asked": YesNo(LocalModel(local, dtype="float32"), "{source} so {text}?")(sources, answers),
+        "plain": Perplexity(Reader(local, dtype="float32"))(answers),
+    }
+    for name, metric in made.items():
+        assert metric(ROWS).values == pytest.approx(by_hand[name].values, abs=1e-5), name
+    assert not made["plain"].higher and made["asked"].higher
+
+
+def test_claims_and_selfcheck_ask_a_model_of_the_file_once(tiny_encoder: Any, tmp_path: Path) -> None:
+    nli = str(write_nli(tmp_path / "nli", tiny_encoder.tokenizer))
+    prompts = [Claims(ScriptedModel(), tmp_path).request(str(row["answer"])).prompt for row in ROWS]
+    recorded = [{"prompt": one, "reply": '{"claims": ["the cat sat"]}'} for one in prompts]
+    (tmp_path / "said.jsonl").write_text("".join(json.dumps(one) + "\n" for one in recorded))
+    models = {"big": {"use": "recorded", "path": "said.jsonl"}}
+    tables: dict[str, Any] = {
+        "claimed": {"use": "claims", "model": "big", "checker": nli, "store": "kept"},
+        "checked": {"use": "selfcheck", "way": "prompt", "model": "big"},
+    }
+    made = metric_named("claimed", file(tables, models, tmp_path))(ROWS)
+    assert made.parts["claims"].tolist() == [1, 1] and (tmp_path / "kept" / "claims.sqlite").is_file()
+    (tmp_path / "said.jsonl").write_text(json.dumps({"prompt": "another", "reply": "none"}) + "\n")
+    again = metric_named("claimed", file(tables, models, tmp_path))(ROWS)
+    assert again.values.tolist() == made.values.tolist()
+    for wrong, why in (
+        ({"use": "selfcheck", "way": "nli"}, "every other way needs one"),
+        ({"use": "selfcheck", "model": "big"}, "needs no `model`"),
+        ({"use": "yes-no", "model": "x", "question": "no place"}, "no place for a column|x"),
+    ):
+        with pytest.raises((ConfigError, ModelError), match=why):
+            metric_named("m", file({"m": wrong}))
+
+
+def test_selfcheck_and_semantic_entropy_by_tables(tiny_encoder: Any, tiny_encoder_folder: Path, tmp_path: Path) -> None:
+    nli = str(write_nli(tmp_path / "nli", tiny_encoder.tokenizer))
+    rows = [row | {"samples": ["the cat sat", "a dog"]} for row in ROWS]
+    tables: dict[str, Any] = {
+        "n": {"use": "selfcheck"},
+        "b": {"use": "selfcheck", "way": "bertscore", "model": str(tiny_encoder_folder)},
+        "i": {"use": "selfcheck", "way": "nli", "model": nli},
+        "e": {"use": "semantic-entropy"},
+        "m": {"use": "semantic-entropy", "model": nli},
+    }
+    for name in tables:
+        metric = metric_named(name, file(tables))
+        found = metric(rows)
+        assert len(found) == 2 and not metric.higher and set(found.notes) == {""}
+    assert metric_named("e", file(tables))(rows).parts["meanings"].tolist() == [2, 2]
+    assert metric_named("n", file(tables))(rows).values[0] < metric_named("n", file(tables))(rows).values[1]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import _specs_metrics as specs
 from pilotfish.assemble._build_curate_models import reader_of
 from pilotfish.assemble._metric_models import classifier_of, is_seq2seq, likelihoods_of, states_of, texts_in
 from pilotfish.assemble.build import weights_from
+from pilotfish.errors import UpstreamError
+from pilotfish.model import Request
+from pilotfish.models.calls import heard
 
 if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.evaluate.metric import OfRows
+    from pilotfish.evaluate.sampled import Checks, LeftOut
     from pilotfish.evaluate.scores import Scores
     from pilotfish.evaluate.yes_no import Chooses
     from pilotfish.rows._row import Row
@@ -114,6 +119,65 @@ def _estimator(spec: specs.EstimatorSpec, models: Collaboration, candidate: str)
     return OfRows(taught.name, columns, scores)
 
 
+def _selfcheck(spec: specs.SelfCheckSpec, models: Collaboration, candidate: str) -> OfRows:
+    from pilotfish.evaluate.metric import over_columns
+    from pilotfish.evaluate.sampled import SelfCheck
+
+    checks, name, left_out = _checks(spec, models)
+    metric = SelfCheck(checks, name, language=spec.language, left_out=left_out)
+    return over_columns(metric, candidate, spec.samples, higher=False)
+
+
+def _checks(spec: specs.SelfCheckSpec, models: Collaboration) -> tuple[Checks, str, LeftOut | None]:
+    """Return the way of checking, its name, and what it does not read."""
+    from pilotfish.evaluate import selfcheck
+    from pilotfish.evaluate.bertscore import BertScore
+    from pilotfish.evaluate.sentences import sentences_of
+
+    if spec.model is None:
+        return partial(selfcheck.by_ngrams, n=spec.n), f"{spec.n}-grams", None
+    if spec.way == "nli":
+        infers = classifier_of(models, spec.model, spec.labels, spec.dtype or "float32")
+        return partial(selfcheck.by_nli, infers=infers), f"nli, {infers.name}", infers.left_out
+    if spec.way == "bertscore":
+        metric = BertScore(states_of(models, spec.model, spec.dtype), spec.layer)
+
+        def by_states(sentences: Sequence[str], samples: Sequence[str]) -> Any:
+            theirs = [sentences_of(text, spec.language) or [text] for text in samples]
+            return selfcheck.by_bertscore(sentences, theirs, metric)
+
+        return by_states, metric.name, None
+    model = models.model(spec.model)
+
+    def answers(prompts: Sequence[str]) -> list[str]:
+        folder = models.folder / spec.store
+        folder.mkdir(parents=True, exist_ok=True)
+        asked = [(Request.of(prompt, max_tokens=8, temperature=0.0), 0) for prompt in prompts]
+        told = heard(model, asked, folder / "selfcheck.sqlite", progress=False)
+        if told.again:
+            raise UpstreamError(f"{model.name} failed for {told.again:,} questions: run again, its answers are kept")
+        return ["" if said is None else said.text for said in told.said]
+
+    return partial(selfcheck.by_prompt, answers=answers), f"prompt, {model.name}", None
+
+
+def _semantic_entropy(spec: specs.SemanticEntropySpec, models: Collaboration, candidate: str) -> OfRows:
+    from pilotfish.evaluate.metric import over_columns
+    from pilotfish.evaluate.nli import ENTAILMENT
+    from pilotfish.evaluate.sampled import Meanings
+
+    if spec.model is None:
+        return over_columns(Meanings(), spec.samples, higher=False)
+    infers = classifier_of(models, spec.model, spec.labels, spec.dtype)
+
+    def entails(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        told: list[float] = infers(pairs)[:, ENTAILMENT].tolist()
+        return told
+
+    metric = Meanings(entails, least=spec.least, name=infers.name, left_out=infers.left_out)
+    return over_columns(metric, spec.samples, higher=False)
+
+
 # A kind's class -> what builds it.
 BUILD: dict[type[specs.MetricSpec], Any] = {
     specs.MoverScoreSpec: _moverscore,
@@ -122,4 +186,6 @@ BUILD: dict[type[specs.MetricSpec], Any] = {
     specs.YesNoSpec: _yes_no,
     specs.PerplexitySpec: _perplexity,
     specs.EstimatorSpec: _estimator,
+    specs.SelfCheckSpec: _selfcheck,
+    specs.SemanticEntropySpec: _semantic_entropy,
 }

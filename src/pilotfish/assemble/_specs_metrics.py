@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pilotfish.assemble._spec import Spec, Text
 
@@ -31,6 +31,8 @@ __all__ = [
     "OfReferences",
     "PerplexitySpec",
     "RougeSpec",
+    "SelfCheckSpec",
+    "SemanticEntropySpec",
     "YesNoSpec",
 ]
 
@@ -187,6 +189,45 @@ class PerplexitySpec(MetricSpec):
     dtype: Dtype | None = None
 
 
+class SelfCheckSpec(MetricSpec):
+    """SelfCheck: how likely the candidate is made up, by further answers in the column `samples`; lower is better.
+
+    `way`: "nli" (`model` is a classifier of pairs), "bertscore" (`model` as BERTScore's), "ngram" (no model), "prompt"
+    (`model` of the file is asked, each question once; answers lie in `store`).
+    """
+
+    use: Literal["selfcheck"]
+    way: Literal["nli", "bertscore", "ngram", "prompt"] = "ngram"
+    model: Text | None = None
+    samples: Text = "samples"
+    n: Annotated[int, Field(ge=1)] = 1
+    layer: int | None = None
+    store: Text = "selfcheck"
+    language: Text = "en"
+    labels: dict[Literal["entailment", "neutral", "contradiction"], int] | None = None
+    dtype: Dtype | None = None
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> SelfCheckSpec:
+        if (self.model is None) != (self.way == "ngram"):
+            raise ValueError('`way = "ngram"` needs no `model`, and every other way needs one')
+        return self
+
+
+class SemanticEntropySpec(MetricSpec):
+    """The entropy over meanings of the answers in the column `samples`, in nats; lower is surer.
+
+    `model` is a classifier of pairs; without one answers mean the same where they have the same words in order.
+    """
+
+    use: Literal["semantic-entropy"]
+    model: Text | None = None
+    samples: Text = "samples"
+    least: Annotated[float, Field(ge=0, le=1)] = 0.5
+    labels: dict[Literal["entailment", "neutral", "contradiction"], int] | None = None
+    dtype: Dtype = "float32"
+
+
 class EstimatorSpec(MetricSpec):
     """An evaluator that was taught on people's scores; `path` is its folder, which says what columns it reads."""
 
@@ -207,4 +248,6 @@ METRICS: dict[str, type[MetricSpec]] = {
     "yes-no": YesNoSpec,
     "perplexity": PerplexitySpec,
     "estimator": EstimatorSpec,
+    "selfcheck": SelfCheckSpec,
+    "semantic-entropy": SemanticEntropySpec,
 }

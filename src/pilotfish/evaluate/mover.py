@@ -14,7 +14,7 @@ import numpy as np
 
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError
-from pilotfish.evaluate.bertscore.weighed import Weighed, oddities
+from pilotfish.evaluate.bertscore.weighed import Weighed, oddities, parts_of
 from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
 from pilotfish.evaluate.states import TokenStates
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pilotfish.models.local import LocalModel
 
 __all__ = ["MoverScore"]
-
-_PAIRS = 256
 
 
 class MoverScore:
@@ -80,16 +78,10 @@ class MoverScore:
         rows = paired(candidates, references)
         values = np.zeros(len(rows))
         notes: list[str] = []
-        for at in range(0, len(rows), _PAIRS):
-            some = rows[at : at + _PAIRS]
-            texts = list(dict.fromkeys(text for mine, theirs in some for text in (mine, *theirs)))
-            held = {text: Weighed.of(read, self.idf) for text, read in zip(texts, self.states.of(texts), strict=True)}
-            grams = {text: self._grams(one) for text, one in held.items()}
-            for number, (mine, theirs) in enumerate(some, at):
-                values[number] = 1 - min(_distance(grams[mine], grams[one]) for one in theirs)
-                notes.append(oddities(held[mine], [held[one] for one in theirs]))
-            if progress:
-                progress(len(some))
+        for number, mine, theirs, held in parts_of(rows, self.states, self.idf, progress):
+            own = self._grams(held[mine])
+            values[number] = 1 - min(_distance(own, self._grams(held[one])) for one in theirs)
+            notes.append(oddities(held[mine], [held[one] for one in theirs]))
         return Scores(self.name, values, {}, notes)
 
     def _grams(self, text: Weighed) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

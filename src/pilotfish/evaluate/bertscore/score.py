@@ -17,7 +17,7 @@ import numpy as np
 
 from pilotfish.errors import DataError
 from pilotfish.evaluate.bertscore.marks import tokens_marked
-from pilotfish.evaluate.bertscore.weighed import Weighed, oddities
+from pilotfish.evaluate.bertscore.weighed import Weighed, oddities, parts_of
 from pilotfish.evaluate.bertscore.weights import Idf
 from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from pilotfish.measure.report.document import MarkedText
 
 __all__ = ["Baseline", "BertScore", "baseline_of"]
-
-_PAIRS = 256  # texts of as many pairs are read together
 
 
 @dataclass(frozen=True)
@@ -102,16 +100,10 @@ class BertScore:
         rows = paired(candidates, references)
         columns: NDArray[np.float64] = np.zeros((3, len(rows)))
         notes: list[str] = []
-        for at in range(0, len(rows), _PAIRS):
-            some = rows[at : at + _PAIRS]
-            texts = list(dict.fromkeys(text for mine, theirs in some for text in (mine, *theirs)))
-            held = {text: Weighed.of(read, self.idf) for text, read in zip(texts, self.states.of(texts), strict=True)}
-            for number, (mine, theirs) in enumerate(some, at):
-                found = max((held[mine].matched(held[one]) for one in theirs), key=lambda match: match.f1)
-                columns[:, number] = found.precision, found.recall, found.f1
-                notes.append(oddities(held[mine], [held[one] for one in theirs]))
-            if progress:
-                progress(len(some))
+        for number, mine, theirs, held in parts_of(rows, self.states, self.idf, progress):
+            found = max((held[mine].matched(held[one]) for one in theirs), key=lambda match: match.f1)
+            columns[:, number] = found.precision, found.recall, found.f1
+            notes.append(oddities(held[mine], [held[one] for one in theirs]))
         if self.baseline is not None:
             base = np.array([[self.baseline.precision], [self.baseline.recall], [self.baseline.f1]])
             columns = (columns - base) / (1 - base)

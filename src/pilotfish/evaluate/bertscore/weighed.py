@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pilotfish.evaluate.bertscore.weights import Idf
-    from pilotfish.evaluate.states import States
+    from pilotfish.evaluate.states import States, TokenStates
 
-__all__ = ["Weighed", "oddities"]
+__all__ = ["Weighed", "oddities", "parts_of"]
+
+_PAIRS = 256  # texts of as many pairs are read together
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,23 @@ class Weighed:
     def matched(self, reference: Weighed) -> Match:
         """Match its tokens with a reference's."""
         return matched(self.states, reference.states, (self.weights, reference.weights))
+
+
+def parts_of(
+    rows: Sequence[tuple[str, tuple[str, ...]]],
+    states: TokenStates,
+    idf: Idf | None,
+    progress: Callable[[int], None] | None,
+) -> Iterator[tuple[int, str, tuple[str, ...], dict[str, Weighed]]]:
+    """Yield each row's number, candidate and references, and the texts that were read with it; 256 rows at a time."""
+    for at in range(0, len(rows), _PAIRS):
+        some = rows[at : at + _PAIRS]
+        texts = list(dict.fromkeys(text for mine, theirs in some for text in (mine, *theirs)))
+        held = {text: Weighed.of(read, idf) for text, read in zip(texts, states.of(texts), strict=True)}
+        for number, (mine, theirs) in enumerate(some, at):
+            yield number, mine, theirs, held
+        if progress:
+            progress(len(some))
 
 
 def oddities(mine: Weighed, theirs: Sequence[Weighed]) -> str:
