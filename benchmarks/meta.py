@@ -9,7 +9,7 @@ drawn again, for all metrics at once.
 By MiniLM: BERTScore and MoverScore by source or reference. By SmolLM2-135M: BARTScore and perplexity on part of the
 rows (BARTScore reads each source again for each text). Evaluators are taught here: ridge regression over overlaps and
 BERTScores with no weight below 0, on one set, tested on another that it has seen nothing of; and on all others
-together. `--quick` takes a tenth.
+together. Scores are kept (`.bench/meta`). `--quick` takes a tenth.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ from pilotfish.evaluate.meta import Meta, meta
 from pilotfish.evaluate.mover import MoverScore
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.reader import Reader
+from pilotfish.rows._atomic import atomic
 from pilotfish.rows.read import read
 
+OUT = Path(__file__).resolve().parents[1] / ".bench" / "meta"
 ENCODER, MODEL = "all-minilm-l6-v2", "smollm2-135m-instruct"
 RESAMPLES, READ = 500, 160  # draws; rows of each set that BARTScore reads
 SYSTEMS = {"bert_withckpt": "BERTS2S", "bert_nockpt": "TranS2S", "tconvs2s": "TConvS2S", "ptgen": "PtGen"}
@@ -95,13 +98,44 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     cases = Cases("meta", quick=quick)
     encoder, reader = Encoder(ENCODER), Reader(MODEL)
     sets = [one.take(range(0, len(one.texts), 10)) if quick else one for one in every(data)]
-    scores = {one.name: scored(one, encoder) for one in sets}
+    kept = OUT / ("quick" if quick else "whole")
+    scores = {one.name: held(kept / f"{one.name}.json", partial(scored, one, encoder)) for one in sets}
+    cases.add(taught(sets, scores))
     for one in sets:
         for dimension in one.people:
             cases.add(told(one, dimension, scores[one.name]))
-        cases.add(of_likelihoods(one, scores[one.name], reader, READ // 10 if quick else READ))
-    cases.add(taught(sets, scores))
+        if one.sources is not None:
+            rows = some_of(one, READ // 10 if quick else READ)
+            more = held(kept / f"{one.name}-read.json", partial(likely, one.take(rows), reader))
+            cases.add(
+                of_likelihoods(one.take(rows), {name: column[rows] for name, column in scores[one.name].items()} | more)
+            )
     return {"name": "meta", "peer": "ROUGE-L, and BERTScore as it is", "cases": cases.found}
+
+
+def held(path: Path, make: Callable[[], dict[str, Column]]) -> dict[str, Column]:
+    """Return scores that were found before, or find them and keep them: a run that is stopped goes on."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = {name: np.asarray(column).tolist() for name, column in make().items()}
+        with atomic(path) as file:
+            file.write(json.dumps(found).encode())
+    return {name: np.array(column) for name, column in json.loads(path.read_bytes()).items()}
+
+
+def some_of(one: Set, count: int) -> list[int]:
+    """Return so many rows, drawn at random."""
+    drawn = np.random.default_rng(0).permutation(len(one.texts))[:count]
+    return sorted(int(row) for row in drawn)
+
+
+def likely(one: Set, reader: Reader) -> dict[str, Column]:
+    """Return what SmolLM2 makes of texts: after their sources, and by themselves."""
+    assert one.sources is not None
+    return {
+        "bartscore": BartScore(Continues(reader))([cut(text) for text in one.sources], one.texts).values,
+        "perplexity": -Perplexity(reader)(one.texts).parts["nll"],
+    }
 
 
 def scored(one: Set, encoder: Encoder) -> dict[str, Column]:
@@ -134,27 +168,15 @@ def told(one: Set, dimension: str, scores: dict[str, Column]) -> Iterator[dict[s
             yield estimated(title, getattr(agreement, statistic), name)
 
 
-def of_likelihoods(one: Set, scores: dict[str, Column], reader: Reader, count: int) -> Iterator[dict[str, Any]]:
+def of_likelihoods(one: Set, scores: dict[str, Column]) -> Iterator[dict[str, Any]]:
     """Yield BARTScore's agreement on some rows, beside ROUGE-L's and BERTScore's on the same."""
-    if one.sources is None:
-        return
-    # Whole items, so that the same source is not met twice in different parts.
-    rows = list(range(0, len(one.texts), max(1, len(one.texts) // count)))[:count]
-    some = one.take(rows)
-    assert some.sources is not None
-    columns = {
-        "bartscore": BartScore(Continues(reader))([cut(text) for text in some.sources], some.texts).values,
-        "perplexity": -Perplexity(reader)(some.texts).parts["nll"],
-    }
-    columns |= {name: scores[name][rows] for name in ("rougeL by source", "bertscore by source")}
-    found = meta(some.people[one.main], columns, items=some.items, resamples=RESAMPLES)
+    columns = {name: scores[name] for name in ("bartscore", "perplexity", "rougeL by source", "bertscore by source")}
+    found = meta(one.people[one.main], columns, items=one.items, resamples=RESAMPLES)
+    title = f"{one.name}, {one.main}, {len(one.texts)} rows"
     for name in columns:
-        yield estimated(f"{one.name}, {one.main}, {len(rows)} rows: {name}", found.of(name).spearman, "spearman")
-    yield estimated(
-        f"{one.name}, {one.main}, {len(rows)} rows: bartscore above bertscore",
-        found.above("bartscore", "bertscore by source", "spearman"),
-        "spearman",
-    )
+        yield estimated(f"{title}: {name}", found.of(name).spearman, "spearman")
+    gap = found.above("bartscore", "bertscore by source", "spearman")
+    yield estimated(f"{title}: bartscore above bertscore", gap, "spearman")
 
 
 def cut(text: str, words: int = 300) -> str:
