@@ -9,6 +9,7 @@ no honest interval. `--quick` draws 50 times.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._result import Cases, estimated
-from benchmarks.meta import SEEN, features, scored, summeval
+from benchmarks.meta import OUT, SEEN, features, held, scored, summeval
 from pilotfish.evaluate.estimator import Estimator
 from pilotfish.evaluate.ppi import powered_mean
 from pilotfish.measure.intervals import wilson
@@ -32,7 +33,8 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     cases = Cases("ppi", quick=quick)
     every = summeval(data)
     assert every.items is not None
-    rows = features(every, scored(every, Encoder("all-minilm-l6-v2")))
+    kept = held(OUT / "whole" / "SummEval.json", partial(scored, every, Encoder("all-minilm-l6-v2")))
+    rows = features(every, kept)
     taught, rest = list(range(TAUGHT)), list(range(TAUGHT, len(every.texts)))
     for name, people in every.people.items():
         judge = Estimator(numbers=SEEN, positive=True)
@@ -55,16 +57,16 @@ def of_dimension(
         {"case": f"{name}: {what}", "value": v, "unit": unit, "n": len(people)} for what, (v, unit) in told.items()
     )
     for size in SIZES:
-        held = {"both": 0, "people alone": 0}
+        within = {"both": 0, "people alone": 0}
         widths = {"both": 0.0, "people alone": 0.0}
         for draw in range(draws):
             order = np.random.default_rng(draw).permutation(len(people))
             mine, others = order[:size], order[size:]
             found = powered_mean(people[mine], judged[mine], judged[others], level=LEVEL)
             for way, interval in (("both", found.mean), ("people alone", found.people)):
-                held[way] += interval.contains(truth)
+                within[way] += interval.contains(truth)
                 widths[way] += interval.width / draws
-        for way, count in held.items():
+        for way, count in within.items():
             title = f"{name}, {size} of people's rows, {way}"
             yield estimated(f"{title}: held the truth", wilson(count, draws), "share")
             yield {"case": f"{title}: width", "value": widths[way], "unit": "points", "n": draws}
