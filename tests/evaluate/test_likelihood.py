@@ -125,3 +125,10 @@ def test_mistakes(tmp_path: Path, tiny_folder: Any) -> None:
         Continues(metric.likelihoods.reader, "none")  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match="no sequence-to-sequence model"):
         Seq2Seq(tiny_folder()).load()
+
+
+def test_what_is_odd_about_any_reference_is_told(tiny_lm: LocalModel) -> None:
+    metric = BartScore(Continues(Reader(tiny_lm.weights)))
+    found = metric.directions(["the cat sat"], references=[["the cat sat", "", "a dog"]])
+    assert found.recall is not None and "empty" in found.recall.notes[0]
+    assert found.f is not None and "empty" in found.f.notes[0]

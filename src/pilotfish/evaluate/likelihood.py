@@ -192,7 +192,9 @@ class Directions:
 
 def _best(scores: Scores, ends: NDArray[np.int64]) -> Scores:
     places = [int(start + scores.values[start:end].argmax()) for start, end in pairwise(ends)]
-    return Scores(scores.metric, scores.values[places], {}, [scores.notes[place] for place in places])
+    # What is odd about another reference is odd about the row, too.
+    notes = ["; ".join(dict.fromkeys(filter(None, scores.notes[start:end]))) for start, end in pairwise(ends)]
+    return Scores(scores.metric, scores.values[places], {}, notes)
 
 
 def _note(told: Told, given: str, text: str) -> str:
