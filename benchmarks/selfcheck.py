@@ -3,7 +3,8 @@
 Self-instruct's outputs: of each instruction one model's answer by its sentences, the other models' as the samples. NLI
 by a DeBERTa of random weights (its classifier cannot be had here), BERTScore by MiniLM; the same weights and threads on
 both sides, rounds alternate. selfcheckgpt reads one NLI pair at a time, and loads BERTScore's model for every sample.
-`--quick` takes four passages.
+Passages with a token whose
+best cosine is below 0 are left out of BERTScore's parity: it counts as 0 there. `--quick` takes four passages.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks._peer import Peer
 from benchmarks._result import Cases
+from benchmarks.bertscore import negative
 from pilotfish.evaluate.bertscore import BertScore
 from pilotfish.evaluate.nli import Nli
 from pilotfish.evaluate.selfcheck import by_bertscore, by_ngrams, by_nli
@@ -83,7 +85,9 @@ def beside(way: str, weights: Path, some: list[dict[str, Any]], peer: Peer, roun
         start = time.perf_counter()
         found = ours(some)
         seconds["ours"].append(time.perf_counter() - start)
-    apart = [np.abs(np.array(theirs) - mine).max() for theirs, mine in zip(told["scores"], found, strict=True)]
+    pairs = zip(told["scores"], found, some, strict=True)
+    fault = weights if way == "bertscore" else None
+    apart = [np.abs(np.array(theirs) - mine).max() for theirs, mine, row in pairs if not faulty(fault, row)]
     ratios = [a / b for a, b in zip(seconds["peer"], seconds["ours"], strict=True)]
     yield {
         "case": f"SelfCheck by {way}, passages a second",
@@ -95,8 +99,21 @@ def beside(way: str, weights: Path, some: list[dict[str, Any]], peer: Peer, roun
         "ratio_max": max(ratios),
         "parity": float(np.median(apart) if way == "ngram" else max(apart)),
         "n": len(some),
+        "passages in the parity": len(apart),
         **({"equal to 1e-6": int(sum(one < 1e-6 for one in apart))} if way == "ngram" else {}),
     }
+
+
+def faulty(weights: Path | None, row: dict[str, Any]) -> bool:
+    """Return whether bert_score's fault is in a passage: a token whose best cosine is below 0, which counts as 0."""
+    if weights is None:
+        return False
+    metric = BertScore(Encoder(weights, device="cpu", threads=THREADS), LAYERS, long="cut")
+    mine, theirs = zip(
+        *((one, other) for one in row["sentences"] for text in row["samples"] for other in sentences_of(text)),
+        strict=True,
+    )
+    return bool(negative(metric, list(mine), list(theirs)).any())
 
 
 def of(way: str, weights: Path, sentences: list[list[list[str]]] | None) -> Callable[[list[dict[str, Any]]], Found]:
