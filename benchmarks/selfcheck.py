@@ -3,8 +3,8 @@
 Self-instruct's outputs: of each instruction one model's answer by its sentences, the other models' as the samples. NLI
 by a DeBERTa of random weights (its classifier cannot be had here), BERTScore by MiniLM; the same weights and threads on
 both sides, rounds alternate. selfcheckgpt reads one NLI pair at a time, and loads BERTScore's model for every sample.
-Passages with a token whose
-best cosine is below 0 are left out of BERTScore's parity: it counts as 0 there. `--quick` takes four passages.
+Passages with a token whose best cosine is below 0 are left out of BERTScore's parity: it counts as 0 there. `--quick`
+takes four passages.
 """
 
 from __future__ import annotations
