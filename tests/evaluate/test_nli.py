@@ -95,3 +95,17 @@ def test_a_piece_about_something_else_does_not_outvote_the_evidence() -> None:
     # However many others there are.
     many = over_pieces(infers, [(["other"] * 50 + ["against"], "h")])
     assert many[0] == pytest.approx((0.05, 0.05, 0.9))
+
+
+def test_what_is_cut_beforehand_changes_nothing(nli: Nli, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, cutter = nli.load()
+    long = [" ".join(CORPUS * 20), "a" * 3000 + " the cat", "😀the\x00" * 400, " ".join(CORPUS * 30)]
+    pairs = [(one, other) for one in (*long, "the cat") for other in (*long, "it is")]
+    found, lost = nli(pairs), nli.left_out(pairs)
+    most = nli.most
+    whole = cutter([one for one, _ in pairs], [other for _, other in pairs], verbose=False)["input_ids"]
+    assert lost == [max(0, len(ids) - most) for ids in whole]
+    begun = nli._beginnings([text for pair in pairs for text in pair])
+    assert len(begun) >= 2 and all(text.startswith(short) and len(short) < len(text) for text, short in begun.items())
+    monkeypatch.setattr(nli, "_beginnings", lambda texts: {})
+    assert nli(pairs) == pytest.approx(found, abs=1e-6)

@@ -67,9 +67,11 @@ class Nli(Loaded):
         distinct = list(dict.fromkeys(pairs))
         if not distinct:
             return np.zeros((0, 3))
+        # A text of thousands of tokens may stand in thousands of pairs: what the model cannot take is cut off it once.
+        short = self._beginnings([text for pair in distinct for text in pair if len(text) > most])
         told = tokenizer(
-            [one for one, _ in distinct],
-            [other for _, other in distinct],
+            [short.get(one, one) for one, _ in distinct],
+            [short.get(other, other) for _, other in distinct],
             truncation="longest_first" if most < 2**31 else False,
             max_length=most if most < 2**31 else None,
             return_attention_mask=False,
@@ -93,8 +95,23 @@ class Nli(Loaded):
         if not pairs:
             return []
         _, tokenizer = self.load()
-        told = tokenizer([one for one, _ in pairs], [other for _, other in pairs], verbose=False)["input_ids"]
-        return [max(0, len(ids) - self.most) for ids in told]
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        told = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        sizes = dict(zip(texts, map(len, told), strict=True))
+        room = self.most - tokenizer.num_special_tokens_to_add(pair=True)
+        return [max(0, sizes[one] + sizes[other] - room) for one, other in pairs]
+
+    def _beginnings(self, texts: Sequence[str]) -> dict[str, str]:
+        """Return of each text as much as the model can take of it at most, and a little more."""
+        _, tokenizer = self.load()
+        distinct = list(dict.fromkeys(texts))
+        if not distinct or not tokenizer.is_fast:
+            return {}
+        told = tokenizer(distinct, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        # The last tokens of what is left may be other ones than before, where a word is cut: they are cut off again.
+        last = self.most + 16
+        spans = zip(distinct, told["offset_mapping"], strict=True)
+        return {text: text[: span[last][0]] for text, span in spans if len(span) > last}
 
 
 def _places(labels: dict[str, int], name: str) -> list[int | None]:
