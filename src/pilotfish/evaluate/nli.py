@@ -42,7 +42,9 @@ class Nli(Loaded):
     kind, what = "AutoModelForSequenceClassification", "classifier"
 
     def __init__(self, weights: str | Path, *, labels: dict[str, int] | None = None, **how: Any) -> None:
-        super().__init__(weights, **how)
+        # Measured with DeBERTa on two cores: 1,000 tokens a pass take 2.5 s where 4,000 take 3.3 and single pairs 3.9,
+        # for what a layer holds then stays in the processor's cache.
+        super().__init__(weights, **({"batch_tokens": 1024} | how))
         self.labels = labels
 
     @cached_property
