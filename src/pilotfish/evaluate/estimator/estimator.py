@@ -24,9 +24,9 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.evaluate.estimator.features import combined, combined_width, numbers_of, texts_of, vectors_of
 from pilotfish.evaluate.estimator.linear import fitted
 from pilotfish.evaluate.estimator.report import Learnt
-from pilotfish.evaluate.meta import agreements
+from pilotfish.evaluate.meta import meta
 from pilotfish.evaluate.scores import Scores
-from pilotfish.measure.intervals import Interval, bootstrap
+from pilotfish.measure.intervals import Interval
 from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
 from pilotfish.rows.split import split
@@ -167,15 +167,18 @@ class Estimator:
             vectors = vectors_of(self.encoder_, texts_of(rows, self.columns))
             parts.append(combined(vectors, lambda some: np.concatenate(some, axis=1)))
         if self.numbers:
-            parts.append((numbers_of(rows, self.numbers) - self.centre_) / self.scale_)
+            parts.append(self._scaled(rows))
         return np.concatenate(parts, axis=1)
+
+    def _scaled(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        return np.asarray((numbers_of(rows, self.numbers) - self.centre_) / self.scale_)
 
     def _tune(self, rows: Sequence[Row], wanted: NDArray[np.float64], learn: NDArray[np.int64], how: Fit) -> int:
         torch = need("torch", "train")
         assert self.encoder is not None
         encoder = self.encoder.load().copied()
         texts = texts_of(rows, self.columns)
-        numbers = (numbers_of(rows, self.numbers) - self.centre_) / self.scale_
+        numbers = self._scaled(rows)
         centre, spread = float(wanted[learn].mean()), float(wanted[learn].std())
         width = combined_width(len(self.columns), encoder.dimension) + len(self.numbers)
         head = ScaledHead(width, 1, self.head_rate, how.seed)
@@ -280,11 +283,8 @@ def _agreement(
 ) -> tuple[Interval | None, Interval | None]:
     if len(wanted) < 3 or np.ptp(wanted) == 0:
         return None, None
-    both = np.stack([predicted, wanted], axis=1)
-
-    def statistic(place: int) -> Any:
-        # A draw in which people's scores are all alike says nothing.
-        return lambda some: float(np.nan_to_num(agreements(some[:, 0], some[:, 1])[place]))
-
-    ends = [bootstrap(both, statistic(place), groups=groups, resamples=500, method="percentile") for place in (0, 1)]
-    return ends[0], ends[1]
+    try:
+        found = meta(wanted, {"it": predicted}, items=groups, resamples=500).of("it")
+    except DataError:  # in too many draws of so few rows people's scores are all alike
+        return None, None
+    return found.pearson, found.spearman

@@ -17,7 +17,7 @@ class Learnt:
     Attributes:
         rows: that it learnt from.
         held_out: rows of other groups, kept back.
-        pearson, spearman: with people on those, groups drawn again; None where people's scores there are all alike.
+        pearson, spearman: with people on those, groups drawn again; None where people tell too little apart there.
         penalty: of the linear regressor; None where the encoder was tuned.
         steps: of that tuning.
     """
