@@ -163,6 +163,14 @@ class Request:
         """Return a copy with the named fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def sampled(self, number: int, count: int) -> Any:
+        """Return the number of a sample for one of `count` calls that answer this request, as `metadata["sample"]`.
+
+        A store of replies must not give one of them again for another; a request that is itself a sample has others.
+        """
+        given = self.metadata.get("sample", 0)
+        return given * count + number if isinstance(given, int) else [given, number]
+
     def with_prompt(self, text: str) -> Request:
         """Return a copy whose `prompt` is another text; what stands beside it, as images and other turns, stays."""
         users = [at for at, message in enumerate(self.messages) if message.role == "user"]

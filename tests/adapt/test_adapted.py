@@ -23,8 +23,8 @@ def proposals(*sentences: str) -> ScriptedModel:
     """Proposes sentences by the number of the proposal and the step; DONE after two of them."""
 
     def said(request: Request) -> str:
-        _, step, _, number = request.metadata["sample"]
-        return "DONE" if step == 2 else sentences[number % len(sentences)]
+        call = request.metadata["sample"]  # (step * beams + place) * proposals + number
+        return "DONE" if call >= 2 * 2 * 3 else sentences[call % 3]
 
     return ScriptedModel(said, name="large")
 
@@ -45,10 +45,9 @@ def test_beams_are_no_greedy_search() -> None:
     """The best first sentence leads nowhere: two beams find what one misses."""
 
     def said(request: Request) -> str:
-        _, step, _, number = request.metadata["sample"]
-        if step == 0:
-            return ("good start.", "plain start.")[number]
-        if step == 1:
+        if "so far" not in request.prompt:
+            return ("good start.", "plain start.")[request.metadata["sample"] % 2]
+        if "\ngood good" not in request.prompt and "\nbad" not in request.prompt:
             return "bad bad bad." if "good start" in request.prompt else "good good good."
         return "DONE"
 

@@ -109,12 +109,12 @@ class Adapted(WholeReplies):
         text = request.prompt
         if beam.text:
             text = STEP.replace("{question}", request.prompt).replace("{so_far}", beam.text)
-        sample = [request.metadata.get("sample", 0), step, place, number]
-        seed = None if request.seed is None else request.seed + 1000 * step + 100 * place + number
+        call = (step * self.beams + place) * self.proposals + number
+        sample = request.sampled(call, self.steps * self.beams * self.proposals)
         return request.with_prompt(text).with_(
             temperature=request.temperature or self.temperature,
             max_tokens=self.sentence_tokens,
-            seed=seed,
+            seed=None if request.seed is None else request.seed + call,
             n=1,
             logprobs=False,
             top_logprobs=0,

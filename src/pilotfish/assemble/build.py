@@ -12,6 +12,7 @@ from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._spec_engine import SpreadSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_remote import EndpointSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
@@ -86,6 +87,10 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.assemble._build_aligned import build_aligned
 
         return build_aligned(name, spec, part, catalog, folder)
+    if type(spec) in KNOWLEDGE.values():
+        from pilotfish.assemble._build_knowledge import build_knowledge
+
+        return build_knowledge(name, spec, part, catalog, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._specs_aligned import RewardSpec
+from pilotfish.assemble._specs_knowledge import EnergySpec
 from pilotfish.assemble.build import build, weights_from
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
@@ -248,15 +249,16 @@ class Collaboration:
         """Return a model, built with all it refers to; the same object each time.
 
         Raises:
-            ConfigError: no such model, or it is an encoder or a reward model, which does not answer.
+            ConfigError: no such model, or it is an encoder, a reward model or an energy, which do not answer.
             ModelError: its files are missing or damaged.
         """
         name = name or self.default
         self._known(name)
         if isinstance(self._specs[name], EncoderSpec):
             raise ConfigError(f"{self.where}: [models.{name}] is an encoder: it gives vectors, not answers")
-        if isinstance(self._specs[name], RewardSpec):
-            raise ConfigError(f"{self.where}: [models.{name}] is a reward model: it scores answers and gives none")
+        for kind, what in ((RewardSpec, "a reward model"), (EnergySpec, "an energy")):
+            if isinstance(self._specs[name], kind):
+                raise ConfigError(f"{self.where}: [models.{name}] is {what}: it scores answers and gives none")
         model: Model = self._part(name)
         return model
 

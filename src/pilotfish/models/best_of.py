@@ -53,14 +53,9 @@ class BestOfN(WholeReplies):
         if request.n > 1:
             raise ConfigError(f"{self.name}: it picks one answer of its own, and n = {request.n} asks for several")
         heat = request.temperature if request.temperature is not None else self.temperature
-        given = request.metadata.get("sample", 0)
         # Each with a number of its own: a store of replies must not give the first one again.
-        asked = [
-            request.with_(temperature=heat, metadata={**request.metadata, "sample": sample})
-            for sample in (
-                given * self.n + number if isinstance(given, int) else [given, number] for number in range(self.n)
-            )
-        ]
+        samples = [request.sampled(number, self.n) for number in range(self.n)]
+        asked = [request.with_(temperature=heat, metadata={**request.metadata, "sample": sample}) for sample in samples]
         if request.seed is not None:
             asked = [one.with_(seed=request.seed + number) for number, one in enumerate(asked)]
         said = await asyncio.gather(*(self.model.reply(one) for one in asked))

@@ -44,12 +44,12 @@ def test_cards_write_and_the_model_is_told() -> None:
 
 def test_several_notes_are_draws_of_their_own_and_equal_ones_are_one() -> None:
     model = ScriptedModel(["one", "two", "one"], name="c")
-    notes, trace = asyncio.run(Card(model, notes=3).write("q"))
+    notes, trace = asyncio.run(Card(model, notes=3).write(Request.of("q")))
     assert [note.text for note in notes] == ["one", "two"] and len(trace.calls) == 3
     assert len({str(request.metadata["sample"]) for request in model.requests}) == 3
     assert model.requests[0].temperature == 0.7
     single = ScriptedModel("one")
-    asyncio.run(Card(single).write("q {knowledge}"))
+    asyncio.run(Card(single).write(Request.of("q {knowledge}")))
     assert single.requests[0].temperature == 0.0 and "q {knowledge}" in single.requests[0].prompt
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ModelError
-from pilotfish.retrieve.rag.cite import ByWords, Cited, checked, citations, uncited
+from pilotfish.retrieve.rag.cite import Cited, checked, citations, uncited
 
 
 def test_sentences_and_what_they_cite() -> None:
@@ -60,17 +60,3 @@ def test_a_number_for_each_is_needed() -> None:
         checked(citations("A [1]."), ["one"], lambda pairs: [])
     with pytest.raises(ModelError, match="from 0 to 1"):
         checked(citations("A [1]."), ["one"], lambda pairs: [1.5])
-
-
-def test_words_bear_out_a_sentence_by_their_share() -> None:
-    passage = "The boat sank in 1912 off the coast of Newfoundland."
-    told = ByWords()(
-        [
-            (passage, "The boat sank in 1912."),
-            (passage, "The boat was saved."),
-            (passage, "The boat sank in 1913."),
-            (passage, "It is."),
-        ]
-    )
-    assert told == [1.0, pytest.approx(0.5), 0.0, 1.0]
-    assert ByWords(numbers=False)([(passage, "The boat sank in 1913.")]) == [pytest.approx(2 / 3)]

@@ -12,9 +12,10 @@ from pilotfish import ask
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Above, Cascade
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.support import ByWords
 from pilotfish.model import Delta, Message, Model, Request
 from pilotfish.retrieve.found import Hit, Passage
-from pilotfish.retrieve.rag import NOT_FOUND, ByWords, EnoughByScore, Retrieving, Sure
+from pilotfish.retrieve.rag import NOT_FOUND, EnoughByScore, Retrieving, Sure
 from tests.fakes import ScriptedModel
 
 

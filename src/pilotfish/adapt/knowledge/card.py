@@ -70,12 +70,17 @@ class Card:
         """The model's."""
         return self.model.name
 
-    async def write(self, question: str, sample: object = 0) -> tuple[list[Note], Trace]:
-        """Return what it writes about a question, each note once, and the calls; empty ones are none."""
-        text = filled_in(self.prompt, question=question)
+    async def write(self, request: Request) -> tuple[list[Note], Trace]:
+        """Return what it writes about a request's question, each note once, and the calls; empty ones are none."""
+        text = filled_in(self.prompt, question=request.prompt)
         heat = self.temperature if self.notes > 1 else 0.0
         asked = [
-            Request.of(text, temperature=heat, max_tokens=self.max_tokens, metadata={"sample": [sample, number]})
+            Request.of(
+                text,
+                temperature=heat,
+                max_tokens=self.max_tokens,
+                metadata={"sample": request.sampled(number, self.notes)},
+            )
             for number in range(self.notes)
         ]
         said = await asyncio.gather(*(self.model.reply(one) for one in asked))

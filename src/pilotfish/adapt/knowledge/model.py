@@ -69,11 +69,12 @@ class Knowing:
         async for delta in self.model.stream(asked):
             yield delta if delta.reply is None else replace(delta, reply=self._told(delta.reply, trace, word))
 
-    async def notes(self, question: str, sample: object = 0) -> tuple[list[Note], Trace]:
-        """Return the notes that are kept for a question, best first, and the calls that they took."""
+    async def notes(self, request: Request) -> tuple[list[Note], Trace]:
+        """Return the notes that are kept for a request's question, best first, and the calls that they took."""
+        question = request.prompt
         cards, trace = (list(self.cards), Trace()) if self.route is None else await self.route(question, self.cards)
         found: list[Note] = []
-        for notes, spent in await asyncio.gather(*(card.write(question, sample) for card in cards)):
+        for notes, spent in await asyncio.gather(*(card.write(request) for card in cards)):
             found += notes
             trace += Trace(tuple(replace(call, role="card") for call in spent.calls), spent.decisions, spent.sources)
         for select in self.select:
@@ -81,7 +82,7 @@ class Knowing:
         return found, trace
 
     async def _asked(self, request: Request) -> tuple[Request, Trace, str]:
-        notes, trace = await self.notes(request.prompt, request.metadata.get("sample", 0))
+        notes, trace = await self.notes(request)
         if not notes:
             return request, trace, "no knowledge kept"
         text = filled_in(self.prompt, knowledge=_shown(notes), question=request.prompt)

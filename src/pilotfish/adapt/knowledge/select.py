@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from pilotfish.adapt.knowledge.card import Note
 from pilotfish.errors import ConfigError, ModelError
+from pilotfish.measure.support import Supports
 
 __all__ = ["Brevity", "Encodes", "Factuality", "Relevance", "Select"]
 
-# From (premise, hypothesis) pairs to how far the first bears out the second, from 0 to 1.
-Supports = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 # From a note to texts that may bear it out.
 Evidence = Callable[[str], Sequence[str]]
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotfish.retrieve.rag.cite import ByWords, Cited, citations, uncited
+from pilotfish.retrieve.rag.cite import Cited, citations, uncited
 from pilotfish.retrieve.rag.context import Context, packed
 from pilotfish.retrieve.rag.enough import EnoughByChoice, EnoughByScore
 from pilotfish.retrieve.rag.model import NOT_FOUND, PROMPT, Retrieving
@@ -11,7 +11,6 @@ from pilotfish.retrieve.rag.when import Label, Sure, Whether
 __all__ = [
     "NOT_FOUND",
     "PROMPT",
-    "ByWords",
     "Cited",
     "Context",
     "EnoughByChoice",

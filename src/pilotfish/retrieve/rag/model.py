@@ -16,9 +16,10 @@ from typing import Any, Literal, cast, get_args
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
 from pilotfish.measure.judging import filled_in
+from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
 from pilotfish.retrieve.found import Retriever
-from pilotfish.retrieve.rag.cite import Supports, checked, citations, uncited
+from pilotfish.retrieve.rag.cite import checked, citations, uncited
 from pilotfish.retrieve.rag.context import Context, Order, packed, tokens_guessed
 from pilotfish.retrieve.rag.enough import Enough
 from pilotfish.retrieve.rag.when import Whether
