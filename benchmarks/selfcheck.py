@@ -25,10 +25,10 @@ from benchmarks.bertscore import negative
 from pilotfish.evaluate.bertscore import BertScore
 from pilotfish.evaluate.nli import Nli
 from pilotfish.evaluate.selfcheck import by_bertscore, by_ngrams, by_nli
-from pilotfish.evaluate.sentences import sentences_of
 from pilotfish.models import _weights
 from pilotfish.models.encoder import Encoder
 from pilotfish.rows.read import read
+from pilotfish.rows.sentences import sentences_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".bench" / "selfcheck" / "bin" / "python"

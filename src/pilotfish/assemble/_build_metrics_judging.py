@@ -132,7 +132,7 @@ def _checks(spec: specs.SelfCheckSpec, models: Collaboration) -> tuple[Checks, s
     """Return the way of checking, its name, and what it does not read."""
     from pilotfish.evaluate import selfcheck
     from pilotfish.evaluate.bertscore import BertScore
-    from pilotfish.evaluate.sentences import sentences_of
+    from pilotfish.rows.sentences import sentences_of
 
     if spec.model is None:
         return partial(selfcheck.by_ngrams, n=spec.n), f"{spec.n}-grams", None

@@ -10,6 +10,7 @@ import click
 from pilotfish.cli._common import RunsFile, say
 from pilotfish.cli._engine import engine_options
 from pilotfish.cli._evaluate_meta import meta_command, teach_command
+from pilotfish.cli._evaluate_retrieval import retrieval_command
 from pilotfish.cli._trial import Tried, several_trial_options, tried
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def command() -> None:
     """Judge what models answer, and what judges them.
 
     `pilotfish evaluate FILE ROWS` judges a collaboration, or with --metrics the answers of any model; it is short for
-    `pilotfish evaluate run FILE ROWS`. `meta` tells how far metrics agree with people, `teach` makes one that does.
+    `pilotfish evaluate run FILE ROWS`. `meta` tells how far metrics agree with people, `teach` makes one that does;
+    `retrieval` judges what retrievers find.
     """
 
 
@@ -74,6 +76,7 @@ def run(file: str, rows: str, **flags: Any) -> None:
 
 command.add_command(meta_command)
 command.add_command(teach_command)
+command.add_command(retrieval_command)
 
 _OF_METRICS = ("reference", "source", "against", "worst", "as_json", "engine", "workers", "cpus", "gpus", "address")
 

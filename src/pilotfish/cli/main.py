@@ -32,6 +32,8 @@ COMMANDS = {
         "command",
         "Judge a cascade or route, or any model by metrics.",
     ),
+    "index": ("pilotfish.cli.index", "command", "Make documents searchable: build, add, delete, info."),
+    "search": ("pilotfish.cli.search", "command", "Find the passages of an index for a query."),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),
     "judge": ("pilotfish.cli.judge", "command", "Judge answers by a rubric: models, panels, reward models."),
     "learn": ("pilotfish.cli.learn", "command", "Fit a route's router, on your rows or on logged traffic."),

@@ -19,11 +19,11 @@ import numpy as np
 from pilotfish.errors import ConfigError, DataError, UpstreamError
 from pilotfish.evaluate.nli import CONTRADICTION, ENTAILMENT, Infers, over_pieces
 from pilotfish.evaluate.scores import Scores
-from pilotfish.evaluate.sentences import pieces_of, sentences_of
 from pilotfish.measure.answers import unfenced
 from pilotfish.measure.judging import filled_in
 from pilotfish.model import Request
 from pilotfish.models.calls import heard
+from pilotfish.rows.sentences import pieces_of, sentences_of
 
 if TYPE_CHECKING:
     from pilotfish.model import Model

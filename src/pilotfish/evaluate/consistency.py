@@ -17,7 +17,7 @@ import numpy as np
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.evaluate.nli import CONTRADICTION, ENTAILMENT, Infers, cut_of, over_pieces
 from pilotfish.evaluate.scores import Scores
-from pilotfish.evaluate.sentences import pieces_of, sentences_of
+from pilotfish.rows.sentences import pieces_of, sentences_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,9 +13,9 @@ import numpy as np
 
 from pilotfish.errors import DataError
 from pilotfish.evaluate.scores import Scores
-from pilotfish.evaluate.sentences import sentences_of
 from pilotfish.evaluate.uncertainty.clusters import Entails, clusters, entailments, same_words
 from pilotfish.evaluate.uncertainty.entropy import discrete_semantic_entropy
+from pilotfish.rows.sentences import sentences_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

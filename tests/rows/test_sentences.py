@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pilotfish.errors import ConfigError
-from pilotfish.evaluate.sentences import pieces_of, sentences_of
+from pilotfish.rows.sentences import pieces_of, sentences_of
 
 pytest.importorskip("sentencex")
 

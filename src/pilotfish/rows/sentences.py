@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pilotfish._extras import need
 from pilotfish.errors import ConfigError
 
-__all__ = ["pieces_of", "sentences_of"]
+__all__ = ["pieces_of", "sentences_of", "spans_of"]
 
 
 def sentences_of(text: str, language: str = "en") -> list[str]:
@@ -16,10 +16,27 @@ def sentences_of(text: str, language: str = "en") -> list[str]:
     Raises:
         MissingExtra: sentencex is not installed.
     """
-    library = need("sentencex", "evaluate")
+    return [text[start:end] for start, end in spans_of(text, language)]
+
+
+def spans_of(text: str, language: str = "en") -> list[tuple[int, int]]:
+    """Return where a text's sentences begin and end, in characters, the space around them left out.
+
+    Raises:
+        MissingExtra: sentencex is not installed.
+    """
+    library = need("sentencex", "retrieve")
+    found = []
+    at = 0
     # A line that ends is a sentence's end too: lists and headings have no full stops.
-    found = [part.strip() for line in text.splitlines() if line.strip() for part in library.segment(language, line)]
-    return [part for part in found if part]
+    for line in text.splitlines():
+        for part in library.segment(language, line) if line.strip() else ():
+            sentence = part.strip()
+            if sentence:
+                start = text.index(sentence, at)
+                at = start + len(sentence)
+                found.append((start, at))
+    return found
 
 
 def pieces_of(sentences: Sequence[str], size: int, overlap: int = 0) -> list[str]:
