@@ -103,13 +103,14 @@ def _sums(
 
 def _normal(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(lengths, 1e-12)
+    found: NDArray[np.float64] = rows / np.maximum(lengths, 1e-12)
+    return found
 
 
 def _quotas(sizes: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """Share k centroids out among groups by their sizes; none gets more than it has vectors."""
     shares = sizes * (k / sizes.sum())
-    quotas = np.minimum(np.floor(shares).astype(np.int64), sizes)
+    quotas: NDArray[np.int64] = np.minimum(np.floor(shares).astype(np.int64), sizes)
     while (short := k - int(quotas.sum())) > 0:
         lacking = np.where(quotas < sizes, shares - quotas, -np.inf)
         quotas[np.argsort(-lacking, kind="stable")[:short]] += 1

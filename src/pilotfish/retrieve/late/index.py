@@ -194,7 +194,7 @@ class LateIndex:
         *,
         alive: NDArray[np.bool_] | None = None,
         n_probe: int = 8,
-        candidates: int = 1024,
+        candidates: int | None = None,
         threshold: float = 0.0,
     ) -> Found:
         """Return the best k rows of each query, all that can be found where they are fewer.
@@ -204,8 +204,8 @@ class LateIndex:
             k: how many.
             alive: (rows,) False where a row is not to be found.
             n_probe: centroids whose documents are looked at, for each token of a query.
-            candidates: documents that are scored exactly, k at least. Where no more can be found, all of them are,
-                and nothing is passed over.
+            candidates: documents that are scored exactly, k at least; None for 4 k, and 256 at least. Where no more can
+                be found all of them are, and nothing is passed over.
             threshold: a centroid that no token of a query matches so well is passed over, with the documents that
                 have no better one (PLAID's t_cs).
 
@@ -213,6 +213,7 @@ class LateIndex:
             ConfigError: a number out of range.
             DataError: a query of another dimension, or a mask of another length.
         """
+        candidates = max(4 * k, 256) if candidates is None else candidates
         if k < 1 or n_probe < 1 or candidates < 1:
             raise ConfigError(f"k, n_probe and candidates are 1 or more, not {k}, {n_probe} and {candidates}")
         usable = self._usable
