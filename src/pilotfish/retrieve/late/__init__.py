@@ -1,0 +1,7 @@
+"""Late interaction: a text is one vector a token, and a match the sum of each query token's best one.
+
+Sources: Khattab and Zaharia 2020 (ColBERT); Santhanam et al. 2022 (ColBERTv2: residual codes, distillation; PLAID: the
+stages of a search).
+"""
+
+from __future__ import annotations
