@@ -13,7 +13,7 @@ from pilotfish.errors import ConfigError
 from pilotfish.infer import Above, Cascade
 from pilotfish.measure.checks import Verdict
 from pilotfish.measure.support import ByWords
-from pilotfish.model import Delta, Message, Model, Request
+from pilotfish.model import Call, Delta, Message, Model, Request, Trace
 from pilotfish.retrieve.found import Hit, Passage
 from pilotfish.retrieve.rag import NOT_FOUND, EnoughByScore, Retrieving, Sure
 from tests.fakes import ScriptedModel
@@ -66,6 +66,15 @@ def test_the_trace_holds_the_retrieval_the_call_and_the_sources() -> None:
     assert reply.trace.decisions[-1].verdict == "answered from passages; 1 of its passages cited"
     told = reply.trace.to_json()
     assert json.loads(json.dumps(told))["sources"][0]["id"] == "p0"
+
+
+def test_what_the_retriever_s_own_models_took_is_told() -> None:
+    class Asks(Library):
+        def traced(self, queries: Sequence[str], k: int = 10) -> tuple[list[list[Hit]], list[Trace]]:
+            return self.search(queries, k), [Trace((Call("rewriter", "rewriter", 3, 2),)) for _ in queries]
+
+    made = Retrieving(Asks(*BOATS), ScriptedModel("x", name="large"), k=1)
+    assert [call.model for call in ask(made, "boat").trace.calls] == ["rewriter", "library", "large"]
 
 
 def test_what_is_cited_is_checked() -> None:

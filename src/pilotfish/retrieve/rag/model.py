@@ -18,6 +18,7 @@ from pilotfish.measure.checks import Verdict
 from pilotfish.measure.judging import filled_in
 from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
+from pilotfish.retrieve._traced import traced
 from pilotfish.retrieve.found import Retriever
 from pilotfish.retrieve.rag.cite import checked, citations, uncited
 from pilotfish.retrieve.rag.context import Context, Order, packed, tokens_guessed
@@ -131,9 +132,10 @@ class Retrieving:
         query, spent = await self._query(request)
         trace += spent
         start = time.perf_counter()
-        (hits,) = await asyncio.to_thread(self.retriever.search, [query], self.k)
-        seconds = time.perf_counter() - start
-        trace += Trace((Call(self.retriever.name, "retriever", seconds=seconds, why=f"{len(hits)} passages"),))
+        (hits,), (told,) = await asyncio.to_thread(traced, self.retriever, [query], self.k)
+        # What a retriever's own models took is told by their calls.
+        seconds = max(0.0, time.perf_counter() - start - told.seconds)
+        trace += told + Trace((Call(self.retriever.name, "retriever", seconds=seconds, why=f"{len(hits)} passages"),))
         verdict = Verdict(bool(hits)) if self.enough is None else await _waited(self.enough(request, hits))
         trace += verdict.trace
         context = packed(hits, self.budget, _counter(self.model), order=self.order)
