@@ -180,7 +180,9 @@ def packed(buckets: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """Return rows of buckets as bytes, the first of each byte in its lowest bits: (n, d) to (n, bytes)."""
     each = 8 // bits
     padded = np.pad(buckets, ((0, 0), (0, -buckets.shape[1] % each)))
-    parts = padded.reshape(len(buckets), -1, each) << (np.arange(each, dtype=np.uint8) * np.uint8(bits))
+    parts = padded.reshape(len(buckets), padded.shape[1] // each, each) << (
+        np.arange(each, dtype=np.uint8) * np.uint8(bits)
+    )
     found: NDArray[np.uint8] = np.bitwise_or.reduce(parts, axis=2)
     return found
 
@@ -189,4 +191,4 @@ def unpacked(residuals: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """Return bytes as buckets again, those that fill up a last byte included."""
     each = 8 // bits
     parts = residuals[:, :, None] >> (np.arange(each, dtype=np.uint8) * np.uint8(bits))
-    return (parts & np.uint8((1 << bits) - 1)).reshape(len(residuals), -1)
+    return (parts & np.uint8((1 << bits) - 1)).reshape(len(residuals), residuals.shape[1] * each)

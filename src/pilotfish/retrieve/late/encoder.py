@@ -136,13 +136,13 @@ class LateEncoder:
             device = _weights.pick_device(self.device)
             with reading(folder, "late-interaction model"):
                 layout = read_layout(folder)
-            body, self.tokenizer = loaded(layout.transformer, self.weights)
-            self.settings = self._asked or layout.settings or LateSettings.untrained()
+            body, self._tokenizer = loaded(layout.transformer, self.weights)
+            self._settings = self._asked or layout.settings or LateSettings.untrained()
             self._lower = layout.lower
-            self._marks = marked(body, self.tokenizer, self.settings, self.seed)
+            self._marks = marked(body, self._tokenizer, self._settings, self.seed)
             dense = projected(layout.dense, body.config.hidden_size, self._dimension, self.seed, self.weights)
             module = late_module(body, dense)
-            self._skipped = _skipped(self.tokenizer, self.settings)
+            self._skipped = _skipped(self._tokenizer, self._settings)
             self._mixed = None
             dtype = _weights.pick_dtype(self.dtype, device)
             self._module = self._lowered(module.float().to(device), dtype).eval()
@@ -171,6 +171,16 @@ class LateEncoder:
     def module(self) -> Any:
         """The transformer and its projection, loaded: token ids and a mask in, unit vectors out."""
         return self.load()._module
+
+    @property
+    def settings(self) -> LateSettings:
+        """How texts become tokens."""
+        return self.load()._settings
+
+    @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer, with the markers."""
+        return self.load()._tokenizer
 
     @property
     def dimension(self) -> int:
@@ -206,7 +216,6 @@ class LateEncoder:
 
     def cut(self, texts: Sequence[str], kind: Kind) -> list[Cut]:
         """Return the tokens of each text as the model reads them: marked, cut at the length, queries filled up."""
-        self.load()
         settings, mark = self.settings, self._marks[kind]
         length = settings.query_length if kind == "query" else settings.document_length
         # sentence-transformers takes the space around a text away, too.

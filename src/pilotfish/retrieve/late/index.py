@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._saved import facts_in, reading
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.retrieve.found import Found
 from pilotfish.retrieve.late import _native
 from pilotfish.retrieve.late._search import Stages, searched
@@ -120,16 +120,18 @@ class LateIndex:
 
     def reload(self) -> None:
         """Open what the index is now."""
-        # What its file named may be gone a moment later, where another process put it together anew.
-        for left in (4, 3, 2, 1, 0):
+        told = _told(self.folder)
+        while True:
             try:
-                told = _told(self.folder)
                 with reading(self.folder, WHAT):
                     self._open(told)
                 return
-            except Exception as error:
-                if not left or not isinstance(error.__cause__, FileNotFoundError) or told == _told(self.folder):
+            except ModelError as error:
+                # What its file named is gone a moment later where another process put the index together anew.
+                again = _told(self.folder)
+                if not isinstance(error.__cause__, FileNotFoundError) or again == told:
                     raise
+                told = again
 
     def _open(self, told: dict[str, Any]) -> None:
         folder = self.folder
