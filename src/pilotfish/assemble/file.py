@@ -34,6 +34,7 @@ from pilotfish.assemble.specs import (
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
+    from pilotfish.assemble._retrieve import Retrieval
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from pilotfish.model import Model
     from pilotfish.models.catalog import Catalog
     from pilotfish.models.encoder import Encoder
+    from pilotfish.retrieve.found import Retriever
+    from pilotfish.retrieve.index import Index
 
 DEFAULT = "assistant"
 # Tables that name models.
@@ -83,6 +86,7 @@ class Collaboration:
                     )
         self._metrics = {name: self._metric(name, table) for name, table in self._file.metrics.items()}
         self._check_circles()
+        self._retrieval = self._retrieves()
 
     @classmethod
     def load(cls, path: str | Path) -> Collaboration:
@@ -173,6 +177,11 @@ class Collaboration:
     def metrics(self) -> dict[str, MetricSpec]:
         """The `[metrics]` tables by their names, in the file's order."""
         return dict(self._metrics)
+
+    @property
+    def retrieval(self) -> Retrieval | None:
+        """The `[indexes]` and `[retrievers]`, if there are any."""
+        return self._retrieval
 
     @property
     def catalog(self) -> Catalog:
@@ -274,6 +283,28 @@ class Collaboration:
         encoder: Encoder = self._part(name)
         return encoder
 
+    def retriever(self, name: str | None = None) -> Retriever:
+        """Return a retriever, built with all it refers to; the same object each time. Without a name the only one.
+
+        Raises:
+            ConfigError: no such retriever, or none named where there are several.
+            ModelError: its index is not there.
+        """
+        if self._retrieval is None:
+            raise ConfigError(f"{self.where}: no [retrievers] in it; each is a table such as [retrievers.words]")
+        return self._retrieval.retriever(name, self)
+
+    def index(self, name: str, *, new: bool = False) -> Index:
+        """Return an index, opened; or, with `new`, made where it is not there.
+
+        Raises:
+            ConfigError: no such index, or one that was made otherwise.
+            ModelError: it is not there.
+        """
+        if self._retrieval is None:
+            raise ConfigError(f"{self.where}: no [indexes] in it; each is a table such as [indexes.docs]")
+        return self._retrieval.index(name, self, new=new)
+
     def part(self, name: str) -> Any:
         """Return a model or an encoder, whichever the name stands for.
 
@@ -321,6 +352,13 @@ class Collaboration:
             settings = {key: value for key, value in table.items() if key != "use"}
             return PluginSpec(use=use, settings=settings)
         raise ConfigError(f"{where}: unknown use {use!r}{did_you_mean(use, [*SPECS, *plugins()])}")
+
+    def _retrieves(self) -> Retrieval | None:
+        if not self._file.indexes and not self._file.retrievers:
+            return None
+        from pilotfish.assemble._retrieve import Retrieval
+
+        return Retrieval(self._file.indexes, self._file.retrievers, list(self._specs), self.where)
 
     def _metric(self, name: str, table: Mapping[str, Any]) -> MetricSpec:
         from pilotfish.assemble._specs_metrics import METRICS

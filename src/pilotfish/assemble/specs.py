@@ -186,11 +186,13 @@ class MapSpec(EngineSpec):
 
 
 class FileSpec(Spec):
-    """The whole file. `models`, `metrics` and `catalog` hold tables that are checked one by one."""
+    """The whole file. Those of its tables that hold tables by names of the user's are checked one by one."""
 
     default: str | None = None
     models: dict[str, dict[str, object]] = {}
     metrics: dict[str, dict[str, object]] = {}
+    indexes: dict[str, dict[str, object]] = {}
+    retrievers: dict[str, dict[str, object]] = {}
     catalog: dict[str, dict[str, object]] = {}
     advise: AdviseSpec | None = None
     map: MapSpec | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from pilotfish.cli._common import FORMATS, RunsFile, say, say_rejects
 
@@ -47,7 +48,8 @@ def _documents_options(function: Any) -> Any:
 
 @command.command(_Builds.run)
 @click.argument("docs")
-@click.option("--out", required=True, help="The index's folder.")
+@click.option("--out", help="The index's folder.")
+@click.option("--index", "only", help="Of a file: one of its [indexes]; all of them otherwise.")
 @click.option("--ways", default="bm25,dense", show_default=True, help="How it is searched: bm25, dense, sparse, late.")
 @click.option("--encoder", help="Of dense: an encoder's weights.  [default: all-minilm-l6-v2]")
 @click.option("--sparse-encoder", help="Of sparse: weights of a SPLADE-like model.")
@@ -68,17 +70,23 @@ def _documents_options(function: Any) -> Any:
 @click.option("--overlap", type=click.IntRange(0), default=0, show_default=True, help="Of passages, in the same unit.")
 @click.option("--language", default="en", show_default=True, help="Of sentences.")
 @_documents_options
-def build(docs: str, out: str, **flags: Any) -> None:
+def build(docs: str, **flags: Any) -> None:
     """Take DOCS into a new index: rows with a text, a folder of .txt and .md files, or TREC's <doc> elements.
 
-    A build that was stopped goes on by the same command. Documents that are there already are not read by any model
+    DOCS may be a collaboration file: its [indexes] then say where their documents are, and how they are searched. A
+    build that was stopped goes on by the same command. Documents that are there already are not read by any model
     again; one that is there with another text takes its place.
     """
     from pilotfish.retrieve._ways import Encoders
     from pilotfish.retrieve.index import Index
 
+    if docs.endswith(".toml"):
+        _of_file(docs, flags)
+        return
+    if flags["out"] is None:
+        raise click.UsageError("--out is missing: the index's folder", click.get_current_context())
     encoders = Encoders(flags["encoder"], flags["sparse_encoder"], flags["late_encoder"])
-    with Index.create(out, _ways(flags), chunks=_chunks(flags), encoders=encoders) as index:
+    with Index.create(flags["out"], _ways(flags), chunks=_chunks(flags), encoders=encoders) as index:
         _add(index, docs, flags)
 
 
@@ -126,6 +134,33 @@ def info(folder: str, as_json: bool) -> None:
         model = told["ways"].get(name, {}).get("weights", "")
         each = f", {size / told['passages']:,.0f} bytes a passage" if told["passages"] else ""
         click.echo(f"{name:<10} {size / 1e6:,.1f} MB{each}{f', {model}' if model else ''}")
+
+
+def _of_file(file: str, flags: dict[str, Any]) -> None:
+    """Make the indexes of a collaboration file.
+
+    Raises:
+        ConfigError: it has none, or one does not say where its documents are.
+    """
+    from pilotfish.assemble import Collaboration
+    from pilotfish.errors import ConfigError
+
+    given = click.get_current_context().get_parameter_source
+    of_any = ("only", "strict", "rejects_file", "format_", "encoding")
+    said = [name for name in flags if name not in of_any and given(name) is ParameterSource.COMMANDLINE]
+    if said:
+        raise ConfigError(f"--{said[0].rstrip('_').replace('_', '-')}: {file} says how its indexes are made")
+    models = Collaboration.load(file)
+    tables = models.retrieval.indexes if models.retrieval is not None else {}
+    if not tables:
+        raise ConfigError(f"{file}: no [indexes] in it; each is a table such as [indexes.docs]")
+    for name in tables if flags["only"] is None else [flags["only"]]:
+        index = models.index(name, new=True)
+        spec = tables[name]
+        if spec.documents is None:
+            raise ConfigError(f"{file}: [indexes.{name}]: the key 'documents' is missing: where they are")
+        columns = {"text": spec.text, "title": spec.title, "id_": spec.id}
+        _add(index, str(models.folder / spec.documents), flags | columns)
 
 
 def _ways(flags: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.retrieve._late_way import LateWay
 from pilotfish.retrieve.bm25 import Bm25, Words
 from pilotfish.retrieve.dense import Dense, Vectors
 from pilotfish.retrieve.sparse import Lists, Sparse
@@ -106,7 +107,9 @@ def told_of(name: str, how: Any, encoders: Encoders) -> dict[str, Any]:
         given = DEFAULT[name]
     encoder = _loaded(name, given, encoders.catalog) if isinstance(given, str | Path) else given
     encoders._made[name] = encoder
-    return told | {"weights": encoder.weights, "identity": _identity(encoder, encoders.catalog)}
+    here = Path(encoder.weights).expanduser()
+    weights = str(here.absolute()) if here.exists() else encoder.weights
+    return told | {"weights": weights, "identity": _identity(encoder, encoders.catalog)}
 
 
 def made(name: str, folder: Path, facts: Mapping[str, Any], encoders: Encoders, where: str) -> Way:
@@ -123,10 +126,7 @@ def made(name: str, folder: Path, facts: Mapping[str, Any], encoders: Encoders, 
         return Dense(folder, encoder, Vectors.from_json(told))
     if name == "sparse":
         return Sparse(folder, encoder, Lists(**told))
-    from pilotfish.retrieve.late import Late  # type: ignore[import-not-found,unused-ignore]
-
-    way: Way = Late.open(folder, encoder)
-    return way
+    return LateWay(folder, encoder)
 
 
 def _loaded(way: str, weights: str | Path, catalog: Catalog | None) -> Any:
@@ -146,6 +146,9 @@ def _loaded(way: str, weights: str | Path, catalog: Catalog | None) -> Any:
 
 def _identity(encoder: Any, catalog: Catalog | None) -> str:
     """Return what tells a model's weights from others, whatever they are called and wherever they lie."""
+    own = getattr(encoder, "identity", None)
+    if own is not None:
+        return str(own)
     from pilotfish.models import _weights
 
     folder, _ = _weights.located(encoder.weights, catalog)

@@ -107,6 +107,7 @@ class Bm25:
     """
 
     name = "bm25"
+    patient = False
 
     def __init__(self, folder: Path, words: Words | None = None) -> None:
         self.folder, self.words = folder, words or Words()

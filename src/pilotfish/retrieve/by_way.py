@@ -20,10 +20,15 @@ class ByWay:
     Args:
         index: where.
         way: its name.
+        name: in reports; the way's by default.
     """
 
-    def __init__(self, index: Index, way: str) -> None:
-        self.index, self.name = index, way
+    def __init__(self, index: Index, way: str, name: str | None = None) -> None:
+        self.index, self.way, self.name = index, way, name or way
+
+    def named(self, name: str) -> ByWay:
+        """Return it under another name in reports."""
+        return ByWay(self.index, self.way, name)
 
     def search(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]:
         """See `Retriever`."""
@@ -44,4 +49,4 @@ class ByWay:
         """
         if k < 1:
             raise ConfigError(f"k is 1 or more, not {k}")
-        return self.index.way(self.name).rank(queries, k)
+        return self.index.way(self.way).rank(queries, k)

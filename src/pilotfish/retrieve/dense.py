@@ -90,6 +90,7 @@ class Dense:
     """
 
     name = "dense"
+    patient = False
 
     def __init__(self, folder: Path, encoder: Encodes, how: Vectors | None = None) -> None:
         self.folder, self.encoder, self.how = folder, encoder, how or Vectors()

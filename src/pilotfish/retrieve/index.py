@@ -181,7 +181,7 @@ class Index:
             self._begin()
             for some in batches(documents, batch):
                 added += self.collection.add([self.chunks.of(document, counts) for document in some])
-                self._catch_up(self.ways)
+                self._catch_up([name for name in self.ways if not self._ways[name].patient])
                 bar.add(len(some))
             self._end()
         return added
@@ -250,6 +250,9 @@ class Index:
             way = self._ways[name]
             if way.rows > rows:
                 raise DataError(f"{self.folder / name}: has more rows than the index has; make the index anew")
+            if way.patient and way.rows < rows:
+                starts = range(way.rows, rows, BATCH)
+                way.add(text for at in starts for text in self.collection.texts(at, min(rows, at + BATCH)))
             while way.rows < rows:
                 way.add(self.collection.texts(way.rows, min(rows, way.rows + BATCH)))
 

@@ -57,6 +57,7 @@ class Sparse:
     """
 
     name = "sparse"
+    patient = False
 
     def __init__(self, folder: Path, encoder: Weighs, how: Lists | None = None) -> None:
         self.folder, self.encoder, self.how = folder, encoder, how or Lists()

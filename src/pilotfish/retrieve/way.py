@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pilotfish.retrieve.found import Ranker
 
@@ -19,11 +19,18 @@ class Way(Ranker, Protocol):
     """
 
     @property
+    def patient(self) -> bool:
+        """Whether it takes all rows of a change together, rather than batch by batch: an iterator then."""
+
+    @property
     def rows(self) -> int:
         """How many rows it holds, deleted ones among them; all of them survive the end of the process."""
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Take in the texts of the next rows; they last when this returns, and are found after `settle`."""
+    def add(self, texts: Any) -> None:
+        """Take in the texts of the next rows: a list, or, where it is patient, an iterator.
+
+        They last when this returns, and are found after `settle`.
+        """
 
     def delete(self, rows: Sequence[int]) -> None:
         """Forget rows: they are found no more after `settle`. Rows that were forgotten before change nothing."""

@@ -96,7 +96,9 @@ class Cross:
     def max_length(self) -> int:
         """How many tokens of a pair are read; of a longer one the longer text is cut."""
         model = self.model
-        return int(model.max_length or model.tokenizer.model_max_length)
+        # Its name until sentence-transformers 6 was max_length.
+        most = getattr(model, "max_seq_length", None) or getattr(model, "max_length", None)
+        return int(most or model.tokenizer.model_max_length)
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> Relevance:
         """See `Reads`."""

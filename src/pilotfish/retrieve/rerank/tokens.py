@@ -26,8 +26,8 @@ class TokenVectors(Protocol):
     def queries(self, texts: Sequence[str]) -> Sequence[NDArray[Any]]:
         """Return one (tokens, dimension) a query, each row of length 1."""
 
-    def passages(self, texts: Sequence[str]) -> Sequence[NDArray[Any]]:
-        """Return one (tokens, dimension) a passage, each row of length 1."""
+    def documents(self, texts: Sequence[str]) -> Sequence[NDArray[Any]]:
+        """Return one (tokens, dimension) a document, each row of length 1."""
 
 
 class ByTokens:
@@ -50,7 +50,7 @@ class ByTokens:
         asked = list(dict.fromkeys(query for query, _ in pairs))
         held = list(dict.fromkeys(passage for _, passage in pairs))
         queries = dict(zip(asked, self.encoder.queries(asked), strict=True))
-        passages = dict(zip(held, self.encoder.passages(held), strict=True))
+        passages = dict(zip(held, self.encoder.documents(held), strict=True))
         scores, tokens = np.zeros(len(pairs)), np.zeros(len(pairs), np.int64)
         for place, (query, passage) in enumerate(pairs):
             one, other = np.asarray(queries[query], np.float32), np.asarray(passages[passage], np.float32)
