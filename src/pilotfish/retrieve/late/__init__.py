@@ -5,3 +5,9 @@ stages of a search).
 """
 
 from __future__ import annotations
+
+from pilotfish.retrieve.late.encoder import LateEncoder
+from pilotfish.retrieve.late.index import LateIndex
+from pilotfish.retrieve.late.late import Late
+
+__all__ = ["Late", "LateEncoder", "LateIndex"]
