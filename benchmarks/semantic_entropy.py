@@ -1,7 +1,7 @@
 """Semantic entropy against token entropy: which tells Qwen2.5-Coder-1.5B's wrong answers on GSM8K from its right ones.
 
 150 questions of GSM8K's test half, drawn with a seed. The model (int8) answers each greedily, and that answer is right
-where its last number is the truth's; then eight times at temperature 1. Answers mean the same where their last numbers
+where its last number is the truth's; then six times at temperature 1. Answers mean the same where their last numbers
 are equal: the rule for sums, as entailment is for sentences. Token entropy is the mean over the greedy answer's tokens,
 from the 20 likeliest of each; sequence entropy the mean of -log p of the samples, as it is and a token. P(True) is the
 model's own word on its greedy answer, shown the samples. AUROC and PRR of each against right and wrong, and the
@@ -48,7 +48,7 @@ from pilotfish.rows.stage import AsyncStage
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "semantic-entropy"
 MODEL, SMALL = "qwen2.5-coder-1.5b-instruct", "smollm2-135m-instruct"
-QUESTIONS, SAMPLES, TOKENS, TOP = 150, 8, 200, 20
+QUESTIONS, SAMPLES, TOKENS, TOP = 150, 6, 200, 20
 ASKED = "\n\nThink in a few short steps. End with one line: Answer: <number>"
 BASE = "token entropy"
 number_of = answer_by("last-number")

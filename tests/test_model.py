@@ -284,3 +284,18 @@ def test_the_nearest_known_word_is_named() -> None:
     assert did_you_mean("zzz", ["b", "a"]) == "; known: a, b"
     assert did_you_mean("zzz", [f"word{i:02}" for i in range(20)]).endswith("word11, …")
     assert did_you_mean("zzz", []) == ""
+
+
+def test_another_prompt_leaves_what_stands_beside_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:"}}
+    turns: list[dict[str, Any]] = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": [{"type": "text", "text": "one"}, image, {"type": "text", "text": "two"}]},
+        {"role": "assistant", "content": "three"},
+    ]
+    changed = Request.of(turns, max_tokens=3).with_prompt("other")
+    assert changed.prompt == "other" and changed.max_tokens == 3
+    assert changed.messages[0].text == "Be kind." and changed.messages[2].text == "three"
+    assert changed.messages[1].content == ({"type": "text", "text": "other"}, image)
+    assert Request.of([{"role": "system", "content": "a"}]).with_prompt("b").messages[0].text == "b"
+    assert Request(()).with_prompt("b").prompt == "b"

@@ -28,6 +28,7 @@ __all__ = [
     "Reply",
     "Request",
     "Scored",
+    "Source",
     "TokenLogprob",
     "ToolCall",
     "Trace",
@@ -162,6 +163,26 @@ class Request:
         """Return a copy with the named fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def sampled(self, number: int, count: int) -> Any:
+        """Return the number of a sample for one of `count` calls that answer this request, as `metadata["sample"]`.
+
+        A store of replies must not give one of them again for another; a request that is itself a sample has others.
+        """
+        given = self.metadata.get("sample", 0)
+        return given * count + number if isinstance(given, int) else [given, number]
+
+    def with_prompt(self, text: str) -> Request:
+        """Return a copy whose `prompt` is another text; what stands beside it, as images and other turns, stays."""
+        users = [at for at, message in enumerate(self.messages) if message.role == "user"]
+        if not self.messages:
+            return dataclasses.replace(self, messages=(Message("user", text),))
+        at = users[-1] if users else len(self.messages) - 1
+        content = self.messages[at].content
+        if not isinstance(content, str):
+            content = ({"type": "text", "text": text}, *(part for part in content if part.get("type") != "text"))
+        changed = dataclasses.replace(self.messages[at], content=text if isinstance(content, str) else content)
+        return dataclasses.replace(self, messages=(*self.messages[:at], changed, *self.messages[at + 1 :]))
+
     def to_json(self) -> dict[str, Any]:
         """Return the chat-completions body, without `model` and without the fields that are unset."""
         data: dict[str, Any] = {"messages": [message.to_json() for message in self.messages]}
@@ -283,14 +304,41 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that a reply was given to answer from.
+
+    Attributes:
+        number: by which the reply cites it.
+        id: of the passage.
+        title: of its document.
+        document: the id of its document.
+        start, end: where it lies in the document, in characters.
+        score: by what found it.
+        cited: whether the reply cites it.
+        supported: the least that the passage bears out of what cites it, from 0 to 1; None where nothing was checked.
+    """
+
+    number: int
+    id: str
+    title: str = ""
+    document: str = ""
+    start: int = 0
+    end: int = 0
+    score: float = 0.0
+    cited: bool = False
+    supported: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
-    """Every call made for a reply, in order, and every decision taken."""
+    """Every call made for a reply, in order, every decision taken, and the passages that it was to answer from."""
 
     calls: tuple[Call, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     def __add__(self, later: Trace) -> Trace:
-        return Trace(self.calls + later.calls, self.decisions + later.decisions)
+        return Trace(self.calls + later.calls, self.decisions + later.decisions, self.sources + later.sources)
 
     @property
     def usage(self) -> Usage:
@@ -321,6 +369,7 @@ class Trace:
         return {
             "calls": [dataclasses.asdict(call) for call in self.calls],
             "decisions": [dataclasses.asdict(decision) for decision in self.decisions],
+            **({"sources": [dataclasses.asdict(source) for source in self.sources]} if self.sources else {}),
             "cost": self.cost,
             "seconds": self.seconds,
             "usage": dataclasses.asdict(self.usage),

@@ -106,3 +106,24 @@ def test_a_report_survives_its_json() -> None:
     report = TuneReport("w", "f", 1, 1, 1, 1, 2.0, 1.5, Interval(0.1, 0.05, 0.2), 1.0)
     told = report.to_json()
     assert TuneReport(**{**told, "gain": Interval(**told["gain"])}) == report
+
+
+def test_with_prompts_only_the_answers_are_learnt_and_in_the_models_own_template(
+    tiny_folder: Any, tmp_path: Path
+) -> None:
+    folder = tiny_folder("llama", "plain")
+    prompts = [f"what did the {animal} do {n}" for n in range(20) for animal in ("cat", "dog")]
+    texts = [f"it sat on the {'mat' if 'cat' in prompt else 'log'}" for prompt in prompts]
+    tuning = Tuning(rank=0, rate=5e-3, epochs=8, batch_tokens=512, length=96, held_out=0.2)
+    report = tune(folder, texts, tmp_path / "out", tuning, prompts=prompts, device="cpu", progress=False)
+    assert report.texts + report.held_out == 40
+    assert report.after < report.before
+    # the tokens in the loss are the answers' alone, each seen `epochs` times
+    answers = LocalModel(folder, device="cpu").load().tokenizer
+    longest = max(len(answers(text, add_special_tokens=False)["input_ids"]) for text in texts) + 1
+    assert report.tokens <= report.texts * longest * tuning.epochs
+    with pytest.raises(DataError, match="1 prompts for 2 texts"):
+        tune(folder, ["a", "b"], tmp_path / "two", tuning, prompts=["x"], device="cpu", progress=False)
+    with pytest.raises(DataError, match="all there is room for"):
+        short = Tuning(length=4, held_out=0.5)
+        tune(folder, ["a", "b"], tmp_path / "short", short, prompts=["the cat sat on the mat"] * 2, device="cpu")

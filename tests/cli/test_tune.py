@@ -43,3 +43,14 @@ def test_a_missing_column_is_one_line(tiny_folder: Any, tmp_path: Path) -> None:
     line = error_of(pilotfish("tune", rows, "--model", model, "--out", tmp_path / "expert", cwd=tmp_path))
     assert "text" in line and "body" in line
     assert not (tmp_path / "expert").exists()
+
+
+def test_prompts_are_learnt_to_be_answered(tiny_folder: Any, tmp_path: Path) -> None:
+    told = [{"question": f"what is {n}", "text": f"the cat sat on {n}"} for n in range(20)]
+    rows = write_rows(tmp_path / "rows.jsonl", [*told, {"question": None, "text": "alone"}])
+    command = ["tune", str(rows), "--model", str(tiny_folder("llama", "plain")), "--prompt", "question"]
+    command += ["--out", str(tmp_path / "card"), "--rate", "0.005", "--device", "cpu", "--json"]
+    done = pilotfish(*command, cwd=tmp_path)
+    assert "no prompt in 'question': row 21" in done.stderr
+    told_back = json.loads(done.stdout)
+    assert told_back["texts"] + told_back["held_out"] == 20

@@ -107,3 +107,8 @@ def test_of_what_is_too_long_the_middle_is_left_out(tiny_lm: LocalModel) -> None
         "cut: "
     ) == 2
     assert "characters of source" in found.notes[0] and "characters of text" in found.notes[1]
+
+
+def test_p_true_with_more_samples_than_a_model_takes_is_cut_and_not_an_error(tiny_lm: LocalModel) -> None:
+    found = p_true(tiny_lm, ["the cat"], ["a mat"], [["the dog sat on the mat " * 40] * 20])
+    assert 0 < found[0] < 1

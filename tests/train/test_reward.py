@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models.best_of import reward_of
 from pilotfish.models.encoder import Encoder
-from pilotfish.supervise._reward import reward_of
 from pilotfish.train.reward import Pair, RewardModel, preference_loss, text_of
 from pilotfish.train.settings import Fit
 

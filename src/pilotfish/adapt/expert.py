@@ -11,15 +11,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.intervals import Interval, bootstrap
+from pilotfish.model import Request
 from pilotfish.models.local import LocalModel
 from pilotfish.rows.split import split
-from pilotfish.train.examples import Example, pieces
+from pilotfish.train.examples import Example, answered, pieces
 from pilotfish.train.folder import digest, finished, settled, write_report
 from pilotfish.train.plan import planned
 from pilotfish.train.processes import is_main
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
 __all__ = ["TuneReport", "Tuning", "parted", "perplexity", "tune"]
+
+_Text = TypeVar("_Text", str, tuple[str, str])
 
 REPORT = "pilotfish-tuning.json"
 RUN = "run"  # a folder in the result's own: the log stays, the checkpoints go when the run has ended
@@ -129,13 +132,15 @@ def perplexity(losses: NDArray[np.float64], counts: NDArray[np.float64]) -> floa
     return float(np.exp(losses.sum() / counts.sum()))
 
 
-def parted(texts: Sequence[str], tuning: Tuning) -> tuple[list[str], list[str]]:
+def parted(texts: Sequence[_Text], tuning: Tuning) -> tuple[list[_Text], list[_Text]]:
     """Return the texts that `tune` trains on and those it holds out; the same for every model and on every machine.
+
+    A text is a string, or a prompt and what answers it.
 
     Raises:
         DataError: fewer than two different texts, or a share that leaves one part empty.
     """
-    unique = [text for text in dict.fromkeys(texts) if text.strip()]
+    unique = [text for text in dict.fromkeys(texts) if (text if isinstance(text, str) else text[1]).strip()]
     if len(unique) < 2:
         raise DataError(f"tuning needs at least two different texts, one of them held out; there are {len(unique)}")
     parts = split(len(unique), {"train": 1 - tuning.held_out, "test": tuning.held_out}, tuning.seed)
@@ -150,12 +155,16 @@ def tune(
     out: str | Path,
     tuning: Tuning | None = None,
     *,
+    prompts: Sequence[str] | None = None,
     dtype: str = "auto",
     device: str = "auto",
     catalog: Catalog | None = None,
     progress: bool = True,
 ) -> TuneReport:
     """Fine-tune a causal language model on texts and write it to the folder `out`, ready for `LocalModel(out)`.
+
+    Texts alone make an expert of a domain. With prompts it learns to answer each with its text: questions and the
+    background that they need make a knowledge card (`adapt.knowledge`).
 
     The held-out texts are split off before anything learns; exact copies of a text count once. A run that was killed
     goes on from its last checkpoint; one that finished is not repeated.
@@ -165,13 +174,16 @@ def tune(
         texts: the domain's texts, one a document.
         out: the folder to write; made where it is missing.
         tuning: how to train.
+        prompts: one a text, put in the model's own template; the texts alone are in the loss, cut at `tuning.length`
+            with their prompts. None has none, and a long text is cut into pieces.
         dtype: of the frozen weights and of the result.
         device: "auto", "cpu", "cuda", "mps".
         catalog: where names are looked up.
         progress: show a bar.
 
     Raises:
-        DataError: fewer than two different texts, or `out` holds something else.
+        DataError: fewer than two different texts, not as many prompts, a prompt that leaves no room for its text, or
+            `out` holds something else.
         ModelError: the weights are no causal language model.
     """
     from pilotfish.train.causal import Causal
@@ -179,16 +191,23 @@ def tune(
     from pilotfish.train.lora import adapted, merged
 
     tuning = tuning or Tuning()
-    train, test = parted(texts, tuning)
+    if prompts is not None and len(prompts) != len(texts):
+        raise DataError(f"{len(prompts)} prompts for {len(texts)} texts")
+    train: Sequence[str] | Sequence[tuple[str, str]]
+    test: Sequence[str] | Sequence[tuple[str, str]]
+    if prompts is None:
+        train, test = parted(texts, tuning)
+    else:
+        train, test = parted(list(zip(prompts, texts, strict=True)), tuning)
     out = Path(out)
-    identity = digest([str(weights), settled(tuning), dtype], [*train, *test])
+    identity = digest([str(weights), settled(tuning), dtype], [_flat(text) for text in (*train, *test)])
     done = finished(out, REPORT, identity, (RUN,))
     if done is not None:
         return TuneReport(**{**done, "gain": Interval(**done["gain"])})
     local = LocalModel(weights, dtype=dtype if tuning.rank else "float32", device=device, catalog=catalog).load()
     saved_dtype = local.model.dtype
     length = min(tuning.length, local.max_length)
-    learnt, held = (pieces(local.tokenizer, part, length) for part in (train, test))
+    learnt, held = (_examples(local, part, length) for part in (train, test))
     how = tuning.fit(learnt)
     task = Causal(adapted(local.model, how), batch_tokens=tuning.batch_tokens, name=local.name)
     before, counts = _by_text(task, held, len(test))
@@ -216,6 +235,20 @@ def tune(
     if is_main():
         shutil.rmtree(out / RUN / "checkpoints", ignore_errors=True)
     return report
+
+
+def _flat(text: str | tuple[str, str]) -> str:
+    return text if isinstance(text, str) else "\0".join(text)
+
+
+def _examples(local: LocalModel, texts: Sequence[str] | Sequence[tuple[str, str]], length: int) -> list[Example]:
+    plain = [text for text in texts if isinstance(text, str)]
+    if plain:
+        return pieces(local.tokenizer, plain, length)
+    return [
+        answered(local.tokenizer, Request.of(text[0]), text[1], length, name=local.name, row=row)
+        for row, text in enumerate(texts)
+    ]
 
 
 def _by_text(task: Any, held: Sequence[Example], texts: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

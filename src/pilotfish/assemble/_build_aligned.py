@@ -23,7 +23,7 @@ def build_aligned(name: str, spec: Spec, part: Callable[[str], Any], catalog: Ca
         ModelError: no reward model in the folder.
     """
     if isinstance(spec, RewardSpec):
-        from pilotfish.supervise.reward import RewardModel
+        from pilotfish.train.reward import RewardModel
 
         return RewardModel.load(folder / spec.path, catalog)
     if isinstance(spec, AlignedSpec):
@@ -32,6 +32,6 @@ def build_aligned(name: str, spec: Spec, part: Callable[[str], Any], catalog: Ca
         template = spec.template if spec.template is not None else TEMPLATE
         return Aligned(part(spec.model), part(spec.corrector), template, spec.max_tokens, name)
     assert isinstance(spec, BestOfNSpec)
-    from pilotfish.supervise.reward import BestOfN
+    from pilotfish.models.best_of import BestOfN
 
     return BestOfN(part(spec.model), part(spec.reward), spec.n, spec.temperature, spec.label, name)

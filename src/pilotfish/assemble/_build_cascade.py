@@ -23,11 +23,22 @@ def build_cascade(name: str, spec: CascadeSpec, part: Callable[[str], Any], cata
     models = [part(one) for one in spec.names]
     accepts = []
     for one, model in zip(spec.ways, models, strict=False):
-        calibration = None if one.calibration is None else _calibration(one, folder)
-        above = {} if calibration is None else {"above": calibration.above}
-        accept = _accept(one, one.settings() | above, model, part, catalog, folder)
-        accepts.append(accept if calibration is None else _watched(accept, one, calibration, name))
+        accepts.append(accept_of(name, one, model, part, catalog, folder))
     return Cascade.of(models, accepts, name)
+
+
+def accept_of(
+    name: str, spec: AcceptSpec, model: Any, part: Callable[[str], Any], catalog: Catalog, folder: Path
+) -> Accept:
+    """Return what trusts the replies of a model, by its own threshold or a calibration's; `name` has it in traces.
+
+    Raises:
+        ConfigError: the calibration is of another score.
+    """
+    calibration = None if spec.calibration is None else _calibration(spec, folder)
+    above = {} if calibration is None else {"above": calibration.above}
+    accept = _accept(spec, spec.settings() | above, model, part, catalog, folder)
+    return accept if calibration is None else _watched(accept, spec, calibration, name)
 
 
 def _calibration(spec: AcceptSpec, folder: Path) -> Calibration:

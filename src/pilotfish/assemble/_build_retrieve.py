@@ -92,7 +92,7 @@ def _reader(name: str, spec: specs.RerankSpec, models: Collaboration) -> Any:
         except ConfigError as error:
             raise ConfigError(f"{models.where}: [retrievers.{name}]: {error}") from None
     if spec.late is not None:
-        from pilotfish.retrieve.late import LateEncoder  # type: ignore[import-not-found,unused-ignore]
+        from pilotfish.retrieve.late import LateEncoder
 
         late = LateEncoder(weights_from(spec.late, models.folder), dtype=spec.dtype, catalog=models.catalog)
         return ByTokens(late)

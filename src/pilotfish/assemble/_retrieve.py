@@ -74,6 +74,22 @@ class Retrieval:
         for _, target in self.retrievers[name].retrievers:
             self._check_circles(target, (*above, name))
 
+    def models_of(self, name: str) -> list[str]:
+        """Return the models that a retriever names, by way of others too."""
+        spec = self.retrievers[name]
+        below = [model for _, other in spec.retrievers for model in self.models_of(other)]
+        return [*(target for _, target in references(spec)), *below]
+
+    def finds_by(self, name: str) -> dict[str, Any]:
+        """Return the tables that decide what a retriever finds, as plain data."""
+        spec = self.retrievers[name]
+        found: dict[str, Any] = {name: spec.model_dump(mode="json", exclude_none=True)}
+        if isinstance(spec, ByWaySpec):
+            found[f"indexes.{spec.index}"] = self.indexes[spec.index].model_dump(mode="json", exclude_none=True)
+        for _, other in spec.retrievers:
+            found |= self.finds_by(other)
+        return found
+
     def chosen(self, name: str | None) -> str:
         """Return the name of the retriever that is meant: the only one, where none is named.
 

@@ -12,7 +12,9 @@ from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._spec_engine import SpreadSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LockstepSpec
+from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import EndpointSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
@@ -23,11 +25,19 @@ if TYPE_CHECKING:
     from pilotfish.assemble import Collaboration
     from pilotfish.models.catalog import Catalog
     from pilotfish.models.encoder import Encoder
+    from pilotfish.retrieve.found import Retriever
 
 TREES = "trees.safetensors"  # which only the folder of a tree student holds
 
 
-def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, folder: Path) -> Any:
+def build(
+    name: str,
+    spec: Spec,
+    part: Callable[[str], Any],
+    catalog: Catalog,
+    folder: Path,
+    retriever: Callable[[str], Retriever],
+) -> Any:
     """Return the model that a table describes.
 
     Args:
@@ -36,6 +46,7 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         part: gives the model of another name.
         catalog: where weights are looked up.
         folder: what relative paths start from.
+        retriever: gives the retriever of a name.
     """
     if isinstance(spec, specs.LocalSpec):
         from pilotfish.models.local import LocalModel
@@ -86,6 +97,14 @@ def build(name: str, spec: Spec, part: Callable[[str], Any], catalog: Catalog, f
         from pilotfish.assemble._build_aligned import build_aligned
 
         return build_aligned(name, spec, part, catalog, folder)
+    if type(spec) in KNOWLEDGE.values():
+        from pilotfish.assemble._build_knowledge import build_knowledge
+
+        return build_knowledge(name, spec, part, catalog, folder)
+    if isinstance(spec, RetrieveSpec):
+        from pilotfish.assemble._build_rag import build_rag
+
+        return build_rag(name, spec, part, retriever, catalog, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

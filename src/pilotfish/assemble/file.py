@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._specs_aligned import RewardSpec
+from pilotfish.assemble._specs_knowledge import EnergySpec
+from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble.build import build, weights_from
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
@@ -84,8 +86,8 @@ class Collaboration:
                         f"{where}: [{table}] {key} = {target!r}: no such model{did_you_mean(target, self._specs)}"
                     )
         self._metrics = {name: self._metric(name, table) for name, table in self._file.metrics.items()}
-        self._check_circles()
         self._retrieval = self._retrieves()
+        self._check_circles()
 
     @classmethod
     def load(cls, path: str | Path) -> Collaboration:
@@ -230,7 +232,10 @@ class Collaboration:
             table = self._file.models[one]
             means = MEANS.get(str(table["use"]), ())
             found[one] = {key: value for key, value in sorted(table.items()) if key not in means}
-            left += [target for _, target in references(self._specs[one])]
+            spec = self._specs[one]
+            if isinstance(spec, RetrieveSpec) and self._retrieval is not None:
+                found[one]["finds"] = self._retrieval.finds_by(spec.retriever)
+            left += self._parts(one)
         return found
 
     def check(self, name: str) -> None:
@@ -257,15 +262,16 @@ class Collaboration:
         """Return a model, built with all it refers to; the same object each time.
 
         Raises:
-            ConfigError: no such model, or it is an encoder or a reward model, which does not answer.
+            ConfigError: no such model, or it is an encoder, a reward model or an energy, which do not answer.
             ModelError: its files are missing or damaged.
         """
         name = name or self.default
         self._known(name)
         if isinstance(self._specs[name], EncoderSpec):
             raise ConfigError(f"{self.where}: [models.{name}] is an encoder: it gives vectors, not answers")
-        if isinstance(self._specs[name], RewardSpec):
-            raise ConfigError(f"{self.where}: [models.{name}] is a reward model: it scores answers and gives none")
+        for kind, what in ((RewardSpec, "a reward model"), (EnergySpec, "an energy")):
+            if isinstance(self._specs[name], kind):
+                raise ConfigError(f"{self.where}: [models.{name}] is {what}: it scores answers and gives none")
         model: Model = self._part(name)
         return model
 
@@ -330,7 +336,7 @@ class Collaboration:
 
     def _part(self, name: str) -> Any:
         if name not in self._built:
-            self._built[name] = build(name, self._specs[name], self._part, self.catalog, self.folder)
+            self._built[name] = build(name, self._specs[name], self._part, self.catalog, self.folder, self.retriever)
         return self._built[name]
 
     def _known(self, name: str) -> None:
@@ -373,6 +379,19 @@ class Collaboration:
                 raise ConfigError(f"{where} {key} = {target!r}: no such model{did_you_mean(target, self._specs)}")
         return spec
 
+    def _parts(self, name: str) -> list[str]:
+        """Return the models that a model names, by way of its retriever too."""
+        spec = self._specs[name]
+        found = [target for _, target in references(spec)]
+        if isinstance(spec, RetrieveSpec):
+            if self._retrieval is None:
+                raise ConfigError(f"{self.where}: [models.{name}] retriever: there are no [retrievers] in the file")
+            try:
+                found += self._retrieval.models_of(self._retrieval.chosen(spec.retriever))
+            except ConfigError as error:
+                raise ConfigError(f"{error}, which [models.{name}] names") from None
+        return found
+
     def _check_circles(self) -> None:
         """Refuse models that contain themselves."""
         done: set[str] = set()
@@ -384,7 +403,7 @@ class Collaboration:
                 )
             if name in done:
                 return
-            for _, target in references(self._specs[name]):
+            for target in self._parts(name):
                 visit(target, (*above, name))
             done.add(name)
 

@@ -16,7 +16,9 @@ from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
+from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
+from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
@@ -129,6 +131,8 @@ SPECS: dict[str, type[Spec]] = {
     **LOCKSTEP,
     **RESILIENT,
     **ALIGNED,
+    **KNOWLEDGE,
+    "retrieve": RetrieveSpec,
     "spread": SpreadSpec,
 }
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.evaluate.scores import Scores
-from pilotfish.measure.judging import filled_in
 from pilotfish.rows.model_stage import Template
 
 if TYPE_CHECKING:
@@ -173,21 +172,21 @@ def p_true(
         model: who is asked, which may be the one that answered.
         questions: that were answered.
         answers: one of each.
-        samples: further answers to each question, which are shown before it.
+        samples: further answers to each question, which are shown before it; of too many for the model the middle is
+            left out.
 
     Raises:
         DataError: columns of different length.
+        ModelError: a question too long for the model, whatever is left out of it.
     """
     if len(questions) != len(answers) or (samples is not None and len(samples) != len(answers)):
         raise DataError(
             f"{len(questions)} questions, {len(answers)} answers, {len(samples or answers)} rows of samples"
         )
-    shown = samples if samples is not None else [()] * len(answers)
-    prompts = [
-        filled_in(P_TRUE, question=question, answer=answer, samples="\n".join(some) or "(none)")
-        for question, answer, some in zip(questions, answers, shown, strict=True)
-    ]
-    return _first(model.choices(prompts, (" True", " False"))) if prompts else np.zeros(0)
+    shown = ["\n".join(some) or "(none)" for some in (samples if samples is not None else [()] * len(answers))]
+    rows = {"question": questions, "answer": answers, "samples": shown}
+    asked = YesNo(model, P_TRUE, answers=(" True", " False"), name="P(True)")
+    return asked(*(rows[name] for name in asked.columns)).values if len(answers) else np.zeros(0)
 
 
 def _first(logs: NDArray[np.float64]) -> NDArray[np.float64]:

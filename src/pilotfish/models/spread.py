@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotfish.errors import ConfigError, DataError, ModelError, PilotfishError, UpstreamError
-from pilotfish.model import Call, Decision, Model, Reply, Request, Trace, WholeReplies
+from pilotfish.model import Call, Decision, Model, Reply, Request, Source, Trace, WholeReplies
 from pilotfish.models.cache import decode_reply, encode_reply
 from pilotfish.rows._journal import Entry, Line
 from pilotfish.rows._ray_pool import Pool
@@ -114,7 +114,9 @@ class _Answering(AsyncStage):
             kind = next((name for name, kind in _KINDS.items() if isinstance(error, kind)), "ModelError")
             more = {name: getattr(error, name, None) for name in ("status", "retry_after")}
             return {"kind": kind, "error": str(error), **more}
-        trace = {name: [asdict(one) for one in getattr(reply.trace, name)] for name in ("calls", "decisions")}
+        trace = {
+            name: [asdict(one) for one in getattr(reply.trace, name)] for name in ("calls", "decisions", "sources")
+        }
         return {"reply": encode_reply(reply), "trace": trace}
 
     async def aclose(self) -> None:
@@ -171,4 +173,8 @@ def _error(told: dict[str, Any]) -> PilotfishError:
 
 
 def _trace(told: dict[str, Any]) -> Trace:
-    return Trace(tuple(Call(**one) for one in told["calls"]), tuple(Decision(**one) for one in told["decisions"]))
+    return Trace(
+        tuple(Call(**one) for one in told["calls"]),
+        tuple(Decision(**one) for one in told["decisions"]),
+        tuple(Source(**one) for one in told.get("sources", ())),
+    )

@@ -30,7 +30,7 @@ class LateWay:
         self._deleted: set[int] = set()
         self._late: Any = None
         if folder.is_dir() and any(entry.suffix == ".json" for entry in folder.iterdir()):
-            from pilotfish.retrieve.late import Late, LateIndex  # type: ignore[import-not-found,unused-ignore]
+            from pilotfish.retrieve.late import Late, LateIndex
 
             self._late = Late(encoder, LateIndex(folder))
 
@@ -44,7 +44,7 @@ class LateWay:
         if self._late is not None:
             self._late.add(texts)
             return
-        from pilotfish.retrieve.late import Late  # type: ignore[import-not-found,unused-ignore]
+        from pilotfish.retrieve.late import Late
 
         self._late = Late.build(self.encoder, self.folder, texts)
 

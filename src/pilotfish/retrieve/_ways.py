@@ -139,7 +139,7 @@ def _loaded(way: str, weights: str | Path, catalog: Catalog | None) -> Any:
         from pilotfish.retrieve.splade import Splade
 
         return Splade(weights, catalog=catalog)
-    from pilotfish.retrieve.late import LateEncoder  # type: ignore[import-not-found,unused-ignore]
+    from pilotfish.retrieve.late import LateEncoder
 
     return LateEncoder(weights, catalog=catalog)
 

@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish._home import home
+from pilotfish._native import NativeUnavailable, plain, turned_off
 
 __all__ = ["Join", "address", "library", "packed"]
 
@@ -49,17 +42,14 @@ class Join(ctypes.Structure):
 
 def library() -> ctypes.CDLL | None:
     """Return the library for this machine, compiled now if it never was; None where that cannot be."""
-    return None if os.environ.get("PILOTFISH_NATIVE", "1") == "0" else _loaded()
+    return None if turned_off() else _loaded()
 
 
 @functools.cache
 def _loaded() -> ctypes.CDLL | None:
-    compiler = os.environ.get("CC", "").split() or next(([name] for name in ("cc", "gcc", "clang") if _there(name)), [])
-    if not compiler or not _there(compiler[0]):
-        return None
     try:
-        lib = ctypes.CDLL(str(_compiled(compiler)))
-    except (OSError, subprocess.SubprocessError):
+        lib = ctypes.CDLL(str(plain(SOURCE, FLAGS)))
+    except (OSError, NativeUnavailable):
         return None
     pointer, size, whole = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     lib.pf_normalised.restype = None
@@ -68,27 +58,6 @@ def _loaded() -> ctypes.CDLL | None:
     lib.pf_similar.argtypes = [pointer, pointer, size, pointer, pointer, whole, whole, pointer]
     lib.pf_join.argtypes = [ctypes.POINTER(Join), size, pointer, pointer, pointer, size]
     return lib
-
-
-def _there(command: str) -> bool:
-    return shutil.which(command) is not None
-
-
-def _compiled(compiler: list[str]) -> Path:
-    facts = "\0".join([*compiler, *FLAGS, platform.machine(), sys.platform]).encode()
-    folder = home() / "native"
-    target = folder / f"sketch-{hashlib.sha256(facts + SOURCE.read_bytes()).hexdigest()[:24]}.so"
-    if target.is_file():
-        return target
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
-        made = Path(scratch) / "sketch.so"
-        subprocess.run(  # noqa: S603 the user's compiler, our own arguments
-            [*compiler, *FLAGS, str(SOURCE), "-o", str(made)], check=True, capture_output=True, timeout=120
-        )
-        made.chmod(0o600)
-        made.replace(target)  # whoever compiles at the same time makes the same file
-    return target
 
 
 def address(array: NDArray[np.generic]) -> int:

@@ -6,6 +6,7 @@ Source: the OpenAI API reference, "Create chat completion" and "The chat complet
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pilotfish.errors import ConfigError
@@ -80,7 +81,14 @@ def chat_json(visit: Visit, reply: Reply) -> dict[str, Any]:
         "choices": [_choice(i, one, wants) for i, one in enumerate((reply, *reply.choices))],
         "usage": usage_json(reply.usage),
         "system_fingerprint": None,
+        **_sources(reply),
     }
+
+
+def _sources(reply: Reply) -> dict[str, Any]:
+    """Return the passages that an answer stands on, in a field of ours; nothing where it was given none."""
+    found = [asdict(source) | {"score": finite(source.score)} for source in reply.trace.sources]
+    return {"pilotfish": {"sources": found}} if found else {}
 
 
 def _choice(index: int, reply: Reply, wants: bool) -> dict[str, Any]:
@@ -139,7 +147,7 @@ class Chunks:
         """Return the last chunk of an answer: why it ended, and the log-probabilities of all its tokens."""
         assert self._visit.request is not None
         wanted = _logprobs(reply.logprobs) if self._visit.request.logprobs else None
-        return self._chunk({}, index, reply.finish_reason, wanted)
+        return self._chunk({}, index, reply.finish_reason, wanted) | _sources(reply)
 
     def usage(self, reply: Reply) -> dict[str, Any]:
         """Return the chunk with the usage of all attempts, and what the headers could not tell yet."""

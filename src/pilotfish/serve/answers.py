@@ -218,7 +218,9 @@ def _again(reply: Reply, verdict: str, score: float | None) -> Reply:
         dataclasses.replace(call, seconds=0.0, cost=0.0, cached=True, why="response cache")
         for call in reply.trace.calls
     )
-    return reply.with_(trace=Trace(calls, (*reply.trace.decisions, Decision(_NAME, verdict, score))))
+    return reply.with_(
+        trace=Trace(calls, (*reply.trace.decisions, Decision(_NAME, verdict, score)), reply.trace.sources)
+    )
 
 
 def _size(reply: Reply) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pilotfish.assemble import Collaboration
 from pilotfish.assemble._specs_aligned import RewardSpec
+from pilotfish.assemble._specs_knowledge import EnergySpec
 from pilotfish.assemble._specs_serve import AnswersSpec, LogSpec, ServeSpec
 from pilotfish.assemble.specs import EncoderSpec
 from pilotfish.errors import ConfigError
@@ -31,7 +32,7 @@ def gateway_of(models: Collaboration) -> Gateway:
     """
     spec = models.serve or ServeSpec()
     # A reward model scores answers for others of the file, and gives none.
-    rewards = {name for name in models.names if isinstance(models.spec(name), RewardSpec)}
+    rewards = {name for name in models.names if isinstance(models.spec(name), RewardSpec | EnergySpec)}
     served = spec.models if spec.models is not None else [name for name in models.names if name not in rewards]
     if not served:
         raise ConfigError(f"{models.where}: no models in it; each is a table such as [models.small]")

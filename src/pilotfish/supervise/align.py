@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pilotfish.decode.lockstep_model import LockstepModel, named_parts
 from pilotfish.decode.rules import nudging, reward_guided
 from pilotfish.errors import ConfigError
-from pilotfish.supervise._reward import Asked, reward_of
+from pilotfish.models.best_of import reward_of
+from pilotfish.supervise._reward import Asked
 
 if TYPE_CHECKING:
     from pilotfish.decode.decoder import Prompt

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder
     from pilotfish.train.settings import Fit
 
-__all__ = ["Loss", "ScaledHead", "train"]
+__all__ = ["Loss", "ScaledHead", "freeze_unused", "train"]
 
 # (the head's outputs of a pass, its rows, what each counts) -> the loss's sum
 Loss = Callable[[Any, Any, Any], Any]
@@ -101,7 +101,7 @@ def train(
     given = None if beside is None else torch.tensor(beside, dtype=torch.float32, device=module.device)
     task = _task(module, head, groups, (loss, look or loss), given)
     task.moment = None if moment is None else _told(moment, len(planned(learnt, how)))
-    _freeze_unused(task, learnt[:1])
+    freeze_unused(task, learnt[:1])
     if folder is not None:
         fitted = fit(task, learnt, held, how, Path(folder), identity, progress=progress)
     else:
@@ -170,7 +170,7 @@ def _task(module: Any, head: Any, groups: Sequence[tuple[str, ...]], losses: tup
     return EncoderTask()
 
 
-def _freeze_unused(task: Any, examples: Sequence[Example]) -> None:
+def freeze_unused(task: Any, examples: Sequence[Example]) -> None:
     """Take out of training what no gradient comes to, as BERT's pooler: a checkpoint would lack its moments."""
     if not examples:
         return

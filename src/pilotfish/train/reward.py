@@ -6,34 +6,23 @@ margins: Touvron et al. 2023 (Llama 2), equation 2; rewards kept about 0: Eisens
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.intervals import Interval, wilson
-from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
 from pilotfish.rows.split import split
-from pilotfish.train.encoding import ScaledHead, train
-from pilotfish.train.folder import digest
+from pilotfish.train.scorer import FIT, Scorer, text_of
 from pilotfish.train.settings import Fit
 
-if TYPE_CHECKING:
-    from pilotfish.models.catalog import Catalog
-
-__all__ = ["Pair", "RewardModel", "Taught"]
-
-FOLDER, FILE, HEAD, FORMAT = "encoder", "reward.json", "head.safetensors", 1
-FIT = Fit(epochs=3, batch_tokens=1024, rate=5e-5, decay=0.01, dtype="float32")
+__all__ = ["FIT", "Pair", "RewardModel", "Taught", "text_of"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class Taught:
         return f"{said}; of {self.held_out:,} others it prefers as people do {self.accuracy:.3f}{longer}"
 
 
-class RewardModel:
+class RewardModel(Scorer):
     """Scores answers to a prompt: the higher the better; called as reward-guided search calls a reward.
 
     Args:
@@ -109,6 +98,8 @@ class RewardModel:
         ConfigError: a setting out of range.
     """
 
+    what, file = "reward model", "reward.json"
+
     def __init__(
         self,
         encoder: Encoder,
@@ -119,10 +110,10 @@ class RewardModel:
         held_out: float = 0.1,
         folder: str | Path | None = None,
     ) -> None:
-        if centre < 0 or not head_rate > 0 or not 0 <= held_out < 1:
-            raise ConfigError(f"centre, head_rate and held_out: not {centre}, {head_rate} and {held_out}")
-        self.encoder, self.how, self.centre = encoder, how, centre
-        self.head_rate, self.held_out, self.folder = head_rate, held_out, folder
+        super().__init__(encoder, how, head_rate, folder)
+        if centre < 0 or not 0 <= held_out < 1:
+            raise ConfigError(f"centre and held_out: not {centre} and {held_out}")
+        self.centre, self.held_out = centre, held_out
 
     def fit(self, pairs: Sequence[Pair]) -> Self:
         """Learn from preferences; all pairs of one prompt are learnt from, or measured on.
@@ -159,68 +150,20 @@ class RewardModel:
 
     def _learn(self, pairs: Sequence[Pair], weights: NDArray[np.float64]) -> None:
         torch = need("torch", "train")
-        encoder = self.encoder.load().copied()
-        head = ScaledHead(encoder.dimension, 1, self.head_rate, self.how.seed)
-        margins = torch.tensor([pair.margin for pair in pairs], dtype=torch.float32, device=encoder.model.device)
+        device = self.encoder.load().model.device
+        margins = torch.tensor([pair.margin for pair in pairs], dtype=torch.float32, device=device)
 
-        def loss(rewards: Any, rows: Any, counted: Any) -> Any:
-            return (preference_loss(rewards[:, 0, 0], rewards[:, 1, 0], margins[rows], self.centre) * counted).sum()
+        def loss(rewards: Any, rows: Any) -> Any:
+            return preference_loss(rewards[:, 0], rewards[:, 1], margins[rows], self.centre)
 
         texts = [(text_of(pair.prompt, pair.chosen), text_of(pair.prompt, pair.rejected)) for pair in pairs]
-        told = [asdict(self.how), self.centre, self.head_rate, identity_of(encoder.weights), weights.tolist()]
-        identity = digest([*told, [pair.margin for pair in pairs]], [text for pair in texts for text in pair])
-        folder = None if self.folder is None else Path(self.folder) / identity[:16]
-        fitted = train(encoder, head.module, texts, weights, loss, self.how, folder, identity)
-        encoder.model.eval()
-        self.encoder_, self._steps = encoder, fitted.steps
-        coef, bias = head.weights()
-        self.weight_, self.bias_ = np.ascontiguousarray(coef[0]), float(bias[0])
+        self._steps = self._taught(texts, weights, loss, [self.centre, [pair.margin for pair in pairs]])
 
-    def __call__(self, prompt: str, answers: Sequence[str]) -> list[float]:
-        """Return the reward of each answer to a prompt."""
-        found: list[float] = self.scores([(prompt, answer) for answer in answers]).tolist()
-        return found
+    def _report(self) -> dict[str, Any]:
+        return self.report_.to_json()
 
-    def scores(self, asked: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """Return the reward of each (prompt, answer): (pairs,)."""
-        if not asked:
-            return np.zeros(0)
-        vectors = self.encoder_.encode([text_of(prompt, answer) for prompt, answer in asked])
-        return np.asarray(vectors.astype(np.float64) @ self.weight_.astype(np.float64) + self.bias_)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the encoder, the head, and what it learnt; `reward.json` goes first and comes last."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        self.encoder_.model.save(str(folder / FOLDER), create_model_card=False)
-        arrays = {"weight": self.weight_, "bias": np.array([self.bias_], np.float32)}
-        need("safetensors.numpy", "local").save_file(arrays, folder / HEAD)
-        told = {"format": FORMAT, "name": self.encoder_.name, "report": self.report_.to_json()}
-        (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: str | Path, catalog: Catalog | None = None) -> Self:
-        """Read what `save` wrote; the encoder's weights load at the first use.
-
-        Raises:
-            ModelError: the folder holds no reward model, or a damaged one.
-        """
-        folder = Path(folder)
-        with reading(folder, "reward model"):
-            told = facts_in(folder / FILE, "reward model", FORMAT)
-            arrays = need("safetensors.numpy", "local").load_file(folder / HEAD)
-            made = cls(Encoder(folder / FOLDER, name=told["name"], catalog=catalog))
-            made.weight_, made.bias_ = arrays["weight"], float(arrays["bias"][0])
-            made.report_ = Taught.from_json(told["report"])
-        made.encoder_ = made.encoder
-        return made
-
-
-def text_of(prompt: str, answer: str) -> str:
-    """Return what a reward model reads."""
-    return f"{prompt}\n\n{answer}"
+    def _reported(self, told: dict[str, Any]) -> None:
+        self.report_ = Taught.from_json(told)
 
 
 def preference_loss(chosen: Any, rejected: Any, margin: Any, centre: float) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotfish.supervise.reward.best_of import BestOfN
+from pilotfish.models.best_of import BestOfN
 from pilotfish.supervise.reward.curve import best_of_curve
 from pilotfish.train.reward import Pair, RewardModel
 

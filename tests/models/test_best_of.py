@@ -10,8 +10,8 @@ import pytest
 from pilotfish import ask
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Reply, Request
+from pilotfish.models.best_of import BestOfN
 from pilotfish.rows._describe import known_as
-from pilotfish.supervise.reward import BestOfN
 from tests.fakes import ScriptedModel
 
 
