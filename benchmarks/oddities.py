@@ -45,9 +45,10 @@ ODD = {
     "one word": ("a" * 20_000, "漢" * 3_000),
     "markup": ("<script>alert(1)</script>", "[CLS] [SEP] [PAD] <s></s><|endoftext|>", "{text} {context} %s $x_1$"),
 }
+BY_WORDS = ("rouge", "bleu", "chrf", "exact-match", "word-f1")
 # A kind -> its ways; what a metric's model is called in `made`.
 WAYS: dict[str, list[dict[str, Any]]] = {
-    **{name: [{}] for name in METRICS if name.startswith(("rouge", "bleu", "chrf"))},
+    **{name: [{}] for name in METRICS if name.startswith(BY_WORDS)},
     "bertscore": [{}, {"idf": True, "rescale": True}, {"long": "cut"}],
     "bartscore": [{"model": "causal"}, {"model": "seq2seq"}, {"model": "causal", "direction": "faithfulness"}],
     "nli": [{"model": "nli"}],
@@ -79,7 +80,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
                 settings = way | {key: models[way[key]] for key in ("model", "path") if key in way}
                 title = ", ".join([name, *(f"{key} {value}" for key, value in way.items())])
                 metric = metric_named(name, Collaboration({}), settings).fitted(rows)
-                words = name.startswith(("rouge", "bleu", "chrf")) or ("samples" in metric.columns and not way)
+                words = name.startswith(BY_WORDS) or ("samples" in metric.columns and not way)
                 cases.add(of_metric(title, metric, rows, by_model=not words))
     return {"name": "oddities", "bars": BARS, "cases": cases.found}
 

@@ -26,6 +26,7 @@ ROWS: list[Row] = [
     {"answer": "the cat sat", "reference": ["the cat", "a mat"], "source": "the cat sat on the mat"},
     {"answer": "where is it", "reference": "where is my card", "source": "my card is not here"},
 ]
+BY_WORDS = ("rouge", "bleu", "chrf", "exact-match", "word-f1")
 
 
 def file(metrics: dict[str, Any], models: dict[str, Any] | None = None, folder: Path | None = None) -> Collaboration:
@@ -36,7 +37,7 @@ def test_every_kind_has_a_class_and_a_function() -> None:
     assert set(METRICS.values()) == set(BUILD)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name.startswith(("rouge", "bleu", "chrf"))])
+@pytest.mark.parametrize("name", [name for name in METRICS if name.startswith(BY_WORDS)])
 def test_words(name: str) -> None:
     metric = metric_named("mine", file({"mine": {"use": name, "candidate": "source"}}))
     assert (metric.name, metric.columns, metric.settings) == ("mine", ("source", "reference"), {"use": name})

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pilotfish.retrieve.documents import Document
+from pilotfish.retrieve.index import Index
 from tests.cli.help import SECRET, error_of, pilotfish, remote, start, write_rows, write_toml
 from tests.fakes import Answer, ScriptedUpstream, Seen, malformed
 from tests.plugins import install
@@ -258,3 +260,29 @@ def test_the_module_runs_as_the_script_does(tmp_path: Path) -> None:
         [sys.executable, "-m", "pilotfish.cli.main", "--version"], cwd=tmp_path, capture_output=True, check=True
     )
     assert done.stdout.startswith(b"pilotfish ")
+
+
+def test_an_answer_from_passages_tells_what_it_stands_on(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "index") as index:
+        index.add([Document("boat", "The boat sank in 1912."), Document("cat", "Cats sleep.")])
+    table = """
+        [indexes.docs]
+        folder = "index"
+        bm25 = {}
+        [retrievers.words]
+        use = "bm25"
+        index = "docs"
+        [models.rag]
+        use = "retrieve"
+        retriever = "words"
+        model = "m"
+        k = 1
+        nli = "words"
+    """
+    with ScriptedUpstream(Answer("In 1912 [1]."), key=SECRET) as upstream:
+        write_toml(tmp_path / "c.toml", remote("m", upstream.url), table)
+        done = pilotfish("ask", "c.toml", "When did the boat sink?", "-m", "rag", "--trace", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "In 1912 [1].\n"), done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[-1].startswith("[1] boat") and lines[-1].endswith("(cited, supports 1.00)")
+    assert "rag: answered from passages; 1 of its passages cited" in done.stderr

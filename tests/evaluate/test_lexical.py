@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.evaluate.lexical import Bleu, Chrf, Rouge
+from pilotfish.evaluate.lexical import Bleu, Chrf, Rouge, Short
 
 pytest.importorskip("rouge_score")
 pytest.importorskip("sacrebleu")
@@ -65,3 +65,12 @@ def test_what_rouge_does_not_read_is_told() -> None:
     found = Rouge("rouge1")(["مرحبا", "the cat", "", "a"], ["مرحبا", ["the", "😀"], "a", "a"])
     assert found.odd() == {"no Latin letter or digit": 2, "the candidate is empty": 1}
     assert found.values[0] == 0 and Chrf()(["مرحبا"], ["مرحبا"]).values[0] == 1
+
+
+def test_short_answers() -> None:
+    answers, truths = ["The Broncos.", "red boat", ""], [["broncos", "x"], ["the red boats", "a boat"], ["y"]]
+    assert Short()(answers, truths).values.tolist() == [1, 0, 0]
+    found = Short("word-f1")(answers, truths)
+    assert found.values.tolist() == pytest.approx([1, 2 / 3, 0]) and found.notes[2] == "the candidate is empty"
+    with pytest.raises(ConfigError, match="exact-match, word-f1"):
+        Short("f1")

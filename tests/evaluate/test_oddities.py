@@ -22,6 +22,7 @@ from tests.evaluate.test_nli import write_nli
 from tests.tiny import CORPUS
 
 pytest.importorskip("torch")
+BY_WORDS = ("rouge", "bleu", "chrf", "exact-match", "word-f1")
 LONG = " ".join(CORPUS * 200)[:40_000]
 ODD = {
     "empty": "",
@@ -110,7 +111,7 @@ def test_every_metric_takes_them(name: str, settings: dict[str, Any], models: di
     assert len(numbers) >= len(rows) and all(math.isfinite(number) for number in numbers)
     told = {row["kind"]: row.get(f"{name}.note", "") for row in rows}
     # BERTScore reads what is long in pieces, and SelfCheck by it leaves nothing out.
-    by_words = name.startswith(("rouge", "bleu", "chrf")) or (
+    by_words = name.startswith(BY_WORDS) or (
         name in ("selfcheck", "semantic-entropy") and settings.get("model") != "nli"
     )
     for kind in ("empty | plain", "space | plain"):

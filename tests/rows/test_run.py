@@ -498,3 +498,16 @@ def test_the_output_is_rows_for_the_next_run(tmp_path: Path) -> None:
     assert list(read(tmp_path / "b" / "shard-00000.jsonl")) == [
         row | {"last": True, "copy": row["copy"]} for row in expected(numbered(20))
     ]
+
+
+def test_half_a_surrogate_pair_that_a_stage_makes_is_rejected_and_the_output_can_be_read(tmp_path: Path) -> None:
+    def half(row: Row) -> Row:
+        return (
+            {"text": row["text"], "said": {"deep": ["\ud800"]}} if row["text"] == "b" else {**row, "said": "\U0001f600"}
+        )
+
+    report = run([{"text": "a"}, {"text": "b"}], half, tmp_path / "out", progress=False)
+    assert (report.rows_out, report.rejected) == (1, 1)
+    assert list(read_output(tmp_path / "out")) == [{"text": "a", "said": "\U0001f600"}]
+    told = json.loads((tmp_path / "out" / "rejects.jsonl").read_text(encoding="utf-8"))
+    assert told["reason"] == "half a surrogate pair in said" and told["row"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from pilotfish.infer import Cascade
 from pilotfish.infer.accept import Above
 from pilotfish.model import Call, Model, Price, Reply, Request, TokenLogprob, ToolCall, Trace
+from pilotfish.retrieve.found import Hit, Passage
+from pilotfish.retrieve.rag import Retrieving
 from tests.fakes import ScriptedModel
 from tests.serve.gateways import events, running
 
@@ -139,6 +142,30 @@ def test_the_end_of_a_stream_tells_what_its_head_could_not() -> None:
     assert 0 <= told.pop("overhead_ms") < 1000
     assert told.pop("cost") == pytest.approx(75e-6)
     assert told == {"model": "large", "score": -0.5, "threshold": -0.1, "verdict": "deferred", "attempts": 2}
+
+
+def test_the_passages_that_an_answer_stands_on_are_told() -> None:
+    passages = [Hit(Passage("p1", "Small fish.", "Fish", "d1"), 2.5)]
+
+    class Found:
+        name = "found"
+
+        def search(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]:
+            return [passages for _ in queries]
+
+    models: dict[str, Model] = {
+        "rag": Retrieving(Found(), ScriptedModel("Small [1].", name="large"), name="rag"),
+        "plain": ScriptedModel("x", name="plain"),
+    }
+    with running(models) as gateway:
+        whole = gateway.chat("which fish?", "rag").json()
+        *chunks, done = events(gateway.chat("which fish?", "rag", stream=True))
+        assert "pilotfish" not in gateway.chat("x", "plain").json()
+    (source,) = whole["pilotfish"]["sources"]
+    assert (source["number"], source["id"], source["document"], source["cited"]) == (1, "p1", "d1", True)
+    assert done == "[DONE]"
+    assert chunks[-1]["pilotfish"] == whole["pilotfish"]
+    assert all("pilotfish" not in chunk for chunk in chunks[:-1])
 
 
 def test_a_stream_carries_tools_logprobs_and_further_answers() -> None:

@@ -108,6 +108,13 @@ def _chrf(spec: specs.ChrfSpec, models: Collaboration, candidate: str) -> OfRows
     return over_columns(Chrf(2 if spec.use == "chrf++" else 0), candidate, spec.reference)
 
 
+def _short(spec: specs.ShortSpec, models: Collaboration, candidate: str) -> OfRows:
+    from pilotfish.evaluate.lexical import Short
+    from pilotfish.evaluate.metric import over_columns
+
+    return over_columns(Short(spec.use), candidate, spec.reference)
+
+
 def _bertscore(spec: specs.BertScoreSpec, models: Collaboration, candidate: str) -> OfRows:
     from pilotfish.evaluate.bertscore import BertScore, Idf, baseline_of
     from pilotfish.evaluate.metric import over_columns
@@ -156,6 +163,7 @@ BUILD: dict[type[MetricSpec], Build] = {
     specs.RougeSpec: _rouge,
     specs.BleuSpec: _bleu,
     specs.ChrfSpec: _chrf,
+    specs.ShortSpec: _short,
     specs.BertScoreSpec: _bertscore,
     specs.BartScoreSpec: _bartscore,
     specs.NliSpec: _nli,

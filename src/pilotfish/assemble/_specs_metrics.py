@@ -33,6 +33,7 @@ __all__ = [
     "RougeSpec",
     "SelfCheckSpec",
     "SemanticEntropySpec",
+    "ShortSpec",
     "YesNoSpec",
 ]
 
@@ -69,6 +70,12 @@ class ChrfSpec(OfReferences):
     """chrF and chrF++, by sacrebleu."""
 
     use: Literal["chrf", "chrf++"]
+
+
+class ShortSpec(OfReferences):
+    """Short answers: equal to a reference, or the F1 of their words."""
+
+    use: Literal["exact-match", "word-f1"]
 
 
 class BertScoreSpec(OfReferences):
@@ -239,6 +246,7 @@ METRICS: dict[str, type[MetricSpec]] = {
     **dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), RougeSpec),
     "bleu": BleuSpec,
     **dict.fromkeys(("chrf", "chrf++"), ChrfSpec),
+    **dict.fromkeys(("exact-match", "word-f1"), ShortSpec),
     "bertscore": BertScoreSpec,
     "bartscore": BartScoreSpec,
     "nli": NliSpec,

@@ -105,7 +105,7 @@ def _text(prompt: str) -> str:
 
 
 def _show(trace: Trace) -> None:
-    """Print the calls and decisions of a trace on standard error."""
+    """Print the calls and decisions of a trace, and the passages answered from, on standard error."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -139,3 +139,9 @@ def _show(trace: Trace) -> None:
     for decision in trace.decisions:
         score = "" if decision.score is None else f" (score {decision.score:.4f})"
         console.print(f"{decision.model}: {decision.verdict}{score}", markup=False, highlight=False)
+    for source in trace.sources:
+        place = f" {source.document} {source.start}-{source.end}" if source.end and source.document else ""
+        said = ["cited"] if source.cited else []
+        said += [] if source.supported is None else [f"supports {source.supported:.2f}"]
+        told = f" ({', '.join(said)})" if said else ""
+        console.print(f"[{source.number}] {source.id}{place}{told}", markup=False, highlight=False)

@@ -1,6 +1,7 @@
-"""ROUGE, BLEU and chrF by the libraries that the field compares by: what a model's metric has to beat.
+"""ROUGE, BLEU and chrF by the libraries that the field compares by: what a model's metric has to beat; short answers.
 
-Libraries: rouge-score (Google's, the numbers of Lin 2004's program), sacrebleu (Post 2018).
+Libraries: rouge-score (Google's, the numbers of Lin 2004's program), sacrebleu (Post 2018). Exact match and F1 of words
+are SQuAD's (Rajpurkar et al. 2016).
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pilotfish.errors import ConfigError
 from pilotfish.evaluate.marks import words_marked
 from pilotfish.evaluate.references import paired
 from pilotfish.evaluate.scores import Scores
+from pilotfish.measure.extractive import exact_match, word_f1
 from pilotfish.measure.report.document import MarkedText
 
-__all__ = ["Bleu", "Chrf", "Lexical", "Rouge"]
+__all__ = ["Bleu", "Chrf", "Lexical", "Rouge", "Short"]
 
 _READ = re.compile("[a-zA-Z0-9]")
+SHORT = {"exact-match": exact_match, "word-f1": word_f1}
 KINDS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
 
@@ -130,6 +133,27 @@ class Chrf(Lexical):
     def scorer(self) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
         """See `Lexical`."""
         return _by_sentence(need("sacrebleu.metrics", "evaluate").CHRF(word_order=self.words))
+
+
+class Short(Lexical):
+    """Short answers: whether one is equal to a reference, or how many words it shares with the one it shares most with.
+
+    Args:
+        kind: "exact-match" or "word-f1".
+
+    Raises:
+        ConfigError: another kind.
+    """
+
+    def __init__(self, kind: str = "exact-match") -> None:
+        if kind not in SHORT:
+            raise ConfigError(f"kind is one of {', '.join(SHORT)}, not {kind!r}")
+        self.name = kind
+
+    def scorer(self) -> Callable[[str, Sequence[str]], Mapping[str, float]]:
+        """See `Lexical`."""
+        score = SHORT[self.name]
+        return lambda mine, theirs: {"score": score(mine, theirs)}
 
 
 def _by_sentence(metric: Any) -> Callable[[str, Sequence[str]], Mapping[str, float]]:

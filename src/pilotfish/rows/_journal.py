@@ -16,7 +16,7 @@ from typing import Any
 
 from pilotfish.errors import DataError
 from pilotfish.rows._atomic import cannot_write
-from pilotfish.rows._json import encoded
+from pilotfish.rows._json import encoded, halves, shown, utf8
 from pilotfish.rows._row import Rows
 
 
@@ -41,6 +41,19 @@ class Entry:
         """True where an endpoint failed, so that another run should try this row anew."""
         return any(reject["again"] for reject in self.rejects)
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What the journal has of it."""
+        return {"i": self.row, "d": self.done, "rows": self.rows, "rejects": self.rejects}
+
+    def refuse_halves(self) -> None:
+        """Reject the rows that no file of text can hold: what is written would be refused when it is read."""
+        for row in self.rows:
+            if columns := halves(row):
+                reason = f"half a surrogate pair in {', '.join(columns)}"
+                self.rejects.append({"stage": "run", "reason": reason, "raw": shown(row), "again": False})
+        self.rows = [row for row in self.rows if not halves(row)]
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -60,13 +73,17 @@ class Line:
 
     @classmethod
     def of(cls, entry: Entry) -> Line:
-        """Return the line for an entry.
+        """Return the line for an entry; of its rows those that are no text in UTF-8 go to its rejects.
 
         Raises:
             DataError: it holds what has no form in JSON.
         """
         try:
-            body = encoded({"i": entry.row, "d": entry.done, "rows": entry.rows, "rejects": entry.rejects})
+            try:
+                body = utf8(entry.plain)
+            except UnicodeEncodeError:
+                entry.refuse_halves()
+                body = encoded(entry.plain)
         except (TypeError, ValueError) as error:
             raise DataError(f"the result of row {entry.row + 1} has no form in JSON: {error}") from None
         return cls(entry.row, entry.done, bool(entry.rejects), b"%08x %s\n" % (zlib.crc32(body), body))

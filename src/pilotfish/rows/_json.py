@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -16,9 +17,30 @@ def encoded(value: Any) -> bytes:
         TypeError: it holds what has no form in JSON.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, default=plain).encode()
+        return utf8(value)
     except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it
         return json.dumps(value, default=plain).encode()
+
+
+def utf8(value: Any) -> bytes:
+    """Return the same, or raise where it is no text.
+
+    Raises:
+        TypeError: it holds what has no form in JSON.
+        UnicodeEncodeError: it holds half a surrogate pair.
+    """
+    return json.dumps(value, ensure_ascii=False, default=plain).encode()
+
+
+def halves(row: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a row that hold half a surrogate pair, which is legal JSON and no text."""
+    found = []
+    for name, value in row.items():
+        try:
+            utf8(value)
+        except UnicodeEncodeError:
+            found.append(name)
+    return found
 
 
 def shown(value: Any) -> str:
