@@ -40,7 +40,8 @@ class Hashed:
 
     def _vector(self, text: str) -> NDArray[np.float64]:
         words = ["", *text.lower().replace(".", " ").replace(",", " ").split()]
-        return np.sum([self._word(word) for word in words], axis=0)
+        found: NDArray[np.float64] = np.sum([self._word(word) for word in words], axis=0)
+        return found
 
     def _word(self, word: str) -> NDArray[np.float64]:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")

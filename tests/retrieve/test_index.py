@@ -126,6 +126,25 @@ def test_a_way_that_is_behind_catches_up_when_it_is_opened(tmp_path: Path) -> No
     assert np.isfinite(again.way("dense").rank(["shark"], 6).scores).all()
 
 
+def test_a_change_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Hashed(tmp_path / "encoder")
+    index = made(tmp_path / "index", encoder)
+    index.add(DOCUMENTS[:3])
+    plain = encoder.encode
+
+    def full(texts: list[str], **_: object) -> None:
+        raise DataError("the disk is full")
+
+    monkeypatch.setattr(encoder, "encode", full)
+    with pytest.raises(DataError, match="full"):
+        index.add(DOCUMENTS[3:])  # the passages and the words are there by now, the vectors are not
+    monkeypatch.setattr(encoder, "encode", plain)
+    index.add([])
+    fresh = made(tmp_path / "fresh", encoder)
+    fresh.add(DOCUMENTS)
+    assert found(index, "the shark and the sea") == found(fresh, "the shark and the sea")
+
+
 def test_another_encoder_is_refused(tmp_path: Path) -> None:
     index = made(tmp_path / "index", Hashed(tmp_path / "encoder"))
     index.add(DOCUMENTS)
@@ -171,3 +190,35 @@ def test_says_what_it_holds(tmp_path: Path) -> None:
         told = index.info()
     assert (told["documents"], told["passages"], told["deleted"]) == (5, 5, 1)
     assert told["bytes"]["dense"] >= 6 * 32 * 4 and set(told["bytes"]) == {"bm25", "dense", "passages"}
+
+
+def test_late_interaction_is_a_way(tmp_path: Path, tiny_encoder_folder: Path) -> None:
+    from pilotfish.retrieve.late import LateEncoder
+    from pilotfish.retrieve.rerank import ByTokens, Reranked
+
+    encoder = LateEncoder(tiny_encoder_folder, device="cpu")
+    with Index.create(tmp_path / "index", ["bm25", "late"], encoders=Encoders(late=encoder)) as index:
+        index.add(DOCUMENTS)
+        index.add([Document("tea", "Tea is hot water with leaves.")])
+        index.delete(["engines"])
+    again = Index.open(tmp_path / "index")  # by the weights that the index names
+    (hits,) = again.retriever("late").search(["the sea and the wind"], 9)
+    assert sorted(hit.passage.id for hit in hits) == ["boats", "bread", "fish", "sea", "tea", "wind"]
+    told = ByTokens(encoder).read([("the sea and the wind", hit.passage.searched) for hit in hits])
+    # What the index says is what the codes have left of the tokens' vectors.
+    assert [hit.score for hit in hits] == pytest.approx(told.scores.tolist(), abs=0.25)
+    (better,) = Reranked(again.retriever("bm25"), ByTokens(encoder)).search(["the sea and the wind"], 2)
+    assert better[0].score == pytest.approx(max(told.scores), abs=1e-4)
+
+
+def test_late_interaction_that_was_killed_catches_up(tmp_path: Path, tiny_encoder_folder: Path) -> None:
+    encoders = Encoders(late=str(tiny_encoder_folder))
+    with Index.create(tmp_path / "index", ["late"], encoders=encoders) as index:
+        index.collection.add([index.chunks.of(one) for one in DOCUMENTS])  # killed behind the passages
+        index.collection.delete(["boats"])
+    again = Index.open(tmp_path / "index", encoders)
+    assert {hit.passage.id for hit in again.retriever("late").search(["sea"], 9)[0]} == {*SAID} - {"boats"}
+    with pytest.raises(ConfigError, match="its way 'late' was made with"):
+        from pilotfish.retrieve.late import LateEncoder
+
+        Index.open(tmp_path / "index", Encoders(late=LateEncoder(tiny_encoder_folder, pool_factor=2))).way("late")

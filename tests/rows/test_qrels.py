@@ -30,10 +30,22 @@ def test_a_run_goes_by_scores_then_by_the_larger_id(tmp_path: Path) -> None:
     assert (tmp_path / "again.txt").read_text().splitlines()[1] == "q Q0 b 2 0.25 us"
 
 
+def test_judgements_of_beir(tmp_path: Path) -> None:
+    path = tmp_path / "test.tsv"
+    path.write_text("query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n")
+    assert read_qrels(path) == {"q1": {"d1": 2, "d2": 0}}
+    path.write_text("query-id\tcorpus-id\tscore\nq1\t0\td1\t2\n")
+    with pytest.raises(DataError, match="line 2: 4 words where the others have 3"):
+        read_qrels(path)
+    path.write_text("q1 d1 2\n")
+    with pytest.raises(DataError, match="line 1: 3 words where the others have 4"):
+        read_qrels(path)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("1 0 a\n", "line 1: 3 words where .* has 4"),
+        ("1 0 a\n", "line 1: 3 words where .* have 4"),
         ("1 0 a 1\n1 0 b x\n", "line 2: the grade 'x'"),
         ("1 0 a 1\n1 0 a 2\n", "line 2: 'a' has the grades 1 and 2 for '1'"),
         ("\n", "no line of"),

@@ -166,7 +166,7 @@ class Collection:
         return Added(new, changed, same, appended)
 
     def delete(self, documents: Sequence[str]) -> int:
-        """Delete documents by their ids; return how many passages went. Their texts are gone from the file's pages.
+        """Delete documents by their ids; return how many passages went. Their rows stay, empty.
 
         Raises:
             DataError: an id that is not there; then none is deleted.

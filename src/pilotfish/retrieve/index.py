@@ -7,7 +7,8 @@ process is killed, the next one goes on from there. The same documents given aga
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,7 +85,7 @@ class Index:
                 if held != json.loads(json.dumps(facts)):
                     raise ConfigError(f"{folder}: {difference(held, facts)}; choose another folder, or remove this one")
                 return cls(folder, held, encoders)
-            others = [entry.name for entry in folder.iterdir() if entry.name not in (".lock", PASSAGES)]
+            others = [entry.name for entry in folder.iterdir() if entry.name[0] != "." and entry.name != PASSAGES]
             if others:
                 raise DataError(f"{folder} holds {min(others)} and no index: give a new folder")
             with atomic(path) as file:
@@ -139,8 +140,7 @@ class Index:
                 self._settle([name])
             else:
                 # Whoever changed it was killed: what is missing is done now.
-                with locked(self.folder):
-                    self._begin()
+                with self._changing():
                     self._end()
         return self._ways[name]
 
@@ -177,8 +177,7 @@ class Index:
         """
         added = Added()
         counts = self._counts()
-        with locked(self.folder), Progress(total, shown=progress, unit="documents") as bar:
-            self._begin()
+        with self._changing(), Progress(total, shown=progress, unit="documents") as bar:
             for some in batches(documents, batch):
                 added += self.collection.add([self.chunks.of(document, counts) for document in some])
                 self._catch_up([name for name in self.ways if not self._ways[name].patient])
@@ -193,8 +192,7 @@ class Index:
             ConfigError: another process writes here.
             DataError: an id that is not there; then none is deleted.
         """
-        with locked(self.folder):
-            self._begin()
+        with self._changing():
             gone = self.collection.delete(documents)
             self._end()
         return gone
@@ -220,12 +218,19 @@ class Index:
             raise ConfigError(f"{self.folder}: the index has no way {name!r}{did_you_mean(name, self.ways)}")
         return made(name, self.folder / name, self._facts["ways"][name], self._encoders, str(self.folder))
 
-    def _begin(self) -> None:
-        """Open all ways, and let them catch up: what a killed process left is done first."""
-        for name in self.ways:
-            if name not in self._ways:
-                self._ways[name] = self._opened(name)
-        self._catch_up(self.ways)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Lock the folder, open all ways and let them catch up: what a killed process left is done first."""
+        with locked(self.folder):
+            try:
+                for name in self.ways:
+                    if name not in self._ways:
+                        self._ways[name] = self._opened(name)
+                self._catch_up(self.ways)
+                yield
+            except BaseException:
+                self._ways.clear()  # what they hold of a change that failed is not on the disk: they are opened anew
+                raise
 
     def _end(self) -> None:
         """Make a change whole: all ways have all rows, and what is derived from them."""

@@ -89,7 +89,7 @@ class Sparse:
         self._deleted.update(map(int, rows))
 
     def settle(self) -> None:
-        """Turn the rows' lists into the entries' lists: one pass over them, without a model."""
+        """Turn the rows' lists into the entries' lists: one pass over them, without a model; they stay in memory."""
         sparse = need("scipy.sparse", "retrieve")
         starts = np.concatenate([[0], self._kept.read("ends")]).astype(np.int64)
         shape = (self.rows, self.encoder.size)

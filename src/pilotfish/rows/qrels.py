@@ -15,18 +15,27 @@ from pilotfish.rows._atomic import atomic
 __all__ = ["Qrels", "Run", "ranked", "read_qrels", "read_run", "write_qrels", "write_run"]
 
 Qrels = Mapping[str, Mapping[str, int]]
+BEIR = ["query-id", "corpus-id", "score"]
 # query -> (document, score), best first
 Run = Mapping[str, Sequence[tuple[str, float]]]
 
 
 def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
-    """Return the grades of each query's documents.
+    """Return the grades of each query's documents; of BEIR's files, too, which have a header and no second column.
 
     Raises:
         DataError: a line that is none, a document that is judged twice with two grades, or no line at all.
     """
     found: dict[str, dict[str, int]] = {}
-    for line, parts in _lines(path, 4, "query 0 document grade"):
+    form = 4
+    for line, parts in _lines(path, (4, 3), "query 0 document grade"):
+        if line == 1 and parts == BEIR:
+            form = 3
+            continue
+        if len(parts) != form:
+            raise DataError(f"{path}, line {line}: {len(parts)} words where the others have {form}")
+        if form == 3:
+            parts.insert(1, "0")
         try:
             grade = int(parts[3])
         except ValueError:
@@ -59,7 +68,7 @@ def read_run(path: str | Path) -> dict[str, list[tuple[str, float]]]:
         DataError: a line that is none, a document that is ranked twice for a query, or no line at all.
     """
     held: dict[str, dict[str, float]] = {}
-    for line, parts in _lines(path, 6, "query Q0 document rank score tag"):
+    for line, parts in _lines(path, (6,), "query Q0 document rank score tag"):
         try:
             score = float(parts[4])
         except ValueError:
@@ -94,7 +103,7 @@ def _name(name: str) -> str:
     return name
 
 
-def _lines(path: str | Path, parts: int, form: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(path: str | Path, parts: tuple[int, ...], form: str) -> Iterator[tuple[int, list[str]]]:
     path = Path(path)
     number = 0
     try:
@@ -103,8 +112,8 @@ def _lines(path: str | Path, parts: int, form: str) -> Iterator[tuple[int, list[
                 if not text.strip():
                     continue
                 found = text.split()
-                if len(found) != parts:
-                    raise DataError(f"{path}, line {line}: {len(found)} words where {form!r} has {parts}")
+                if len(found) not in parts:
+                    raise DataError(f"{path}, line {line}: {len(found)} words where {form!r} has {parts[0]}")
                 number += 1
                 yield line, found
     except OSError as error:
