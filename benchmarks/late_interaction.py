@@ -88,6 +88,18 @@ def collection(data: Path) -> tuple[list[str], list[str]]:
     return passages, questions[:: max(1, len(questions) // 200)]
 
 
+def warm(peer: Peer, folder: Path) -> None:
+    """Have the peer compile its kernels, which it does at its first search: minutes, once for each machine."""
+    random = np.random.default_rng(0)
+    some = [random.normal(size=(20, 128)) for _ in range(200)]
+    vectors = [(one / np.linalg.norm(one, axis=1, keepdims=True)).astype(np.float16) for one in some]
+    packed(folder / "warm.npz", vectors)
+    packed(folder / "asked.npz", vectors[:2])
+    base = {"threads": THREADS, "folder": str(folder / "warm"), "fast": False, "documents": str(folder / "warm.npz")}
+    peer.ask({**base, "do": "build"})
+    peer.ask({**base, "do": "search", "queries": str(folder / "asked.npz"), "k": K})
+
+
 def encoding(peer: Peer, folder: Path, texts: list[str], asked: list[str], *, quick: bool) -> Iterator[dict[str, Any]]:
     """Yield parity of vectors and scores, and passages encoded and indexed a second."""
     some = texts if quick else texts[:: max(1, len(texts) // 1000)][:1000]
