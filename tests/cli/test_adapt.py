@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from tests.cli.help import error_of, pilotfish, remote, write_rows, write_toml
-from tests.fakes_http import Answer, ScriptedUpstream, Seen
+from tests.fakes_answers import Answer
+from tests.fakes_http import ScriptedUpstream, Seen
 
-FIT = "fit = { steps = 3, batch_tokens = 256 }"
+FIT = "fit = { steps = 2, batch_tokens = 256 }"
 
 
 def test_rows_with_right_and_wrong_answers_teach_an_energy(tiny_encoder_folder: Path, tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ wrong = "bad"
     done = pilotfish("adapt", "c.toml", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["rows"] + told["held_out"] == 24 and told["steps"] == 3
+    assert told["rows"] + told["held_out"] == 24 and told["steps"] == 2
     assert (tmp_path / "energy" / "energy.json").exists()
     write_rows(tmp_path / "ranked.jsonl", [{"q": "a", "right": "b", "bad": "c"}] * 2)
     assert "row 1: column 'bad' is no list of wrong answers" in error_of(pilotfish("adapt", "c.toml", cwd=tmp_path))

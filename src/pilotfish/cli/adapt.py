@@ -31,11 +31,12 @@ def command(file: str, as_json: bool) -> None:
     """
     from dataclasses import replace
 
-    from pilotfish.adapt.energy import FIT, Energy
+    from pilotfish.adapt.energy import Energy
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._build_encoder import tunable
     from pilotfish.errors import ConfigError
     from pilotfish.rows._lock import locked
+    from pilotfish.train.scorer import FIT
 
     models = Collaboration.load(file)
     spec = models.adapt
