@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError
+from pilotfish.retrieve._bm25_scores import scores_of
 from pilotfish.retrieve.bm25 import Bm25, Method, Words
 from pilotfish.retrieve.way import Way
 
@@ -64,6 +65,29 @@ def test_scores_are_the_library_s(tmp_path: Path, method: Method) -> None:
     assert sorted(rows) == [1, 2, 3, 4]
     assert found.scores[0, : len(rows)] == pytest.approx(scores[rows], abs=1e-6)
     assert list(found.scores[0, : len(rows)]) == sorted(found.scores[0, : len(rows)], reverse=True)
+
+
+corpora = st.lists(st.lists(st.sampled_from(["ab", "cd", "ef", "gh", "ij"]), min_size=1, max_size=9), min_size=1)
+
+
+@given(corpora, st.sampled_from(METHODS), st.sampled_from([0.0, 0.9, 1.5]), st.sampled_from([0.0, 0.75, 1.0]))
+def test_scores_are_the_library_s_whatever_the_numbers(
+    corpus: list[list[str]], method: Method, k1: float, b: float
+) -> None:
+    library = bm25s.BM25(method=method, k1=k1, b=b, delta=0.7)
+    library.index(corpus, show_progress=False)
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(word for one in corpus for word in one))}
+    tokens = np.array([numbers[word] for one in corpus for word in one], np.int32)
+    lengths = np.array([len(one) for one in corpus], np.int64)
+    ours = scores_of(tokens, lengths, len(numbers), Words(method, k1, b, 0.7))
+    for query in (["ab"], ["cd", "ef", "cd"], list(numbers)):
+        asked = [word for word in query if word in numbers]
+        if not asked:
+            continue
+        told = ours.of([numbers[word] for word in asked])
+        holding = np.array([bool(set(one) & set(asked)) for one in corpus])
+        np.testing.assert_allclose(told[holding], library.get_scores(asked)[holding], rtol=1e-5, atol=1e-6)
+        assert (told[~holding] == -np.inf).all()
 
 
 def test_stems_and_stop_words(tmp_path: Path) -> None:
