@@ -66,7 +66,7 @@ def build_model_step(step: Spec, text: str, models: Collaboration) -> Stage | Ba
 
 
 def _influence(step: specs.InfluenceSpec, own: dict[str, Any], models: Collaboration) -> Barrier:
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.curate.influence import Influence
     from pilotfish.rows.read import read
     from pilotfish.train.settings import Fit
@@ -81,7 +81,7 @@ def _influence(step: specs.InfluenceSpec, own: dict[str, Any], models: Collabora
 
 def reader_of(models: Collaboration, name: str, dtype: str | None) -> Reader:
     """Return a reader of a local model of the file, or of weights; a path beside the file counts as from the file."""
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.models.local import LocalModel
     from pilotfish.models.reader import Reader
 
@@ -101,7 +101,7 @@ def reader_of(models: Collaboration, name: str, dtype: str | None) -> Reader:
 
 
 def _scorer(models: Collaboration, name: str) -> LocalModel:
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.models.local import LocalModel
 
     if name not in models.names:

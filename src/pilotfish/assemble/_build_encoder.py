@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pilotfish.assemble.build import weights_from
+from pilotfish.assemble._weights import weights_from
 from pilotfish.assemble.specs import EncoderSpec, LocalSpec
 from pilotfish.errors import ConfigError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._specs_knowledge import AdaptedSpec, EnergySpec, KnowledgeSpec, RouteCardsSpec, SelectSpec
-from pilotfish.assemble.build import weights_from
+from pilotfish.assemble._weights import weights_from
 
 if TYPE_CHECKING:
     from pilotfish.adapt.knowledge import Routes, Select

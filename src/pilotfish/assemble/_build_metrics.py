@@ -10,7 +10,7 @@ from pilotfish.assemble import _build_metrics_judging as judging
 from pilotfish.assemble import _specs_metrics as specs
 from pilotfish.assemble._metric_models import classifier_of, likelihoods_of, states_of, texts_in
 from pilotfish.assemble._specs_metrics import METRICS, MetricSpec
-from pilotfish.assemble.build import weights_from
+from pilotfish.assemble._weights import weights_from
 from pilotfish.assemble.check import checked
 from pilotfish.errors import ConfigError, did_you_mean
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.assemble import _specs_metrics as specs
 from pilotfish.assemble._build_curate_models import reader_of
 from pilotfish.assemble._metric_models import classifier_of, is_seq2seq, likelihoods_of, states_of, texts_in
-from pilotfish.assemble.build import weights_from
+from pilotfish.assemble._weights import weights_from
 from pilotfish.errors import UpstreamError
 from pilotfish.model import Request
 from pilotfish.models.calls import heard

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble import _specs_retrieve as specs
-from pilotfish.assemble.build import encoder_named, weights_from
+from pilotfish.assemble._weights import weights_from
+from pilotfish.assemble.build import encoder_named
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:

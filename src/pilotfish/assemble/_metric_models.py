@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilotfish.assemble.build import weights_from
+from pilotfish.assemble._weights import weights_from
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from pilotfish.assemble._specs_remote import EndpointSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
+from pilotfish.assemble._weights import weights_from
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -124,12 +125,6 @@ def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
 
         return ClassifierModel(TableClassifier.load(path), name=name)
     return ClassifierModel(TextClassifier.load(path, catalog), name=name)
-
-
-def weights_from(weights: str, folder: Path) -> str:
-    """Return weights as the catalog takes them; a path beside the file counts as from the file."""
-    beside = folder / weights
-    return str(beside) if beside.exists() and not Path(weights).is_absolute() else weights
 
 
 def encoder_named(name: str, models: Collaboration, dtype: str = "float32") -> Encoder:

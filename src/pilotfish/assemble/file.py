@@ -21,7 +21,8 @@ from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._specs_aligned import RewardSpec
 from pilotfish.assemble._specs_knowledge import EnergySpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
-from pilotfish.assemble.build import build, weights_from
+from pilotfish.assemble._weights import weights_from
+from pilotfish.assemble.build import build
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
     MEANS,

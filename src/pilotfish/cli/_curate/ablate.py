@@ -31,7 +31,7 @@ def ablated(models: Collaboration, spec: CurateSpec, folder: Path, *, progress: 
     Raises:
         DataError: too few rows were kept or dropped, or tested rows are among them.
     """
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.curate.ablate import ablate
     from pilotfish.train.settings import Fit
 

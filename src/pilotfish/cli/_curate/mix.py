@@ -23,7 +23,7 @@ def mix_command(file: str, as_json: bool, quiet: bool) -> None:
     """
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._build_curate import texts_of
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.curate.mixture import mix
     from pilotfish.errors import ConfigError
     from pilotfish.train.settings import Fit

@@ -97,7 +97,7 @@ def teacher_of(models: Collaboration, spec: DistillSpec) -> tuple[str | None, st
     Raises:
         ConfigError: it is a black box, and what is asked for needs its distributions.
     """
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.assemble.specs import LocalSpec
     from pilotfish.errors import ConfigError
 
@@ -127,7 +127,7 @@ def teacher_of(models: Collaboration, spec: DistillSpec) -> tuple[str | None, st
 
 def model_named(models: Collaboration, spec: DistillSpec, name: str) -> Model:
     """Return a model of the file by its name, or the one of weights."""
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.models.local import LocalModel
 
     if name in models.names:
@@ -168,7 +168,7 @@ def student_of_spec(models: Collaboration, spec: DistillSpec, texts: list[str], 
 
     `texts` are like those that will be learnt: how much each part of the weights matters is measured on them.
     """
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.distill.init import Width, student_of
 
     assert spec.student is not None

@@ -70,7 +70,7 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
     where a stopped run was.
     """
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble.build import weights_from
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.distill.distiller import Distiller
     from pilotfish.errors import ConfigError
     from pilotfish.supervise.aligner import TEMPLATE, corrector_rows
