@@ -36,6 +36,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 
 if TYPE_CHECKING:
     from pilotfish.assemble._retrieve import Retrieval
+    from pilotfish.assemble._specs_adapt import AdaptSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge")
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt")
 
 
 class Collaboration:
@@ -163,6 +164,11 @@ class Collaboration:
     def supervise(self) -> SuperviseSpec | None:
         """The `[supervise]` table, if there is one."""
         return self._file.supervise
+
+    @property
+    def adapt(self) -> AdaptSpec | None:
+        """The `[adapt]` table, if there is one."""
+        return self._file.adapt
 
     @property
     def judge(self) -> JudgeSpec | None:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pilotfish.assemble._spec import Count, PriceSpec, Ref, Spec, Text
 from pilotfish.assemble._spec_engine import SPREAD_MEANS, EngineSpec, SpreadSpec
+from pilotfish.assemble._specs_adapt import AdaptSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
@@ -204,6 +205,7 @@ class FileSpec(Spec):
     curate: CurateSpec | None = None
     supervise: SuperviseSpec | None = None
     judge: JudgeSpec | None = None
+    adapt: AdaptSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

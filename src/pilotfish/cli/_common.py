@@ -97,6 +97,25 @@ def rows_with_text(src: str, rejects: Rejects, text: str, label: str | None = No
     return rows
 
 
+def rows_of(models: Collaboration, path: str, columns: list[str]) -> list[Row]:
+    """Return the rows of a file that have a text in each column.
+
+    Raises:
+        DataError: it cannot be read, or a row lacks a text.
+    """
+    from pilotfish.errors import DataError
+    from pilotfish.rows import need_columns, read
+
+    source = str(models.folder / path)
+    rows: list[Any] = list(read(source))
+    for number, row in enumerate(rows, 1):
+        need_columns(row, *columns, source=f"{source}: row {number}")
+        for name in columns:
+            if not isinstance(row[name], str):
+                raise DataError(f"{source}: row {number}: column {name!r} is {type(row[name]).__name__}, not text")
+    return rows
+
+
 def collaboration_of(file: str) -> Collaboration:
     """Return the models of a collaboration file, or the one model that a name stands for.
 

@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "main", "run"]
 
 # Command -> (module, attribute, what `--help` shows).
 COMMANDS = {
+    "adapt": ("pilotfish.cli.adapt", "command", "Teach a small model which of a frozen model's answers are right."),
     "advise": ("pilotfish.cli.advise", "command", "Small, large, or both? Measure on your rows and decide."),
     "ask": ("pilotfish.cli.ask", "command", "Ask a model of a collaboration file."),
     "curate": ("pilotfish.cli.curate", "command", "Keep the rows worth learning from, each decision with its reason."),

@@ -6,8 +6,7 @@ import json
 
 import click
 
-from pilotfish.cli._common import Stopped, say
-from pilotfish.cli._supervise.learn import rows_of
+from pilotfish.cli._common import Stopped, rows_of, say
 
 __all__ = ["critique_command"]
 

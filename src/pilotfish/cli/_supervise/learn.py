@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._common import Stopped, say
+from pilotfish.cli._common import Stopped, rows_of, say
 
-if TYPE_CHECKING:
-    from pilotfish.assemble import Collaboration
-    from pilotfish.rows._row import Row
-
-__all__ = ["corrector_command", "reward_command", "rows_of"]
+__all__ = ["corrector_command", "reward_command"]
 
 
 @click.command("reward")
@@ -114,22 +109,3 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps(report.to_json()))
     else:
         say(str(report))
-
-
-def rows_of(models: Collaboration, path: str, columns: list[str]) -> list[Row]:
-    """Return the rows of a file that have a text in each column.
-
-    Raises:
-        DataError: it cannot be read, or a row lacks a text.
-    """
-    from pilotfish.errors import DataError
-    from pilotfish.rows import need_columns, read
-
-    source = str(models.folder / path)
-    rows: list[Any] = list(read(source))
-    for number, row in enumerate(rows, 1):
-        need_columns(row, *columns, source=f"{source}: row {number}")
-        for name in columns:
-            if not isinstance(row[name], str):
-                raise DataError(f"{source}: row {number}: column {name!r} is {type(row[name]).__name__}, not text")
-    return rows

@@ -73,7 +73,8 @@ class Learnt:
         queries: that it learnt from.
         held_out: other queries, kept back.
         steps: of the training.
-        before: how often a held-out query's best passage was first among all held-out ones, untaught; None without any.
+        before: how often a held-out query's best passage came first, untaught: of a triple's among all held-out
+            passages, of a teacher's among its own candidates. None without any.
         after: the same when taught.
     """
 
@@ -216,14 +217,18 @@ def _groups(encoder: LateEncoder, examples: Sequence[Triple | Candidates]) -> li
 
 
 def _first(encoder: LateEncoder, examples: Sequence[Triple | Candidates]) -> Interval | None:
-    """Return how often a query's best passage comes first among all these examples' passages."""
+    """Return how often a query's best passage comes first: a triple's among all passages here, else among its own."""
     if not examples:
         return None
     passages = list(dict.fromkeys(text for one in examples for text in _passages(one)))
-    ragged = Ragged.of(encoder.documents(passages), encoder.dimension)
+    vectors = dict(zip(passages, encoder.documents(passages), strict=True))
+    whole = Ragged.of(vectors.values(), encoder.dimension)
     right = 0
-    vectors: list[NDArray[np.float32]] = encoder.queries([one.query for one in examples])
-    for query, one in zip(vectors, examples, strict=True):
-        best = one.positive if isinstance(one, Triple) else one.passages[int(np.argmax(one.scores))]
-        right += passages[int(maxsim(query, ragged).argmax())] == best
+    queries: list[NDArray[np.float32]] = encoder.queries([one.query for one in examples])
+    for query, one in zip(queries, examples, strict=True):
+        if isinstance(one, Triple):
+            right += passages[int(maxsim(query, whole).argmax())] == one.positive
+        else:
+            own = maxsim(query, [vectors[text] for text in one.passages])
+            right += int(own.argmax()) == int(np.argmax(one.scores))
     return wilson(right, len(examples))

@@ -142,14 +142,15 @@ def threshold_of(
         raise DataError("a score is not a number")
     n = len(good)
     # The largest rank whose share below is at most the promise with enough confidence.
-    kept = [rank for rank in range(1, n + 1) if beta.cdf(promise, rank, n + 1 - rank) >= confidence]
-    if not kept:
+    ranks = np.arange(1, n + 1)
+    kept = ranks[beta.cdf(promise, ranks, n + 1 - ranks) >= confidence]
+    if not len(kept):
         need = math.ceil(math.log(1 - confidence) / math.log(1 - promise))
         raise DataError(
             f"{n} answerable questions cannot promise to refuse at most {promise:g} of them with confidence "
             f"{confidence:g}; {need} can"
         )
-    above = float(good[kept[-1] - 1])
+    above = float(good[kept[-1] - 1])  # the share grows with the rank
     refused = wilson(float((good < above).sum()), n)
     through = wilson(float((bad >= above).sum()), len(bad)) if len(bad) else None
     return Threshold(above, refused, through, promise, confidence)
