@@ -89,7 +89,9 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
                 lessons = of(other, indexes[held.index(other)]["stemmed"].retriever("bm25"))
                 ways[f"late, taught on {other.name}"] = taught_late(one, Path(folder), untaught, lessons)
                 judge = TaughtReranker(encoder, HOW).fit(judgements(lessons))
-                ways[f"re-ranked, taught on {other.name}"] = Reranked(both, judge, DEPTH)
+                again = Reranked(both, judge, DEPTH)
+                ways[f"re-ranked, taught on {other.name}"] = again
+                ways[f"re-ranked, taught on {other.name}, joined with the hybrid"] = Hybrid([both, again], "z-score")
             for name, retriever in ways.items():
                 found[name], _ = evaluated(retriever, tested.queries, tested.qrels, METRICS, seed=SEED)
                 cases.add(means(one.name, name, found[name]))

@@ -119,7 +119,9 @@ def _norm(length: Floats, mean: float, how: Words) -> Floats:
 
 
 def _plain(times: Floats, length: Floats, mean: float, how: Words) -> Floats:
-    return times / (how.k1 * _norm(length, mean, how) + times)
+    below = how.k1 * _norm(length, mean, how) + times
+    # With k1 = 0 a word counts the same however often it is there, and nothing where it is not.
+    return np.divide(times, below, out=np.zeros_like(below), where=below > 0)
 
 
 def _atire(times: Floats, length: Floats, mean: float, how: Words) -> Floats:
