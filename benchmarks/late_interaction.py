@@ -58,7 +58,10 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
         folder = Path(held)
         made = LateEncoder("all-minilm-l6-v2", LateSettings(), dimension=128, device="cpu", threads=THREADS)
         made.save(folder / "model")
-        ways = {"TORCH_EXTENSIONS_DIR": str(ROOT / ".bench" / "pylate-extensions"), "HF_HUB_OFFLINE": "1"}
+        kernels = ROOT / ".bench" / "pylate-extensions"
+        for lock in kernels.glob("*/lock"):
+            lock.unlink()  # a run that was killed while it compiled leaves one, and torch would wait for it for ever
+        ways = {"TORCH_EXTENSIONS_DIR": str(kernels), "HF_HUB_OFFLINE": "1"}
         ways["PATH"] = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
         peer = Peer(PYTHON, ROOT / "benchmarks" / "peers" / "late_worker.py", HINT, ways)
         peer.ask({"do": "load", "weights": str(folder / "model"), "threads": THREADS})

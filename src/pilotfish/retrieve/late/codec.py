@@ -40,7 +40,7 @@ class Codec:
     """How vectors are kept.
 
     Attributes:
-        centroids: (centroids, d) float32, of length 1.
+        centroids: (centroids, d) float32, of length 1; those that `fit` finds are rounded to half precision.
         cuts: (2^bits - 1,) float32: where one bucket ends and the next begins.
         weights: (2^bits,) float32: what each bucket stands for.
         bits: for each coordinate.
@@ -93,6 +93,7 @@ class Codec:
         else:
             told = sample[np.sort(random.permutation(len(sample))[:_APART])]
         found, groups = centroids_of(learnt, min(centroids, len(learnt)), random, threads=threads, native=native)
+        found = found.astype(np.float16).astype(np.float32)  # as they are kept
         codes = Nearest(found, groups, native=native).of(told, threads=threads)
         rest = np.sort((told - found[codes]).reshape(-1))
         parts = np.array_split(rest, 1 << bits)
@@ -159,7 +160,9 @@ class Codec:
     def save(self, folder: Path) -> None:
         """Write it into a folder, its bits last."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"centroids": self.centroids, "cuts": self.cuts, "weights": self.weights, "groups": self.groups}
+        half = self.centroids.astype(np.float16)
+        centroids = half if np.array_equal(half, self.centroids) else self.centroids
+        arrays = {"centroids": centroids, "cuts": self.cuts, "weights": self.weights, "groups": self.groups}
         for name, array in arrays.items():
             if array is not None:
                 with atomic(folder / f"{name}.npy") as file:
@@ -173,7 +176,7 @@ class Codec:
             return np.load(folder / f"{name}.npy", allow_pickle=False)
 
         groups = read("groups") if (folder / "groups.npy").exists() else None
-        return cls(read("centroids"), read("cuts"), read("weights"), bits, groups, native)
+        return cls(read("centroids").astype(np.float32), read("cuts"), read("weights"), bits, groups, native)
 
 
 def packed(buckets: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
