@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from pilotfish import ask
-from pilotfish.adapt.adapted import Adapted, online, whole_answers
+from pilotfish.adapt.adapted import Adapted, online
 from pilotfish.adapt.energy import Energy
 from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.model import Request
+from pilotfish.models.best_of import BestOfN
 from pilotfish.models.encoder import Encoder
 from pilotfish.train.settings import Fit
 from tests.fakes import ScriptedModel
@@ -95,7 +96,7 @@ def test_rounds_teach_an_energy_and_pay_for_each_answer_once(tiny_encoder: Encod
     assert told[0].right == told[1].right == 0.5
     assert told[0].picked == 1.0  # the first draw, which happens to be right
     assert told[1].picked == 1.0 and told[1].rows >= told[0].rows == 24
-    best = ask(whole_answers(Says(), energy, n=4), "what is 3", seed=1)
+    best = ask(BestOfN(Says(), energy, n=4), "what is 3", seed=1)
     assert best.text.startswith("please")
     again = Says()
     online(again, prompts, right, made, tmp_path, rounds=2, draws=4)
@@ -116,3 +117,9 @@ def test_people_s_answers_stand_in_where_the_model_has_no_right_one(tiny_encoder
     assert told[0].rows == 2 and told[0].right == 0
     with pytest.raises(ConfigError, match="one round and two answers"):
         online(model, prompts, lambda at, text: True, made, tmp_path / "c", draws=1)
+
+
+def test_a_place_in_a_question_is_no_place_of_the_prompt() -> None:
+    model = proposals("good.", "good.", "good.")
+    ask(Adapted(model, goods, beams=1, proposals=1, steps=3), "what is {so_far}?")
+    assert "what is {so_far}?" in model.requests[1].prompt

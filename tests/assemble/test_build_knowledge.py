@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pilotfish import ask
@@ -13,6 +14,7 @@ from pilotfish.adapt.adapted import Adapted
 from pilotfish.adapt.energy import Energy, Ranked
 from pilotfish.adapt.knowledge import AskedCards, Brevity, Factuality, Knowing, NearestCards, Relevance
 from pilotfish.assemble import Collaboration
+from pilotfish.assemble._build_knowledge import Entails
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.models.best_of import BestOfN
 from pilotfish.models.encoder import Encoder
@@ -122,3 +124,16 @@ def test_a_folder_without_an_energy_is_told(folder: Path, tiny_encoder_folder: P
     )
     with pytest.raises(ModelError, match="energy model"):
         models.model("m")
+
+
+def test_evidence_counts_that_a_model_reads_only_piece_by_piece() -> None:
+    def nli(pairs: list[tuple[str, str]]) -> np.ndarray:
+        """Reads twelve words of a premise, and no more."""
+        seen = ["sank" in " ".join(premise.split()[:12]) for premise, _ in pairs]
+        return np.array([[0.9, 0.1, 0.0] if one else [0.1, 0.9, 0.0] for one in seen])
+
+    plain = [f"This is sentence number {number}." for number in range(20)]
+    # Pieces have five sentences and begin three behind one another: the ninth begins one.
+    late = " ".join([*plain[:9], "The boat sank.", *plain[10:]])
+    supports = Entails(nli)  # type: ignore[arg-type]
+    assert supports([(late, "It sank."), (" ".join(plain), "It sank.")]) == pytest.approx([0.9, 0.1])

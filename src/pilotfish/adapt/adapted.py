@@ -16,8 +16,8 @@ import numpy as np
 
 from pilotfish.adapt.energy import Energy, Ranked
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.measure.judging import filled_in
 from pilotfish.model import Model, Reply, Request, Trace, WholeReplies
-from pilotfish.models.best_of import BestOfN
 from pilotfish.rows.asking import asked
 
 __all__ = ["Adapted", "Online", "online"]
@@ -108,7 +108,7 @@ class Adapted(WholeReplies):
         # With nothing said yet the question is asked as it is, so that a model's own way to answer is kept.
         text = request.prompt
         if beam.text:
-            text = STEP.replace("{question}", request.prompt).replace("{so_far}", beam.text)
+            text = filled_in(STEP, question=request.prompt, so_far=beam.text)
         call = (step * self.beams + place) * self.proposals + number
         sample = request.sampled(call, self.steps * self.beams * self.proposals)
         return request.with_prompt(text).with_(
@@ -233,8 +233,3 @@ def online(
         found.append(Online(number, share, len(rows), picked / max(1, len(prompts))))
     assert energy is not None
     return energy, found
-
-
-def whole_answers(model: Model, energy: Energy, n: int = 4, temperature: float = 1.0) -> BestOfN:
-    """Return the model whose whole answers the energy picks among: the paper's single-step form."""
-    return BestOfN(model, energy, n=n, temperature=temperature, name="adapted")

@@ -81,13 +81,20 @@ def supports_of(nli: str, catalog: Catalog, folder: Path) -> Supports:
 
 @dataclass(frozen=True)
 class Entails:
-    """Bears out by the probability that a text entails a sentence."""
+    """Bears out by the probability that a text, or a few sentences of it, entails a sentence.
+
+    The whole is longer than most such models take; the piece that holds the evidence counts.
+    """
 
     nli: Nli
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Return the probability of entailment of each (text, sentence)."""
-        from pilotfish.evaluate.nli import ENTAILMENT
+        from pilotfish.evaluate.nli import ENTAILMENT, over_pieces
+        from pilotfish.rows.sentences import pieces_of, sentences_of
 
-        found: list[float] = self.nli(pairs)[:, ENTAILMENT].clip(0, 1).tolist()
+        texts = dict.fromkeys(premise for premise, _ in pairs)
+        pieces = {text: list(dict.fromkeys([text, *pieces_of(sentences_of(text), 5, 2)])) for text in texts}
+        rows = [(pieces[premise], sentence) for premise, sentence in pairs]
+        found: list[float] = over_pieces(self.nli, rows)[:, ENTAILMENT].clip(0, 1).tolist()
         return found

@@ -2,8 +2,8 @@
 
 A draw says how often each row is in it. With s_ij the sign of x_i - x_j, sums over pairs weighted by those counts are
 products of matrices: Kendall's concordant less discordant pairs are the sum of s^x s^y, pairs that are told apart those
-of |s|, and a row's rank in the draw is half its sum over j and a constant. So no draw is sorted; the
-work grows with the square of the rows.
+of |s|, and a row's rank in the draw is half its sum over j and a constant. So no draw is sorted; the work
+grows with the square of the rows.
 """
 
 from __future__ import annotations

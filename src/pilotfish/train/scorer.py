@@ -1,6 +1,7 @@
 """An encoder and one number over its vector: a score of an answer to a prompt, taught by any loss over groups of them.
 
-Reward models learn pairs, energy models the right one among several; how they are trained, kept and asked is the same.
+Reward models learn pairs, energy models the right one among several, re-rankers one judgement at a time; how they are
+trained, kept and asked is the same.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Scorer:
         weights: NDArray[np.float64],
         loss: Callable[[Any, Any], Any],
         facts: Sequence[Any],
+        first: float = 0.0,
     ) -> int:
         """Learn from groups of texts by a loss; return the steps.
 
@@ -73,14 +75,16 @@ class Scorer:
             weights: (groups,) what each counts; 0 is not learnt from.
             loss: from the scores (rows, texts of a group) and the rows' numbers to (rows,).
             facts: what else decides the result.
+            first: the head's first bias.
         """
         encoder = self.encoder.load().copied()
-        head = ScaledHead(encoder.dimension, 1, self.head_rate, self.how.seed)
+        head = ScaledHead(encoder.dimension, 1, self.head_rate, self.how.seed, np.array([first]))
 
         def summed(scores: Any, rows: Any, counted: Any) -> Any:
-            return (loss(scores[:, :, 0], rows) * counted).sum()
+            # Of groups of one text the outputs come without the groups' axis.
+            return (loss(scores.view(len(rows), -1), rows) * counted).sum()
 
-        told = [asdict(self.how), *facts, self.head_rate, identity_of(encoder.weights), weights.tolist()]
+        told = [asdict(self.how), *facts, self.head_rate, first, identity_of(encoder.weights), weights.tolist()]
         identity = digest(told, [text for group in groups for text in group])
         folder = None if self.folder is None else Path(self.folder) / identity[:16]
         fitted = train(encoder, head.module, groups, weights, summed, self.how, folder, identity)
@@ -99,8 +103,12 @@ class Scorer:
         """Return the score of each (prompt, answer): (pairs,)."""
         if not asked:
             return np.zeros(0)
-        vectors = self.encoder_.encode([text_of(prompt, answer) for prompt, answer in asked])
+        vectors = self.encoder_.encode([self._text(prompt, answer) for prompt, answer in asked])
         return np.asarray(vectors.astype(np.float64) @ self.weight_.astype(np.float64) + self.bias_)
+
+    def _text(self, prompt: str, answer: str) -> str:
+        """Return what is read."""
+        return text_of(prompt, answer)
 
     def _report(self) -> dict[str, Any]:
         """Return what it learnt from, as plain data."""

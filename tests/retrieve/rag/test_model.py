@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -236,3 +237,23 @@ def test_settings_out_of_range_are_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=what.replace("{", r"\{")):
             rag(model, **more)
+
+
+def test_what_takes_time_does_not_hold_the_event_loop_up() -> None:
+    threads: list[str] = []
+
+    def supports(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        threads.append(threading.current_thread().name)
+        return [1.0] * len(pairs)
+
+    class Counting(ScriptedModel):
+        def count(self, text: str) -> int:
+            threads.append(threading.current_thread().name)
+            return len(text.split())
+
+    async def go() -> str:
+        await rag(Counting("In 1912 [1]."), supports=supports).reply(Request.of("boat"))
+        return threading.current_thread().name
+
+    own = asyncio.run(go())
+    assert len(threads) > 2 and own not in threads

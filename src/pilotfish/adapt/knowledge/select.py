@@ -9,7 +9,6 @@ best is drawn with a probability that rises with its score, their top-k factuali
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,12 +19,12 @@ from numpy.typing import NDArray
 from pilotfish.adapt.knowledge.card import Note
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.measure.support import Supports
+from pilotfish.rows.sentences import sentences_of
 
 __all__ = ["Brevity", "Encodes", "Factuality", "Relevance", "Select"]
 
 # From a note to texts that may bear it out.
 Evidence = Callable[[str], Sequence[str]]
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
 
 
 class Encodes(Protocol):
@@ -77,10 +76,12 @@ class Brevity:
     Attributes:
         encoder: of question and sentences.
         words: of a note at most; one whose nearest sentence is longer keeps that sentence's first words.
+        language: of notes, for where their sentences end.
     """
 
     encoder: Encodes
     words: int = 60
+    language: str = "en"
 
     def __post_init__(self) -> None:
         if self.words < 1:
@@ -88,7 +89,7 @@ class Brevity:
 
     async def __call__(self, question: str, notes: Sequence[Note]) -> list[Note]:
         """Return the notes, cut."""
-        parts = [_SENTENCE.split(note.text) for note in notes]
+        parts = [sentences_of(note.text, self.language) for note in notes]
         long = [i for i, note in enumerate(notes) if len(note.text.split()) > self.words]
         if not long:
             return list(notes)
@@ -126,6 +127,7 @@ class Factuality:
         least: factuality that is needed.
         seed: draws the kept ones among the 2 * keep best, with probabilities as exp(factuality / 0.1); None takes the
             best.
+        language: of notes, for where their sentences end.
     """
 
     supports: Supports
@@ -133,6 +135,7 @@ class Factuality:
     keep: int = 3
     least: float = 0.0
     seed: int | None = None
+    language: str = "en"
 
     def __post_init__(self) -> None:
         if self.keep < 1 or not 0 <= self.least <= 1:
@@ -164,7 +167,7 @@ class Factuality:
                 texts: Sequence[str] = [one.text for one in notes if one.card != note.card]
             else:
                 texts = self.evidence(note.text)
-            sentences = [one for one in _SENTENCE.split(note.text) if one.strip()]
+            sentences = sentences_of(note.text, self.language)
             for place, sentence in enumerate(sentences):
                 for text in texts:
                     pairs.append((text, sentence))
@@ -176,8 +179,8 @@ class Factuality:
         for owner, score in zip(owners, told, strict=True):
             best[owner] = max(score, best.get(owner, 0.0))
         found = [0.0] * len(notes)
-        for (number, _, sentences_of), score in best.items():
-            found[number] += score / sentences_of
+        for (number, _, count), score in best.items():
+            found[number] += score / count
         return found
 
 

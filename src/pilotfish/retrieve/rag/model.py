@@ -105,19 +105,22 @@ class Retrieving:
         plan = await self._plan(request)
         if plan.reply is not None:
             return plan.reply
-        return self._told(request, plan, await self.model.reply(plan.request))
+        return await self._told(request, plan, await self.model.reply(plan.request))
 
     async def stream(self, request: Request) -> AsyncIterator[Delta]:
         """Decide and look before the first byte; then the model streams, but for answers that have to be whole."""
         plan = await self._plan(request)
         reply = plan.reply
         if reply is None and self.cite == "strip" and plan.context is not None:
-            reply = self._told(request, plan, await self.model.reply(plan.request))
+            reply = await self._told(request, plan, await self.model.reply(plan.request))
         if reply is not None:
             yield Delta(text=reply.text, tool_calls=reply.tool_calls, reply=reply)
             return
         async for delta in self.model.stream(plan.request):
-            yield delta if delta.reply is None else replace(delta, reply=self._told(request, plan, delta.reply))
+            if delta.reply is None:
+                yield delta
+            else:
+                yield replace(delta, reply=await self._told(request, plan, delta.reply))
 
     async def _plan(self, request: Request) -> _Plan:
         trace = Trace()
@@ -138,7 +141,8 @@ class Retrieving:
         trace += told + Trace((Call(self.retriever.name, "retriever", seconds=seconds, why=f"{len(hits)} passages"),))
         verdict = Verdict(bool(hits)) if self.enough is None else await _waited(self.enough(request, hits))
         trace += verdict.trace
-        context = packed(hits, self.budget, _counter(self.model), order=self.order)
+        # The model's own tokenizer comes with its weights, which may be loaded only now.
+        context = await asyncio.to_thread(packed, hits, self.budget, _counter(self.model), order=self.order)
         trace += Trace(sources=tuple(_source(number, hit) for number, hit in enumerate(context.hits, 1)))
         if not verdict.accepted or not context.hits:
             said = Reply(self.otherwise, trace=trace)
@@ -163,7 +167,7 @@ class Retrieving:
         )
         return request.with_prompt(text)
 
-    def _told(self, request: Request, plan: _Plan, said: Reply) -> Reply:
+    async def _told(self, request: Request, plan: _Plan, said: Reply) -> Reply:
         """Return the model's reply with the whole trace, and with what it cites noted."""
         context = plan.context
         if context is None:
@@ -177,7 +181,8 @@ class Retrieving:
         if self.cite != "no" and request.response_format is None:
             cited = citations(said.text)
             if self.supports is not None:
-                cited = checked(cited, [hit.passage.searched for hit in context.hits], self.supports)
+                shown = [hit.passage.searched for hit in context.hits]
+                cited = await asyncio.to_thread(checked, cited, shown, self.supports)
             wrong = {number for one in cited for number in one.numbers if not 1 <= number <= len(sources)}
             for at, source in enumerate(sources):
                 mine = [one for one in cited if source.number in one.numbers]

@@ -5,34 +5,27 @@ Source: Nogueira and Cho 2019 (Passage Re-ranking with BERT), section 2, equatio
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError
+from pilotfish.measure.curve import area
 from pilotfish.measure.intervals import Interval, bootstrap
-from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
 from pilotfish.retrieve.rerank.reranked import Relevance
 from pilotfish.rows.split import split
-from pilotfish.train.encoding import ScaledHead, train
-from pilotfish.train.folder import digest
+from pilotfish.train.scorer import Scorer
 from pilotfish.train.settings import Fit
-
-if TYPE_CHECKING:
-    from pilotfish.models.catalog import Catalog
 
 __all__ = ["FILE", "Judgement", "Learnt", "TaughtReranker"]
 
-FOLDER, FILE, HEAD, FORMAT = "encoder", "reranker.json", "head.safetensors", 1
+FILE = "reranker.json"
 FIT = Fit(epochs=2, batch_tokens=2048, rate=5e-5, decay=0.01, dtype="float32")
 
 
@@ -82,7 +75,7 @@ class Learnt:
         return f"{said}; of {self.held_out:,} other queries {self.ordered:.3f} in order" if self.ordered else said
 
 
-class TaughtReranker:
+class TaughtReranker(Scorer):
     """Reads query and passage as one text, a separator between them, and tells how relevant the passage is.
 
     Args:
@@ -91,16 +84,17 @@ class TaughtReranker:
         head_rate: how many times the encoder's learning rate the head's is.
         held_out: the share of queries that is kept back to measure on.
         folder: of checkpoints, so that a killed training of the same data goes on; None keeps none.
-        name: in reports.
+        name: in reports; one that was loaded has the common one.
 
     Attributes:
-        encoder_: tuned.
-        weight_, bias_: (dimension,) and one number: the head.
+        encoder_, weight_, bias_: see `Scorer`.
         report_: what it learnt from.
 
     Raises:
         ConfigError: a setting out of range.
     """
+
+    what, file = "re-ranker", FILE
 
     def __init__(
         self,
@@ -114,8 +108,8 @@ class TaughtReranker:
     ) -> None:
         if not head_rate > 0 or not 0 <= held_out < 1:
             raise ConfigError(f"head_rate is above 0 and held_out a share, not {head_rate} and {held_out}")
-        self.encoder, self.how, self.head_rate, self.held_out = encoder, how, head_rate, held_out
-        self.folder, self.name = folder, name
+        super().__init__(encoder, how, head_rate, folder)
+        self.held_out, self.name = held_out, name
 
     def fit(self, judgements: Sequence[Judgement]) -> Self:
         """Learn from judgements; all of one query are learnt from, or measured on.
@@ -147,79 +141,42 @@ class TaughtReranker:
         self, judgements: Sequence[Judgement], labels: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> None:
         torch = need("torch", "train")
-        encoder = self.encoder.load().copied()
         share = float(np.clip(labels[weights > 0].mean(), 0.01, 0.99))
-        first = np.array([np.log(share / (1 - share))])
-        head = ScaledHead(encoder.dimension, 1, self.head_rate, self.how.seed, first)
-        wanted = torch.tensor(labels, dtype=torch.float32, device=encoder.model.device)
+        wanted = torch.tensor(labels, dtype=torch.float32, device=self.encoder.load().model.device)
 
-        def loss(outputs: Any, rows: Any, counted: Any) -> Any:
-            each = torch.nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], wanted[rows], reduction="none")
-            return (each * counted).sum()
+        def loss(scores: Any, rows: Any) -> Any:
+            return torch.nn.functional.binary_cross_entropy_with_logits(scores[:, 0], wanted[rows], reduction="none")
 
-        texts = [text_of(encoder, one.query, one.passage) for one in judgements]
-        told = [asdict(self.how), self.head_rate, identity_of(encoder.weights), weights.tolist(), labels.tolist()]
-        identity = digest(told, texts)
-        folder = None if self.folder is None else Path(self.folder) / identity[:16]
-        fitted = train(encoder, head.module, texts, weights, loss, self.how, folder, identity)
-        encoder.model.eval()
-        self.encoder_, self._steps = encoder, fitted.steps
-        coef, bias = head.weights()
-        self.weight_, self.bias_ = np.ascontiguousarray(coef[0]), float(bias[0])
+        texts = [(text_of(self.encoder, one.query, one.passage),) for one in judgements]
+        first = float(np.log(share / (1 - share)))
+        self._steps = self._taught(texts, weights, loss, [labels.tolist()], first)
 
     def _areas(self, held: Sequence[Judgement]) -> list[float]:
         """Return for each query with passages of both kinds how often a relevant one is above another."""
         if not held:
             return []
-        scores = self.read([(one.query, one.passage) for one in held]).scores
+        scores = self.scores([(one.query, one.passage) for one in held])
         queries = np.unique([one.query for one in held], return_inverse=True)[1]
         good = np.array([one.relevant >= 0.5 for one in held])
-        found = []
-        for query in range(int(queries.max()) + 1):
-            yes, no = scores[(queries == query) & good], scores[(queries == query) & ~good]
-            if len(yes) and len(no):
-                gaps = yes[:, None] - no[None, :]
-                found.append(float((gaps > 0).mean() + (gaps == 0).mean() / 2))
-        return found
+        both = [queries == query for query in range(int(queries.max()) + 1)]
+        return [area(scores[mine], good[mine]) for mine in both if 0 < good[mine].sum() < mine.sum()]
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> Relevance:
         """See `Reads`. What the encoder has no room for is cut off the passage's end."""
         if not pairs:
             return Relevance(np.zeros(0), np.zeros(0, np.int64))
         encoder = self.encoder_
-        texts = [text_of(encoder, query, passage) for query, passage in pairs]
-        vectors = encoder.encode(texts).astype(np.float64)
-        sizes = np.minimum(np.asarray(encoder.lengths(texts), np.int64), encoder.max_length)
-        return Relevance(vectors @ self.weight_.astype(np.float64) + self.bias_, sizes)
+        sizes = np.asarray(encoder.lengths([self._text(*pair) for pair in pairs]), np.int64)
+        return Relevance(self.scores(pairs), np.minimum(sizes, encoder.max_length))
 
-    def save(self, folder: str | Path) -> None:
-        """Write the encoder, the head, and what it learnt; `reranker.json` goes first and comes last."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        self.encoder_.model.save(str(folder / FOLDER), create_model_card=False)
-        arrays = {"weight": self.weight_, "bias": np.array([self.bias_], np.float32)}
-        need("safetensors.numpy", "local").save_file(arrays, folder / HEAD)
-        told = {"format": FORMAT, "name": self.name, "report": self.report_.to_json()}
-        (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+    def _text(self, prompt: str, answer: str) -> str:
+        return text_of(self.encoder_, prompt, answer)
 
-    @classmethod
-    def load(cls, folder: str | Path, catalog: Catalog | None = None) -> Self:
-        """Read what `save` wrote; the encoder's weights load at the first use.
+    def _report(self) -> dict[str, Any]:
+        return self.report_.to_json()
 
-        Raises:
-            ModelError: the folder holds no re-ranker, or a damaged one.
-        """
-        folder = Path(folder)
-        with reading(folder, "re-ranker"):
-            told = facts_in(folder / FILE, "re-ranker", FORMAT)
-            arrays = need("safetensors.numpy", "local").load_file(folder / HEAD)
-            made = cls(Encoder(folder / FOLDER, name=told["name"], catalog=catalog), name=told["name"])
-            made.weight_, made.bias_ = arrays["weight"], float(arrays["bias"][0])
-            made.report_ = Learnt.from_json(told["report"])
-        made.encoder_ = made.encoder
-        return made
+    def _reported(self, told: dict[str, Any]) -> None:
+        self.report_ = Learnt.from_json(told)
 
 
 def text_of(encoder: Encoder, query: str, passage: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.retrieve.late.maxsim import maxsim
 from pilotfish.retrieve.rerank.reranked import Relevance
 
 __all__ = ["ByTokens", "TokenVectors"]
@@ -51,9 +52,10 @@ class ByTokens:
         held = list(dict.fromkeys(passage for _, passage in pairs))
         queries = dict(zip(asked, self.encoder.queries(asked), strict=True))
         passages = dict(zip(held, self.encoder.documents(held), strict=True))
-        scores, tokens = np.zeros(len(pairs)), np.zeros(len(pairs), np.int64)
-        for place, (query, passage) in enumerate(pairs):
-            one, other = np.asarray(queries[query], np.float32), np.asarray(passages[passage], np.float32)
-            scores[place] = float((one @ other.T).max(axis=1).sum()) if len(other) else 0.0
-            tokens[place] = len(one) + len(other)
+        scores = np.zeros(len(pairs))
+        for query, vectors in queries.items():
+            mine = [place for place, (one, _) in enumerate(pairs) if one == query]
+            told = maxsim(np.asarray(vectors), [np.asarray(passages[pairs[place][1]]) for place in mine])
+            scores[mine] = np.where(np.isfinite(told), told, 0.0)  # a passage without tokens matches nothing
+        tokens = np.array([len(queries[query]) + len(passages[passage]) for query, passage in pairs], np.int64)
         return Relevance(scores, tokens)
