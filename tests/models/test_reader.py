@@ -53,6 +53,21 @@ def test_packed_documents_do_not_see_each_other(tiny_folder: Callable[..., Path]
     agree(reader.logprobs(ROWS), plainly(folder, ROWS))
 
 
+@pytest.mark.parametrize("packing", [None, False])
+def test_pooled_states_are_the_local_models(tiny_folder: Callable[..., Path], packing: bool | None) -> None:
+    folder = tiny_folder("llama", "plain")
+    texts = ["the cat", "", "a", "z" * 600, "a longer one, of more tokens than the others", "the cat"]
+    local = LocalModel(folder, dtype="float32", device="cpu", batch_tokens=40)
+    reader = Reader(folder, dtype="float32", device="cpu", pack_tokens=32, packing=packing)
+    finished: list[int] = []
+    found = reader.pooled(texts, progress=finished.append)
+    assert sum(finished) == len(texts) and len(finished) > 1
+    np.testing.assert_allclose(found, local.pooled(texts), atol=2e-5)
+    for text, own in zip(texts, found, strict=True):
+        np.testing.assert_allclose(own, local.hidden([text], truncate=True)[0].mean(axis=0), atol=2e-5)
+    assert reader.pooled([]).shape == (0, 0)
+
+
 def other(folder: Path, config: Any) -> Path:
     torch.manual_seed(5)
     model = transformers.AutoModelForCausalLM.from_config(config)

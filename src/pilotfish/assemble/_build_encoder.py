@@ -39,7 +39,7 @@ def tunable(
         usual: that one.
         max_length: tokens of a text that an encoder made of a language model reads.
         device: where weights that are no model of the file are held.
-        as_it_is: return a language model itself.
+        as_it_is: return a language model itself: one of the file, or a `Reader` of weights.
 
     Raises:
         ConfigError: a model of the file that has no weights here; a pooling for an encoder, which has its own.
@@ -47,7 +47,7 @@ def tunable(
     """
     from pilotfish.models._weights import located
     from pilotfish.models.encoder import Encoder
-    from pilotfish.models.local import LocalModel
+    from pilotfish.models.reader import Reader
     from pilotfish.train.folder import digest
     from pilotfish.train.processes import main_first
 
@@ -71,7 +71,7 @@ def tunable(
             raise ConfigError(f"{models.where}: {own}")
         return Encoder(weights, device=device, catalog=models.catalog)
     if as_it_is:
-        return LocalModel(weights, device=device, catalog=models.catalog)
+        return Reader(weights, device=device, catalog=models.catalog)
     how = pooling or usual
     made = Path(f"{beside}-encoder-{digest([weights, how, max_length], ())[:8]}")  # of other weights another is made
     with main_first():

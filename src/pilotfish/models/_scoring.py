@@ -98,8 +98,18 @@ def next_logits(model: Any, rows: Sequence[list[int]], *, batch_tokens: int) -> 
     return np.stack(out) if out else np.zeros((0, 0), dtype=np.float32)
 
 
-def hidden_states(model: Any, rows: Sequence[list[int]], layer: int, *, batch_tokens: int) -> list[NDArray[np.float32]]:
+def hidden_states(
+    model: Any,
+    rows: Sequence[list[int]],
+    layer: int,
+    *,
+    batch_tokens: int,
+    mean: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[NDArray[np.float32]]:
     """Return the hidden states of one layer: a (tokens, width) array a row. Layer 0 is the embedding, -1 the last.
+
+    With `mean` their averages over a row's tokens, (width,) each: no more than a batch's states are ever held.
 
     Raises:
         ConfigError: the model has no such layer.
@@ -117,5 +127,8 @@ def hidden_states(model: Any, rows: Sequence[list[int]], layer: int, *, batch_to
             states = model(**inputs, logits_to_keep=1, use_cache=False, output_hidden_states=True).hidden_states
             chosen = states[layer].float().cpu().numpy()
             for j, i in enumerate(batch):
-                out[i] = chosen[j, chosen.shape[1] - len(rows[i]) :]
+                own = chosen[j, chosen.shape[1] - len(rows[i]) :]
+                out[i] = own.mean(axis=0) if mean else own
+            if progress:
+                progress(len(batch))
     return list(out)

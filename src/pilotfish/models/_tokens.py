@@ -38,6 +38,11 @@ def start_token(tokenizer: Any) -> int:
     return int(start)
 
 
+def read_whole(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of each text; an empty one is the start token."""
+    return [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
+
+
 def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], int]:
     """Return the ids of context + continuation tokenised as one text, and how many of them are the context's.
 

@@ -20,7 +20,7 @@ from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Delta, Reply, Request, Scored
 from pilotfish.models import _weights
 from pilotfish.models._chat import render_chat
-from pilotfish.models._tokens import encode, encode_pair, joint_choices, start_token
+from pilotfish.models._tokens import encode, encode_pair, joint_choices, read_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -265,7 +265,7 @@ class LocalModel:
         from pilotfish.models import _decoded_scoring, _scoring
 
         model, tokenizer = self._ready()
-        rows = [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
+        rows = read_whole(tokenizer, texts)
         self._check_lengths([len(row) for row in rows])
         with self._lock:
             if changes_numbers(self.quantize):
@@ -284,12 +284,26 @@ class LocalModel:
         from pilotfish.models import _scoring
 
         model, tokenizer = self._ready()
-        rows = [encode(tokenizer, text) or [start_token(tokenizer)] for text in texts]
+        rows = read_whole(tokenizer, texts)
         if truncate:
             rows = [row[: self.max_length] for row in rows]
         self._check_lengths([len(row) for row in rows])
         with self._lock:
             return _scoring.hidden_states(model, rows, layer, batch_tokens=self.batch_tokens)
+
+    def pooled(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """Return each text's last hidden states averaged over its tokens, (texts, width); a text too long is cut.
+
+        A `Reader` of the same weights gives the same, packed: 1.2 to 1.7 times as fast.
+        """
+        from pilotfish.models import _scoring
+
+        model, tokenizer = self._ready()
+        rows = [row[: self.max_length] for row in read_whole(tokenizer, texts)]
+        with self._lock:
+            how: dict[str, Any] = {"batch_tokens": self.batch_tokens, "mean": True, "progress": progress}
+            found = _scoring.hidden_states(model, rows, -1, **how)
+        return np.stack(found) if found else np.zeros((0, 0), dtype=np.float32)
 
     def prompt_logprobs(self, rows: Sequence[Sequence[int]], top: int = 0) -> list[list[Position]]:
         """Return, for each token of each row of ids but the first, (log p, the `top` likeliest (id, log p)), in nats.

@@ -7,7 +7,7 @@ For what looks at whole data sets: perplexity, instruction-following difficulty,
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import numpy as np
 from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
 from pilotfish.models import _weights
-from pilotfish.models._tokens import buckets, encode, start_token
+from pilotfish.models._tokens import buckets, encode, read_whole, start_token
 from pilotfish.models.head import body_of, head_of
 from pilotfish.models.local import LocalModel
 
@@ -188,11 +188,8 @@ class Reader:
         # The last token predicts nothing that is asked for, so it is not read.
         lengths = [len(rows[i][0]) - 1 for i in asked]
         self.load()
-        from pilotfish.models._packed import packs
-
         with self._lock:
-            groups = packs(lengths, self.pack_tokens) if self.packs else buckets(lengths, self.pack_tokens)
-            for group in groups:
+            for group in self._groups(lengths):
                 some = [asked[i] for i in group]
                 for i, found in zip(some, self._pass([rows[i] for i in some]), strict=True):
                     out[i] = found
@@ -200,11 +197,37 @@ class Reader:
                     progress(len(some))
         return out
 
+    def pooled(self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """Return each text's last hidden states averaged over its tokens, (texts, width), as `LocalModel.pooled`.
+
+        A text that is longer than the model takes is cut at its end; an empty one is the start token.
+        """
+        torch = need("torch", "local")
+        rows = [ids[: self.max_length] for ids in read_whole(self.tokenizer, texts)]
+        out: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(rows)
+        with self._lock, torch.inference_mode():
+            for group in self._groups([len(ids) for ids in rows]):
+                # A pass reads all but the last token, so one more stands there.
+                states = self._states([([*rows[i], 0], 1) for i in group]).float()
+                for i, own in zip(group, states.split([len(rows[i]) for i in group]), strict=True):
+                    out[i] = own.mean(dim=0).cpu().numpy()
+                if progress:
+                    progress(len(group))
+        return np.stack(out) if out else np.zeros((0, 0), dtype=np.float32)
+
+    def _groups(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        from pilotfish.models._packed import packs
+
+        return packs(lengths, self.pack_tokens) if self.packs else buckets(lengths, self.pack_tokens)
+
+    def _states(self, rows: Sequence[tuple[Sequence[int], int]]) -> Any:
+        return self._packed_states(rows) if self.packs else self._padded_states(rows)
+
     def _pass(self, rows: Sequence[tuple[Sequence[int], int]]) -> list[NDArray[np.float32]]:
         torch = need("torch", "local")
         model = self._local.model
         with torch.inference_mode():
-            states = self._packed_states(rows) if self.packs else self._padded_states(rows)
+            states = self._states(rows)
             targets = torch.tensor([token for ids, start in rows for token in ids[start:]], device=states.device)
             found = torch.empty(len(targets))
             head = model.get_output_embeddings()

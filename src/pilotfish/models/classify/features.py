@@ -14,6 +14,7 @@ from pilotfish.errors import DataError, ModelError
 from pilotfish.models.classify._static import distilled
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
+from pilotfish.models.reader import Reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
 Progress = Callable[[int], None]
+_READ_BY: dict[str, Any] = {"encoder": Encoder, "local": LocalModel, "reader": Reader}
 
 
 class Features(Protocol):
@@ -99,7 +101,7 @@ class EncoderFeatures:
 
     kind = "encoder"
 
-    def __init__(self, encoder: Encoder | LocalModel) -> None:
+    def __init__(self, encoder: Encoder | LocalModel | Reader) -> None:
         self.encoder = encoder
 
     def fit(self, texts: Sequence[str]) -> EncoderFeatures:
@@ -110,16 +112,9 @@ class EncoderFeatures:
         """Return (texts, dimension)."""
         if isinstance(self.encoder, Encoder):
             return self.encoder.encode(texts, progress=progress)
-        vectors: list[NDArray[np.float32]] = []
-        # In parts, so that the hidden states of all tokens of all texts are never held at once.
-        for start in range(0, len(texts), 64):
-            part = list(texts[start : start + 64])
-            pooled = [states.mean(axis=0) for states in self.encoder.hidden(part, truncate=True)]
-            # Length one, as sentence encoders give: the head's penalty then means the same for both.
-            vectors.extend(vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in pooled)
-            if progress:
-                progress(len(part))
-        return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+        pooled = self.encoder.pooled(texts, progress=progress)
+        # Length one, as sentence encoders give: the head's penalty then means the same for both.
+        return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
 
     def save(self, folder: Path) -> None:
         """Write encoder.json: the encoder's weights are named, not copied; those in this very folder by their place."""
@@ -131,7 +126,7 @@ class EncoderFeatures:
         facts = {
             "weights": weights,
             "dtype": self.encoder.dtype,
-            "use": "encoder" if isinstance(self.encoder, Encoder) else "local",
+            "use": next(name for name, kind in _READ_BY.items() if isinstance(self.encoder, kind)),
         }
         (folder / "encoder.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
@@ -139,7 +134,7 @@ class EncoderFeatures:
     def load(cls, folder: Path, catalog: Catalog | None = None) -> EncoderFeatures:
         """Read what `save` wrote; the weights load at the first use."""
         facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        kind = {"encoder": Encoder, "local": LocalModel}[facts["use"]]
+        kind = _READ_BY[facts["use"]]
         inside = folder / facts["weights"]
         weights = str(inside if inside.is_dir() else facts["weights"])
         return cls(kind(weights, dtype=facts["dtype"], catalog=catalog))
