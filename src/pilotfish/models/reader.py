@@ -149,6 +149,11 @@ class Reader:
         return self.load()._local.tokenizer
 
     @property
+    def model(self) -> Any:
+        """The transformers model."""
+        return self.load()._local.model
+
+    @property
     def max_length(self) -> int:
         """How many tokens it takes at once."""
         return int(self.load()._local.max_length)
