@@ -96,7 +96,7 @@ class TfidfFeatures:
 class EncoderFeatures:
     """An encoder's sentence vectors; or a local language model's last hidden states, averaged over the tokens.
 
-    Of a language model a `Reader` gives the same faster. A text longer than the model takes is cut at its end, by either.
+    Of a language model a `Reader` gives the same faster. A text that is too long is cut at its end.
     """
 
     kind = "encoder"
