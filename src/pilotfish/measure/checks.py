@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from pilotfish.measure.answers import code_of, unfenced
 from pilotfish.measure.grade import function_at
 from pilotfish.model import Reply, Request, Trace
 
-__all__ = ["ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict"]
+__all__ = ["Accept", "ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,9 @@ class Verdict:
     reply: Reply | None = None
     threshold: float | None = None
     why: str = ""
+
+
+Accept = Callable[[Request, Reply], Verdict | Awaitable[Verdict]]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 A verifier is a function `(request, reply) -> Verdict`, the contract that cascades accept by; `Verified` is a model.
 """
 
-from pilotfish.prompt.verify.answers import AnswerVerifier, Judgement, Known, Trusts
+from pilotfish.prompt.verify.answers import AnswerVerifier, Trusts
 from pilotfish.prompt.verify.cited import CitedAgreement, by_support
 from pilotfish.prompt.verify.every import Together, Verifier
 from pilotfish.prompt.verify.grounded import Grounded
+from pilotfish.prompt.verify.known import Judgement, Known
 from pilotfish.prompt.verify.sums import SumsHold
 from pilotfish.prompt.verify.tests_pass import PassesTests
 from pilotfish.prompt.verify.verified import Verified

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError
-from pilotfish.measure.checks import Verdict
+from pilotfish.measure.checks import Accept, Verdict
 from pilotfish.model import Reply, Request, Trace
 
 __all__ = ["Need", "Together", "Verifier", "judged"]
 
-# The contract that cascades accept by: whoever accepts a reply can verify it.
-Verifier = Callable[[Request, Reply], Verdict | Awaitable[Verdict]]
+Verifier = Accept  # whoever accepts a reply for a cascade can verify it
 Need = Literal["all", "any"]
 
 
@@ -58,6 +57,4 @@ async def judged(verifier: Verifier, request: Request, reply: Reply) -> Verdict:
     A verifier of the user's that is no coroutine runs where it is called, as a cascade's does.
     """
     verdict = verifier(request, reply)
-    return cast(Verdict, await verdict if inspect.isawaitable(verdict) else verdict)
-
-
+    return await verdict if inspect.isawaitable(verdict) else verdict
