@@ -70,8 +70,19 @@ class AnswerVerifier:
         self.reads, self.held_out, self.seed = reads, held_out, seed
         self.calibration_: Calibration = Platt()
 
-    def fit(self, rows: Sequence[Judgement], *, progress: Callable[[int], None] | None = None) -> Self:
+    def fit(
+        self,
+        rows: Sequence[Judgement],
+        *,
+        read: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Self:
         """Learn; all answers to one prompt are learnt from, or measured on.
+
+        Args:
+            rows: graded answers.
+            read: what `features` returned of them, where that was done before.
+            progress: called with the answers that are read.
 
         Raises:
             DataError: too few prompts, or answers that are all right or all wrong.
@@ -85,7 +96,7 @@ class AnswerVerifier:
             parts = {"train": 1 - self.held_out, "test": self.held_out}
             held = np.asarray(split(len(rows), parts, self.seed, group=prompts)["test"])
         taught = np.setdiff1d(np.arange(len(rows)), held)
-        x, likely = self._features([(row.prompt, row.answer) for row in rows], progress)
+        x, likely = self.features([(row.prompt, row.answer) for row in rows], progress) if read is None else read
         self._fit(x[taught], right[taught], [prompts[i] for i in taught])
         self.report_ = self._measured(x[held], likely[held], right[held], [prompts[i] for i in held], len(taught))
         return self
@@ -132,7 +143,7 @@ class AnswerVerifier:
         curve = accepted_sets(scores, right, groups=prompts)
         return Known(taught, len(right), float(right.mean()), interval, by_logprob, gain, tuple(curve), self.c_)
 
-    def _features(
+    def features(
         self, asked: Sequence[tuple[str, str]], progress: Callable[[int], None] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (answers, features), and the mean log-probability of each answer's tokens."""
@@ -158,7 +169,7 @@ class AnswerVerifier:
 
     def scores(self, asked: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return the probability that each (prompt, answer) is right: (answers,)."""
-        return self._probability(self._features(asked)[0]) if asked else np.zeros(0)
+        return self._probability(self.features(asked)[0]) if asked else np.zeros(0)
 
     def __call__(self, prompt: str, answers: Sequence[str]) -> list[float]:
         """Return the probability that each answer to a prompt is right."""
