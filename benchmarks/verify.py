@@ -45,7 +45,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     parts = split(len(rows), {"train": 0.7, "test": 0.3}, SEED, group=prompts)
     learnt, tested = parts["train"], parts["test"]
     verifier.fit([rows[i] for i in learnt], read=(x[learnt], likely[learnt]))
-    scores = verifier._probability(x[tested])
+    scores = verifier.probability(x[tested])
     right = np.array([rows[i].right for i in tested], np.float64)
     groups = np.unique([prompts[i] for i in tested], return_inverse=True)[1]
     cases.add(compared(scores, likely[tested], right, source[tested], groups))
@@ -96,7 +96,7 @@ def compared(
     for title, (statistic, unit) in statistics.items():
         for name, table in zip(names, tables, strict=True):
             yield estimated(f"{title}, {name}", bootstrap(table, statistic, **settings), unit)
-        yield estimated(f"{title}, difference", paired_bootstrap(*tables, statistic, **settings), unit)
+        yield estimated(f"{title}, difference", paired_bootstrap(tables[0], tables[1], statistic, **settings), unit)
     # A question's four solutions stand side by side.
     four = right.reshape(-1, len(SOURCES))
     found = {

@@ -132,7 +132,7 @@ class AnswerVerifier:
     def _measured(self, x: Any, likely: Any, right: NDArray[np.bool_], prompts: Sequence[str], taught: int) -> Known:
         if not len(right) or not 0 < right.sum() < len(right):
             return Known(taught, len(right), float(right.mean()) if len(right) else 0.0, None, None, None, (), self.c_)
-        scores = self._probability(x)
+        scores = self.probability(x)
         ours = np.stack([scores, right.astype(np.float64)], axis=1)
         settings: dict[str, Any] = {"resamples": 2000, "method": "percentile", "groups": prompts}
         interval = bootstrap(ours, _area, **settings)
@@ -163,13 +163,14 @@ class AnswerVerifier:
         states = np.stack([mean for _, mean in read]).astype(np.float64)
         return np.concatenate([plain, told, states], axis=1), told[:, 0]
 
-    def _probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how likely answers are right, of what `features` made of them: (answers,)."""
         logits = (x - self.mean_) / self.scale_ @ self.coef_[:-1] + self.coef_[-1]
         return np.asarray(self.calibration_(logits))
 
     def scores(self, asked: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return the probability that each (prompt, answer) is right: (answers,)."""
-        return self._probability(self.features(asked)[0]) if asked else np.zeros(0)
+        return self.probability(self.features(asked)[0]) if asked else np.zeros(0)
 
     def __call__(self, prompt: str, answers: Sequence[str]) -> list[float]:
         """Return the probability that each answer to a prompt is right."""
