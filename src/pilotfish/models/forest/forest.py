@@ -17,10 +17,21 @@ from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
 from pilotfish.models.forest._walk import NODE, walk
 
-__all__ = ["Forest", "Link"]
+__all__ = ["Forest", "Link", "linked"]
 
 Link = Literal["identity", "sigmoid", "softmax"]
 FILE = "forest.safetensors"
+
+
+def linked(raw: NDArray[np.float64], link: Link) -> NDArray[np.float64]:
+    """Return numbers (rows,), or probabilities (rows, classes), of sums (rows, outputs)."""
+    if link == "identity":
+        return raw[:, 0]
+    if link == "sigmoid":
+        second = 1 / (1 + np.exp(-np.clip(raw[:, 0], -700, 700)))
+        return np.stack([1 - second, second], axis=1)
+    powers = np.exp(raw - raw.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +73,7 @@ class Forest:
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return numbers (rows,) of a regression, or probabilities (rows, classes)."""
-        raw = self.raw(x)
-        if self.link == "identity":
-            return raw[:, 0]
-        if self.link == "sigmoid":
-            second = 1 / (1 + np.exp(-np.clip(raw[:, 0], -700, 700)))
-            return np.stack([1 - second, second], axis=1)
-        powers = np.exp(raw - raw.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return linked(self.raw(x), self.link)
 
     def save(self, folder: str | Path) -> None:
         """Write forest.safetensors."""
