@@ -30,6 +30,7 @@ from pilotfish.compete.tables.task import TableTask, table_task
 from pilotfish.compete.tables.tune import tuned
 from pilotfish.measure.intervals import wilson
 from pilotfish.measure.meters import measure_latency
+from pilotfish.models.forest import Forest
 from pilotfish.models.local import LocalModel
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "tables"
@@ -227,7 +228,7 @@ def _small(one: Set, kind: str, *, search: bool) -> tuple[Floats, float, list[di
             "one row, p50": one_row(task, predict, task.test).p50 * 1e3,
             "one row, p95": one_row(task, predict, task.test).p95 * 1e3,
         }
-        if made.fitted.forest is not None:
+        if isinstance(made.fitted.kept, Forest):
             own = getattr(made.fitted.model, "predict_proba", made.fitted.model.predict)
             alone = [row[None] for row in task.x_test[:200]]
             own_time = measure_latency(lambda some: own(some[0]), alone, max_seconds=2.0)

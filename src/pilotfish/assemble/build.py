@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pilotfish.retrieve.found import Retriever
 
 TREES = "trees.safetensors"  # which only the folder of a tree student holds
+TABLE = "table.json"  # which only the folder of a table's model holds
 
 
 def build(
@@ -125,6 +126,10 @@ def build(
 def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
     from pilotfish.models.classify import ClassifierModel, TextClassifier
 
+    if (path / TABLE).is_file():
+        from pilotfish.compete.tables.model import TableModel, TableReplies
+
+        return TableReplies(TableModel.load(path), name)
     if (path / TREES).is_file():
         from pilotfish.distill.blackbox.tabular import TableClassifier
 

@@ -17,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish.models.forest import Forest, from_lightgbm, from_sklearn, from_xgboost
+from pilotfish.compete.tables.catboost_file import CatBoostFile, as_catboost
+from pilotfish.compete.tables.linear import Encoded, Linear
+from pilotfish.models.additive import from_interpret
+from pilotfish.models.forest import from_lightgbm, from_sklearn, from_xgboost
 
 if TYPE_CHECKING:
     from pilotfish.compete.tables.task import Kind as Task
+    from pilotfish.models.forest.forest import Link
 
 __all__ = ["KINDS", "Fitted", "Kind", "Space", "kind_of"]
 
@@ -42,14 +46,16 @@ class Fitted:
     """A fitted model of a table.
 
     Attributes:
-        predict: rows (rows, columns) to probabilities (rows, classes), or numbers (rows,).
-        forest: its trees, where it is made of trees that are known here; they answer the same, quicker.
+        kept: what answers rows and is kept: trees as our arrays, tables, weights, or the library's own.
         model: the library's own.
     """
 
-    predict: Callable[[Floats], Floats]
-    forest: Forest | None
+    kept: Any
     model: Any
+
+    def predict(self, x: Floats) -> Floats:
+        """Return probabilities (rows, classes), or numbers (rows,)."""
+        return np.asarray(self.kept.predict(x))
 
 
 @dataclass(frozen=True)
@@ -74,39 +80,13 @@ def _linear(
 ) -> Fitted:
     """One number a category, missing ones noted, numbers standardised; logistic or ridge regression."""
     linear = need("sklearn.linear_model", "tables")
-    encoded = _Encoded(x, categorical)
+    encoded = Encoded.of(x, categorical)
     if task == "number":
         model = linear.Ridge(alpha=1 / settings["c"]).fit(encoded(x), y)
-        return Fitted(lambda rows: np.asarray(model.predict(encoded(rows))), None, model)
+        return Fitted(Linear(encoded, np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_), "identity"), model)
     model = linear.LogisticRegression(C=settings["c"], max_iter=500).fit(encoded(x), y.astype(int))
-    return Fitted(lambda rows: np.asarray(model.predict_proba(encoded(rows))), None, model)
-
-
-class _Encoded:
-    """Numbers as deviations from their mean, medians in the place of missing ones, and a column a category."""
-
-    def __init__(self, x: Floats, categorical: Sequence[int]) -> None:
-        self.categorical = list(categorical)
-        self.numeric = [i for i in range(x.shape[1]) if i not in set(categorical)]
-        numbers = x[:, self.numeric]
-        with np.errstate(all="ignore"):
-            medians = np.array(
-                [np.median(column[~np.isnan(column)]) if (~np.isnan(column)).any() else 0.0 for column in numbers.T]
-            )
-        self.medians = medians
-        filled = np.where(np.isnan(numbers), medians, numbers)
-        self.mean, self.scale = filled.mean(axis=0), np.maximum(filled.std(axis=0), 1e-9)
-        self.missing = [i for i in range(len(self.numeric)) if np.isnan(numbers[:, i]).any()]
-        self.sizes = [int(np.nanmax(x[:, i], initial=-1)) + 1 for i in self.categorical]
-
-    def __call__(self, x: Floats) -> Floats:
-        numbers = x[:, self.numeric]
-        parts = [(np.where(np.isnan(numbers), self.medians, numbers) - self.mean) / self.scale]
-        parts.append(np.isnan(numbers[:, self.missing]).astype(np.float64))
-        for place, size in zip(self.categorical, self.sizes, strict=True):
-            # A value that was never seen is none of those that were.
-            parts.append((x[:, place, None] == np.arange(size)).astype(np.float64))
-        return np.concatenate(parts, axis=1)
+    link: Link = "sigmoid" if len(model.classes_) == 2 else "softmax"
+    return Fitted(Linear(encoded, model.coef_, model.intercept_, link), model)
 
 
 def _histogram(
@@ -126,7 +106,7 @@ def _histogram(
         early_stopping=False,
         random_state=seed,
     ).fit(x, y if task == "number" else y.astype(int))
-    return _of_trees(model, from_sklearn(model, x.shape[1]))
+    return Fitted(from_sklearn(model, x.shape[1]), model)
 
 
 def _lightgbm(
@@ -147,7 +127,7 @@ def _lightgbm(
         n_jobs=1,
         verbose=-1,
     ).fit(x, y if task == "number" else y.astype(int), categorical_feature=list(categorical))
-    return _of_trees(model, from_lightgbm(model.booster_))
+    return Fitted(from_lightgbm(model.booster_), model)
 
 
 def _xgboost(
@@ -169,11 +149,7 @@ def _xgboost(
         random_state=seed,
         n_jobs=1,
     ).fit(x, y if task == "number" else y.astype(int))
-    return _of_trees(model, from_xgboost(model.get_booster()))
-
-
-def _of_trees(model: Any, forest: Forest) -> Fitted:
-    return Fitted(forest.predict, forest, model)
+    return Fitted(from_xgboost(model.get_booster()), model)
 
 
 def _catboost(
@@ -192,25 +168,8 @@ def _catboost(
         allow_writing_files=False,
         cat_features=list(categorical),
     )
-    rows = _as_catboost(categorical)
-    model.fit(rows(x), y if task == "number" else y.astype(int))
-    if task == "number":
-        return Fitted(lambda new: np.asarray(model.predict(rows(new))), None, model)
-    return Fitted(lambda new: np.asarray(model.predict_proba(rows(new))), None, model)
-
-
-def _as_catboost(categorical: Sequence[int]) -> Callable[[Floats], Any]:
-    """Return what turns rows into those of CatBoost, whose categories are whole numbers; what is missing is one."""
-    if not categorical:
-        return lambda x: x
-
-    def turned(x: Floats) -> Any:
-        rows: NDArray[Any] = x.astype(object)
-        for place in categorical:
-            rows[:, place] = np.where(np.isnan(x[:, place]), -1, x[:, place]).astype(int)
-        return rows
-
-    return turned
+    model.fit(as_catboost(categorical)(x), y if task == "number" else y.astype(int))
+    return Fitted(CatBoostFile(model, tuple(categorical), task == "number"), model)
 
 
 def _additive(
@@ -229,9 +188,7 @@ def _additive(
     )
     with contextlib.redirect_stdout(io.StringIO()):
         model.fit(x, y if task == "number" else y.astype(int))
-    if task == "number":
-        return Fitted(lambda new: np.asarray(model.predict(new)), None, model)
-    return Fitted(lambda new: np.asarray(model.predict_proba(new)), None, model)
+    return Fitted(from_interpret(model, x.shape[1]), model)
 
 
 def _boosting(trial: Space) -> dict[str, Any]:
