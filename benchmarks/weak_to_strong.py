@@ -207,7 +207,8 @@ def _tuned(
         if not (folder / "modules.json").exists():
             encoder_of_lm(SMALL, folder, max_length=64)
         how = Fit(**{**LORA.__dict__, "seed": seed})
-        made = StrongModel(Encoder(folder), how, objective, head_rate=5.0).fit(texts, labels, classes)
+        made = StrongModel(Encoder(folder), how, objective, head_rate=5.0, start=Probe(seed=seed))
+        made.fit(texts, labels, classes)
         told = made.predict_proba(tests).tolist()
         kept.write_text(json.dumps({"seconds": time.perf_counter() - start, "told": told}), encoding="utf-8")
     return np.array(json.loads(kept.read_text(encoding="utf-8"))["told"])
