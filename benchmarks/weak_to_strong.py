@@ -7,9 +7,10 @@ vectors of rows without labels), of which each row has its own; and the label mo
 classifier and keywords (the words that tell most in the 300): GLAD, the best of nine on three seeds of TREC's 1,000
 rows, not its test rows. The strong model is probed on its averaged hidden states, with cross-entropy and with the
 confidence loss (at most .5, warm-up .2); its ceiling learns people's labels of the same 1,000 rows. On TREC SmolLM2 is
-tuned by adapters too, of 400 rows. Intervals draw seeds and rows again, all models together; no gap recovered is told
-where the gap is within noise. What was tuned is kept (`.bench/weak-to-strong`), with the seconds it took, which count
-as time of this run. `--quick` takes the embedded support messages, SmolLM2 and one seed.
+tuned by adapters too, of 400 rows, from such a probe's head on. Intervals draw seeds and rows again, all models
+together; no gap recovered is told where the gap is within noise. What was tuned is kept (`.bench/weak-to-strong`),
+with the seconds it took, which count as time of this run. `--quick` takes the embedded support messages, SmolLM2 and
+one seed.
 """
 
 from __future__ import annotations

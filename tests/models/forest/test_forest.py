@@ -114,7 +114,7 @@ def test_saved_trees_are_the_same(tmp_path: Path) -> None:
 def stump(**changes: Any) -> Forest:
     nodes = np.zeros(3, NODE)
     nodes["left"], nodes["right"] = [1, -1, -1], [2, -1, -1]
-    nodes["threshold"][0], nodes["value"] = 1.0, [0, -1.5, 2.5]
+    nodes["threshold"][0], nodes["value"], nodes["cover"] = 1.0, [0, -1.5, 2.5], [4, 3, 1]
     for name, value in changes.items():
         nodes[name][0] = value
     one = np.zeros(1, np.int32)

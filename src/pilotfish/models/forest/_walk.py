@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 from pilotfish._native import NativeUnavailable, plain, turned_off
 
-__all__ = ["CATEGORICAL", "LISTED_RIGHT", "MISSING_LEFT", "NODE", "walk", "walk_numpy"]
+__all__ = ["CATEGORICAL", "LISTED_RIGHT", "MISSING_LEFT", "NODE", "goes_left", "library", "walk", "walk_numpy"]
 
 MISSING_LEFT, CATEGORICAL, LISTED_RIGHT = 1, 2, 4
-# One split or leaf (a leaf has no child on the left, -1), as the C file has it.
+# One split or leaf (a leaf has no child on the left, -1), as the C file has it; `cover` is how much of the rows that
+# were learnt from came by.
 NODE = np.dtype(
     [
         ("threshold", "<f8"),
         ("value", "<f8"),
+        ("cover", "<f8"),
         ("feature", "<i4"),
         ("left", "<i4"),
         ("right", "<i4"),
@@ -53,13 +55,18 @@ def walk(
         out: (rows, outputs).
         single: whether values are rounded to single precision before they are compared.
     """
-    lib = None if turned_off() else _library()
+    lib = library()
     if lib is None:
         walk_numpy(nodes, sets, roots, outputs, x, out, single=single)
         return
     arrays = (nodes, sets, roots, outputs)
     where = [array.ctypes.data for array in arrays]
     lib.pf_forest(*where, len(roots), x.ctypes.data, len(x), x.shape[1], int(single), out.ctypes.data, out.shape[1])
+
+
+def library() -> ctypes.CDLL | None:
+    """Return the library for this machine, compiled now if it never was; None where that cannot be."""
+    return None if turned_off() else _library()
 
 
 @functools.cache
@@ -71,6 +78,7 @@ def _library() -> ctypes.CDLL | None:
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     lib.pf_forest.restype = None
     lib.pf_forest.argtypes = [*[pointer] * 4, size, pointer, size, size, ctypes.c_int, pointer, size]
+    lib.pf_shares.argtypes = [*[pointer] * 4, size, size, pointer, size, size, ctypes.c_int, pointer, size]
     return lib
 
 
@@ -96,11 +104,12 @@ def walk_numpy(
             if not moving.any():
                 break
             value = x[rows, np.where(moving, here["feature"], 0)]
-            at = np.where(moving, np.where(_left(here, sets, value), here["left"], here["right"]), at)
+            at = np.where(moving, np.where(goes_left(here, sets, value), here["left"], here["right"]), at)
         out[:, output] += nodes["value"][at]
 
 
-def _left(here: NDArray[Any], sets: NDArray[np.uint32], value: NDArray[np.float64]) -> NDArray[np.bool_]:
+def goes_left(here: NDArray[Any], sets: NDArray[np.uint32], value: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which way each row goes at its node: (rows,) nodes, and the values of the nodes' columns."""
     flags = here["flags"]
     left = value <= here["threshold"]
     categorical = (flags & CATEGORICAL) > 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
+from pilotfish.models.forest._shapley import expected, shapley
 from pilotfish.models.forest._walk import NODE, walk
 
 __all__ = ["Forest", "Link", "linked"]
@@ -75,6 +76,20 @@ class Forest:
         """Return numbers (rows,) of a regression, or probabilities (rows, classes)."""
         return linked(self.raw(x), self.link)
 
+    def shares(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what each column adds to each sum, (rows, columns, outputs), and what they add to, (outputs,).
+
+        They are exact Shapley values of the expectation along the trees' own covers; with the base they are `raw`.
+        """
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.columns:
+            raise DataError(f"rows of {self.columns} columns, not of shape {x.shape}")
+        out = np.zeros((len(x), self.columns, len(self.base)))
+        shapley(self.nodes, self.sets, self.roots, self.outputs, x, out, single=self.single)
+        base = self.base.copy()
+        np.add.at(base, self.outputs, expected(self.nodes, self.roots))
+        return out, base
+
     def save(self, folder: str | Path) -> None:
         """Write forest.safetensors."""
         folder = Path(folder)
@@ -131,6 +146,8 @@ class Forest:
         return bool(
             inside
             and sets.all()
+            and (nodes["cover"] >= 0).all()
+            and (nodes["cover"][split] > 0).all()
             and ((nodes["feature"] >= 0) & (nodes["feature"] < self.columns))[split].all()
             and len(self.roots) == len(self.outputs)
             and ((self.roots >= 0) & (self.roots < count)).all()

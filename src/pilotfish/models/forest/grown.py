@@ -24,16 +24,16 @@ class _Growing:
     """Nodes and sets as they are collected, parents before children."""
 
     def __init__(self) -> None:
-        self.nodes: list[tuple[float, float, int, int, int, int, int, int]] = []
+        self.nodes: list[tuple[float, float, float, int, int, int, int, int, int]] = []
         self.sets: list[int] = []
         self.roots: list[int] = []
         self.outputs: list[int] = []
 
-    def leaf(self, value: float) -> int:
-        self.nodes.append((0.0, value, 0, -1, -1, 0, 0, 0))
+    def leaf(self, value: float, cover: float) -> int:
+        self.nodes.append((0.0, value, cover, 0, -1, -1, 0, 0, 0))
         return len(self.nodes) - 1
 
-    def split(self, feature: int, flags: int, threshold: float = 0.0, listed: Iterable[int] = ()) -> int:
+    def split(self, feature: int, cover: float, flags: int, threshold: float = 0.0, listed: Iterable[int] = ()) -> int:
         codes = list(listed)
         at, words = 0, 0
         if flags & CATEGORICAL:
@@ -43,12 +43,12 @@ class _Growing:
                 own[code // 32] |= 1 << code % 32
             at = len(self.sets)
             self.sets += own
-        self.nodes.append((threshold, 0.0, feature, 0, 0, at, words, flags))
+        self.nodes.append((threshold, 0.0, cover, feature, 0, 0, at, words, flags))
         return len(self.nodes) - 1
 
     def children(self, at: int, left: int, right: int) -> None:
-        threshold, value, feature, _, _, begin, words, flags = self.nodes[at]
-        self.nodes[at] = (threshold, value, feature, left, right, begin, words, flags)
+        threshold, value, cover, feature, _, _, begin, words, flags = self.nodes[at]
+        self.nodes[at] = (threshold, value, cover, feature, left, right, begin, words, flags)
 
     def tree(self, output: int, root: int) -> None:
         self.roots.append(root)
@@ -93,15 +93,16 @@ def _lightgbm_node(growing: _Growing, node: dict[str, Any]) -> int:
     if "split_feature" not in node:
         if "leaf_coeff" in node:
             raise ModelError("linear trees are not known here")
-        return growing.leaf(float(node["leaf_value"]))
-    feature, missing = int(node["split_feature"]), node["missing_type"]
+        # A tree that is one leaf has no count.
+        return growing.leaf(float(node["leaf_value"]), float(node.get("leaf_count", 1)))
+    feature, missing, cover = int(node["split_feature"]), node["missing_type"], float(node["internal_count"])
     if node["decision_type"] == "==":
-        return growing.split(feature, CATEGORICAL, listed=map(int, str(node["threshold"]).split("||")))
+        return growing.split(feature, cover, CATEGORICAL, listed=map(int, str(node["threshold"]).split("||")))
     threshold = float(node["threshold"])
     if missing == "Zero":
         raise ModelError("trees for which zero is missing are not known here")
     left = bool(node["default_left"]) if missing == "NaN" else threshold >= 0
-    return growing.split(feature, MISSING_LEFT if left else 0, threshold)
+    return growing.split(feature, cover, MISSING_LEFT if left else 0, threshold)
 
 
 def _grown(
@@ -115,7 +116,7 @@ def _grown(
     waiting = [(first, root)]
     while waiting:
         at, one = waiting.pop()
-        if growing.nodes[at][3] < 0:
+        if growing.nodes[at][4] < 0:
             continue
         left, right = below(one)
         places = (node(growing, left), node(growing, right))
@@ -160,15 +161,16 @@ def _xgboost_nodes(tree: dict[str, Any]) -> Callable[[_Growing, int], int]:
     listed = {at: tree["categories"][begin : begin + size] for at, begin, size in segments}
 
     def node(growing: _Growing, at: int) -> int:
+        cover = float(tree["sum_hessian"][at])
         if tree["left_children"][at] < 0:
-            return growing.leaf(float(np.float32(tree["split_conditions"][at])))
+            return growing.leaf(float(np.float32(tree["split_conditions"][at])), cover)
         feature = int(tree["split_indices"][at])
         missing = MISSING_LEFT if tree["default_left"][at] else 0
         if tree["split_type"][at]:
-            return growing.split(feature, CATEGORICAL | LISTED_RIGHT | missing, listed=listed[at])
+            return growing.split(feature, cover, CATEGORICAL | LISTED_RIGHT | missing, listed=listed[at])
         # x < t of single numbers is x <= the next number below t.
         below = np.nextafter(np.float32(tree["split_conditions"][at]), np.float32(-np.inf))
-        return growing.split(feature, missing, float(below))
+        return growing.split(feature, cover, missing, float(below))
 
     return node
 
@@ -217,11 +219,11 @@ def _sklearn_tree(growing: _Growing, tree: Any, place: Sequence[int], values: di
     def node(growing: _Growing, at: int) -> int:
         one = nodes[at]
         if one["is_leaf"]:
-            return growing.leaf(float(one["value"]))
+            return growing.leaf(float(one["value"]), float(one["count"]))
         feature = place[int(one["feature_idx"])]
         missing = MISSING_LEFT if one["missing_go_to_left"] else 0
         if not one["is_categorical"]:
-            return growing.split(feature, missing, float(one["num_threshold"]))
+            return growing.split(feature, float(one["count"]), missing, float(one["num_threshold"]))
         words = bits[int(one["bitset_idx"])]
         # What was never seen goes where what is missing goes, so the side that it does not take is the one listed.
         listed = []
@@ -229,6 +231,7 @@ def _sklearn_tree(growing: _Growing, tree: Any, place: Sequence[int], values: di
             left = bool(words[code // 32] >> (code % 32) & 1)
             if not np.isnan(value) and left != bool(missing):
                 listed.append(int(value))
-        return growing.split(feature, CATEGORICAL | missing | (LISTED_RIGHT if missing else 0), listed=listed)
+        flags = CATEGORICAL | missing | (LISTED_RIGHT if missing else 0)
+        return growing.split(feature, float(one["count"]), flags, listed=listed)
 
     return _grown(growing, 0, node, lambda at: (int(nodes[at]["left"]), int(nodes[at]["right"])))
