@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError
+from pilotfish.models.counting import tokens_guessed
 from pilotfish.retrieve.found import Hit, Passage
-from pilotfish.retrieve.rag.context import packed, tokens_guessed
+from pilotfish.retrieve.rag.context import packed
 
 
 def words(text: str) -> int:
