@@ -107,8 +107,9 @@ class Chooser:
 
     def ordered(self, places: Sequence[int], scores: Sequence[float]) -> list[int]:
         """Return demonstrations in the order in which they are shown."""
-        by_score = sorted(range(len(places)), key=lambda at: scores[at], reverse=self.order == "best-first")
-        return [places[at] for at in by_score]
+        # Of equal ones that which was taken first is the better one.
+        best_first = sorted(range(len(places)), key=lambda at: -scores[at])
+        return [places[at] for at in (best_first if self.order == "best-first" else reversed(best_first))]
 
     def _one(self, text: str, scores: NDArray[np.float64]) -> Chosen:
         order = np.argsort(-scores, kind="stable")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Call, Delta, Model, Reply, Request, Trace
+from pilotfish.models.choosing import chooses
 from pilotfish.models.classify.labeller import Chooser as WhiteBox
 from pilotfish.models.counting import counter
 from pilotfish.prompt.demonstrate.choose import Chooser, Chosen
@@ -151,6 +152,5 @@ def demonstrated(
 
     So a labeller (`pilotfish.models.classify.Labeller`) goes around either.
     """
-    white = all(callable(getattr(model, need, None)) for need in ("choices", "render", "count"))
-    kind = _WhiteDemonstrated if white else Demonstrated
+    kind = _WhiteDemonstrated if chooses(model) else Demonstrated
     return kind(chooser, model, form or Form(), budget, name)
