@@ -142,7 +142,8 @@ def test_rows_that_teach_a_decomposer() -> None:
     assert questions_in(made[2]["text"], "text?", 5) == ["one?", "two?"]
     assert questions_in(made[1]["text"], "easy?", 5) == []
     wrongs: list[dict[str, Any]] = [{"q": "x", "parts": 3}, {"q": "", "parts": []}, {"q": "x", "parts": [""]}]
-    for wrong in [*wrongs, {"q": "x"}]:
+    wrongs.append({"q": "x"})
+    for wrong in wrongs:
         with pytest.raises(DataError, match="row 1"):
             decomposer_rows([wrong], question="q", sub_questions="parts")
 

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pilotfish.errors import ConfigError
 from pilotfish.model import Call, Delta, Model, Reply, Request, Trace
 from pilotfish.models.choosing import chooses
-from pilotfish.models.classify.labeller import Chooser as WhiteBox
 from pilotfish.models.counting import counter
+from pilotfish.prompt._white import WhiteFace
 from pilotfish.prompt.demonstrate.choose import Chooser, Chosen
 from pilotfish.prompt.demonstrate.show import Form
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["Demonstrated", "demonstrated"]
 
@@ -112,32 +108,10 @@ class Demonstrated:
         return lambda one: sum(count(message.text) for message in one.messages)
 
 
-class _WhiteDemonstrated(Demonstrated):
+class _WhiteDemonstrated(WhiteFace, Demonstrated):
     """The same over a model whose probabilities are here, so that it is a labeller's model as well."""
 
-    @property
-    def _white(self) -> WhiteBox:
-        white: Any = self.model
-        return white  # type: ignore[no-any-return]
-
-    @property
-    def max_length(self) -> int:
-        """The most tokens the model takes."""
-        return self._white.max_length
-
-    def render(self, request: Request) -> str:
-        """Return the prompt text of a request, demonstrations and all."""
-        return self._white.render(self.shown(request))
-
-    def count(self, text: str) -> int:
-        """Return the number of tokens of a text."""
-        return self._white.count(text)
-
-    def choices(
-        self, contexts: Sequence[str], choices: Sequence[str], *, progress: Callable[[int], None] | None = None
-    ) -> NDArray[np.float64]:
-        """Return log p(choice | context): (contexts, choices)."""
-        return self._white.choices(contexts, choices, progress=progress)
+    shown = Demonstrated.shown
 
 
 def demonstrated(
