@@ -129,7 +129,7 @@ def test_the_last_answer_streams_with_the_whole_trace() -> None:
 
 
 def test_rows_that_teach_a_decomposer() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"q": "whole?", "parts": ["first?", "2.  second\n?"], "try": "my try"},
         {"q": "easy?", "parts": [], "try": None},
         {"q": "text?", "parts": "- one?\n\n- two?", "try": ""},

@@ -11,6 +11,7 @@ from pilotfish import ask
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply, Request, TokenLogprob
 from pilotfish.models.classify import ClassifierModel, TextClassifier, TfidfFeatures
+from pilotfish.models.classify.head import fit_temperature, softmax
 from pilotfish.models.local import LocalModel
 from pilotfish.prompt.demonstrate import ByChance, ByWords, Chooser
 from pilotfish.prompt.soft import WHY, SoftDemonstration, SuperICL, out_of_fold, soft_demonstrations
@@ -42,6 +43,10 @@ class Spied:
         return self
 
     @property
+    def head(self) -> Any:
+        return self.inner.head
+
+    @property
     def classes_(self) -> list[str]:
         return self.inner.classes_
 
@@ -60,9 +65,12 @@ def test_no_row_is_labelled_by_a_model_that_saw_it_nor_a_copy() -> None:
     np.testing.assert_array_equal(found, again)
     made, taught = soft_demonstrations(make, texts, truth, 4)
     assert [one.text for one in made] == texts and [one.label for one in made] == truth
-    for one, row in zip(made, found, strict=True):
+    logits = np.log(found.clip(min=1e-12))
+    heat = fit_temperature(logits, np.array([classes.index(label) for label in truth]))
+    for one, row in zip(made, softmax(logits / heat), strict=True):
         assert one.predicted == classes[int(row.argmax())] and one.confidence == pytest.approx(row.max(), abs=1e-6)
     seen: Any = taught
+    assert seen.head.temperature_ == heat != 1
     assert seen.seen == {normalised(text) for text in texts}
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pilotfish.errors import DataError
 from pilotfish.measure.folds import folds
 from pilotfish.models.classify import TextClassifier
+from pilotfish.models.classify.head import fit_temperature, softmax
 from pilotfish.rows._row import need_columns
 from pilotfish.rows._shingles import normalised
 
@@ -107,15 +108,21 @@ def soft_demonstrations(
 ) -> tuple[list[SoftDemonstration], TextClassifier]:
     """Return rows with what a small model says of them out of fold, and the small model, taught all of them.
 
-    The arguments are those of `out_of_fold`.
+    Both are as sure as the small model is right: one temperature, fitted on what it says out of fold (Guo et al. 2017),
+    divides the logits of either. The arguments are those of `out_of_fold`.
 
     Raises:
         DataError: as `out_of_fold`.
     """
     classes, found = out_of_fold(make, texts, labels, count, seed)
+    logits = np.log(found.clip(min=1e-12))
+    heat = fit_temperature(logits, np.array([classes.index(label) for label in labels]))
+    found = softmax(logits / heat)
     best = found.argmax(axis=1)
     made = [
         SoftDemonstration(text, label, classes[at], round(float(row[at]), 6))
         for text, label, at, row in zip(texts, labels, best.tolist(), found, strict=True)
     ]
-    return made, make().fit(texts, labels)
+    classifier = make().fit(texts, labels)
+    classifier.head.temperature_ *= heat
+    return made, classifier
