@@ -202,7 +202,7 @@ def test_what_failed_for_good_is_worth_nothing_and_what_may_come_is_not_known(tm
 def test_likelihoods_are_read_once(tiny_lm: LocalModel, tmp_path: Path) -> None:
     rows = [{"text": "the cat", "label": "refund"}, {"text": "my card", "label": "card arrival"}]
     names = {"refund": "refund", "card arrival": "card arrival"}
-    made = ByLikelihood(by_choices(tiny_lm, names), rows, "Text: {text}", "label", tmp_path / "read")
+    made = ByLikelihood(by_choices(tiny_lm, names), rows, "Text: {text}", "label", tmp_path / "read", "tiny")
     found = asyncio.run(made.scores([GOOD, ""], [0, 1]))
     for at, prompt in enumerate([GOOD, ""]):
         labeller = Labeller(instructed(tiny_lm, prompt), list(names))
@@ -213,14 +213,16 @@ def test_likelihoods_are_read_once(tiny_lm: LocalModel, tmp_path: Path) -> None:
             share = np.exp(raw - np.logaddexp.reduce(raw))[list(names).index(row["label"])]
             assert found[at, place] == pytest.approx(share, abs=1e-4)
     (tmp_path / "read").open("a").write('{"key": "half a')
-    again = ByLikelihood(lambda asked: 1 / 0, rows, "Text: {text}", "label", tmp_path / "read")  # type: ignore[arg-type,return-value]
+    refuse: Any = lambda asked: 1 / 0  # noqa: E731
+    path = tmp_path / "read"
+    again = ByLikelihood(refuse, rows, "Text: {text}", "label", path, "tiny")
     np.testing.assert_array_equal(asyncio.run(again.scores([GOOD, ""], [0, 1])), found)
+    # Another model's figures are not these.
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(ByLikelihood(refuse, rows, "Text: {text}", "label", path, "other").scores([GOOD], [0]))
+    bare = ByLikelihood(by_choices(tiny_lm, names), [{"text": "x"}], "{text}", "label", tmp_path / "r", "tiny")
     with pytest.raises(DataError, match="no right answer"):
-        asyncio.run(
-            ByLikelihood(by_choices(tiny_lm, names), [{"text": "x"}], "{text}", "label", tmp_path / "r").scores(
-                ["x"], [0]
-            )
-        )
+        asyncio.run(bare.scores(["x"], [0]))
 
 
 def test_an_instruction_stands_before_or_in_the_question() -> None:

@@ -143,16 +143,20 @@ def _graded(spec: InstructionSpec, calls: Any, rows: Sequence[Row], progress: bo
 
 def _likely(models: Collaboration, spec: InstructionSpec, name: str, rows: Sequence[Row], folder: Path) -> PromptJudge:
     from pilotfish.assemble._build_enhance import judge_of
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.assemble.specs import LocalSpec
     from pilotfish.errors import ConfigError
+    from pilotfish.models._weights import identity_of
     from pilotfish.prompt.select import ByLikelihood
+    from pilotfish.train.folder import digest
 
     table = models.spec(name)
     if not isinstance(table, LocalSpec):
         raise ConfigError(f"{models.where}: [prompts.instruction]: {name!r} has no weights here: no likelihood is told")
     judge = judge_of(models, table.weights, spec.labels, table.device, table.dtype)
     path = folder / f"read-{name}.jsonl"
-    return ByLikelihood(judge, rows, spec.prompt, spec.gold, path, template=spec.template)
+    identity = digest([identity_of(weights_from(table.weights, models.folder)), spec.labels], ())
+    return ByLikelihood(judge, rows, spec.prompt, spec.gold, path, identity, template=spec.template)
 
 
 def _table(spec: InstructionSpec) -> str:

@@ -31,6 +31,7 @@ def retriever_command(file: str, as_json: bool, quiet: bool) -> None:
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._build_encoder import tunable
     from pilotfish.assemble._build_enhance import judge_of, words_of
+    from pilotfish.assemble._weights import weights_from
     from pilotfish.errors import ConfigError
     from pilotfish.models._weights import identity_of
     from pilotfish.prompt.demonstrate import ByWords, Form, Pool, RetrieverLearner, feedback
@@ -64,7 +65,7 @@ def retriever_command(file: str, as_json: bool, quiet: bool) -> None:
                 judge,
                 out / "feedback",
                 form=Form(input=spec.question),
-                judge_is=[identity_of(spec.reader), spec.labels],
+                judge_is=[identity_of(weights_from(spec.reader, models.folder)), spec.labels],
                 progress=not quiet,
             )
             learner = RetrieverLearner(

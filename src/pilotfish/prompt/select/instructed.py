@@ -11,7 +11,20 @@ from pilotfish.models.choosing import chooses
 from pilotfish.prompt._white import WhiteFace
 from pilotfish.rows.model_stage import Template
 
-__all__ = ["Instructed", "instructed"]
+__all__ = ["Instructed", "instructed", "placed"]
+
+
+def placed(instruction: str, template: str | None, request: Request) -> Request:
+    """Return a request with an instruction in it; see `Instructed`."""
+    if not instruction.strip():
+        return request
+    if template is not None:
+        return request.with_prompt(Template(template).fill({"instruction": instruction, "prompt": request.prompt}))
+    first = request.messages[0] if request.messages else None
+    if first is not None and first.role in ("system", "developer"):
+        whole = Message(first.role, f"{instruction}\n\n{first.text}", first.name)
+        return request.with_(messages=(whole, *request.messages[1:]))
+    return request.with_(messages=(Message("system", instruction), *request.messages))
 
 
 @dataclass(frozen=True)
@@ -48,16 +61,7 @@ class Instructed:
 
     def shown(self, request: Request) -> Request:
         """Return the request with the instruction in it."""
-        if not self.instruction.strip():
-            return request
-        if self.template is not None:
-            values = {"instruction": self.instruction, "prompt": request.prompt}
-            return request.with_prompt(Template(self.template).fill(values))
-        first = request.messages[0] if request.messages else None
-        if first is not None and first.role in ("system", "developer"):
-            whole = Message(first.role, f"{self.instruction}\n\n{first.text}", first.name)
-            return request.with_(messages=(whole, *request.messages[1:]))
-        return request.with_(messages=(Message("system", self.instruction), *request.messages))
+        return placed(self.instruction, self.template, request)
 
 
 class _WhiteInstructed(WhiteFace, Instructed):

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pilotfish.errors import DataError
 from pilotfish.measure.grade import Grade
-from pilotfish.model import Model, Request
+from pilotfish.model import Request
 from pilotfish.models.calls import Calls, Failure
 from pilotfish.prompt.demonstrate.feedback import Judge
-from pilotfish.prompt.select.instructed import Instructed
+from pilotfish.prompt.select.instructed import placed
 from pilotfish.rows.asking import Bill
 from pilotfish.rows.model_stage import Template
 
@@ -93,7 +93,7 @@ class ByGrade:
         return self.calls.bill
 
     def _request(self, prompt: str, row: Row) -> Request:
-        return _asked(self.calls.model, prompt, self.template, Request.of(self.prompt.fill(row), **self.settings))
+        return placed(prompt, self.template, Request.of(self.prompt.fill(row), **self.settings))
 
 
 class ByLikelihood:
@@ -107,9 +107,9 @@ class ByLikelihood:
         prompt: the user's turn, a template over the columns.
         gold: the column of the right answer.
         path: a file of what was read.
+        identity: what tells this judge from another, whose figures are not this one's.
         template: where the instruction stands; see `Instructed`.
         log: scores are log-probabilities; False for probabilities, which differ most where they decide.
-        model: shown in requests' place of a model; any.
     """
 
     def __init__(
@@ -119,12 +119,13 @@ class ByLikelihood:
         prompt: str,
         gold: str,
         path: str | Path,
+        identity: str,
         *,
         template: str | None = None,
         log: bool = False,
     ) -> None:
         self.judge, self.rows, self.gold, self.template, self.log = judge, rows, gold, template, log
-        self.prompt, self.path = Template(prompt), Path(path)
+        self.prompt, self.path, self.identity = Template(prompt), Path(path), identity
         self._known: dict[str, float | None] = {}
         if self.path.exists():
             for line in self.path.read_text(encoding="utf-8").splitlines():
@@ -135,7 +136,7 @@ class ByLikelihood:
     async def scores(self, prompts: Sequence[str], places: Sequence[int]) -> Floats:
         """See `PromptJudge`. A prompt that has no room in the model is worth nothing."""
         asked = [self._asked(prompt, self.rows[place]) for prompt in prompts for place in places]
-        keys = [hashlib.sha256(f"{request.key()}\n{gold}".encode()).hexdigest() for request, gold in asked]
+        keys = [self._key(request, gold) for request, gold in asked]
         new = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._known}
         if new:
             told = await asyncio.to_thread(self.judge, list(new.values()))
@@ -153,16 +154,12 @@ class ByLikelihood:
         """See `PromptJudge`: nothing is paid."""
         return Bill()
 
+    def _key(self, request: Request, gold: str) -> str:
+        told = json.dumps([self.identity, request.key(), gold])
+        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
     def _asked(self, prompt: str, row: Row) -> tuple[Request, str]:
         gold = row.get(self.gold)
         if not isinstance(gold, str) or not gold:
             raise DataError(f"no right answer: nothing in {self.gold!r}")
-        return _asked(_NOBODY, prompt, self.template, Request.of(self.prompt.fill(row))), gold
-
-
-def _asked(model: Any, prompt: str, template: str | None, request: Request) -> Request:
-    """Return a request as `Instructed` makes it, so that what is chosen is what was judged."""
-    return Instructed(model, prompt, template).shown(request)
-
-
-_NOBODY: Model | None = None
+        return placed(prompt, self.template, Request.of(self.prompt.fill(row))), gold
