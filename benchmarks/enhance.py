@@ -1,14 +1,14 @@
 """What small models add to a prompt: their labels in it (SuperICL), and the demonstrations that they choose.
 
 SST-2 (sentiment) and TREC (6 types of question), a sample of the official test parts. First: a classifier (TF-IDF, or
-MiniLM's vectors, and a linear head) is taught 200 training rows; a language model (Qwen2.5-Coder-0.5B and 1.5B) labels
-test rows by the log-probabilities of the labels, with 8 of those rows as demonstrations, and with the classifier's
-labels and confidences beside demonstrations and question; each draw of rows is a seed. The demonstrations' labels are
-out of fold; with "in sample" they are of the classifier that was taught those very rows, as in the paper. Then:
-demonstrations from a pool of 1,000 training rows for the 0.5B, by chance (five draws), BM25, MiniLM, MiniLM with
-maximal marginal relevance, and MiniLM taught by the 0.5B's own feedback on 200 questions of the pool; near-copies of a
-question are never shown to it. Intervals resample seeds and test rows together; differences are of the same rows. What
-was asked and learnt is kept (`.bench/enhance`). `--quick` takes the embedded support messages and SmolLM2-135M.
+MiniLM's vectors, and a linear head) is taught 200 training rows; Qwen2.5-Coder-0.5B labels 100 test rows by the
+log-probabilities of the labels, with 8 of those rows as demonstrations, and with the classifier's labels (out of fold)
+and confidences beside demonstrations and question; each of two draws of rows is a seed. Then SmolLM2-135M labels 80
+test rows with 4 demonstrations of a pool of 1,000 training rows: by chance (three draws), BM25, MiniLM, MiniLM with
+maximal marginal relevance, and MiniLM taught by the model's own feedback on 100 questions of the pool, 6 demonstrations
+tried for each; near-copies of a question are never shown to it. Intervals resample seeds and test rows together;
+differences are of the same rows. What was asked and learnt is kept (`.bench/enhance`). `--quick` takes the embedded
+support messages and SmolLM2-135M.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._result import Cases, estimated
-from benchmarks.kd_labels import LARGE, SMALL, Set, _kept, mean_case, sets
+from benchmarks.kd_labels import Set, _kept, mean_case, sets
 from pilotfish.measure.intervals import Interval
 from pilotfish.models.classify import (
     ClassifierModel,
@@ -56,7 +56,7 @@ from pilotfish.prompt.soft import SoftDemonstration, SuperICL, soft_demonstratio
 from pilotfish.prompt.soft.model import pool_of
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "enhance"
-MIDDLE, ENCODER = "qwen2.5-coder-0.5b-instruct", "all-minilm-l6-v2"
+LARGE, SMALL, ENCODER = "qwen2.5-coder-0.5b-instruct", "smollm2-135m-instruct", "all-minilm-l6-v2"
 GAIN = "difference of accuracy"
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class Size:
     """How much is done.
 
     Attributes:
-        models: for soft demonstrations; the first one chooses demonstrations, too.
+        large: labels with a classifier's labels before it; SmolLM2-135M with chosen demonstrations.
         tested: test rows for soft demonstrations; `shown`: those for chosen ones.
         learnt: rows that a classifier learns.
         seeds: draws of them.
@@ -77,20 +77,20 @@ class Size:
         draws: of demonstrations by chance.
     """
 
-    models: tuple[str, ...] = (MIDDLE, LARGE)
-    tested: int = 300
-    shown: int = 200
+    large: str = LARGE
+    tested: int = 100
+    shown: int = 80
     learnt: int = 200
-    seeds: tuple[int, ...] = (10, 11, 12)
+    seeds: tuple[int, ...] = (10, 11)
     pool: int = 1000
-    questions: int = 200
-    tried: int = 8
-    counts: tuple[int, ...] = (4, 8)
-    draws: int = 5
+    questions: int = 100
+    tried: int = 6
+    counts: tuple[int, ...] = (4,)
+    draws: int = 3
 
 
 WHOLE = Size()
-QUICK = Size((SMALL,), 16, 12, 32, (10,), 40, 8, 4, (2,), 2)
+QUICK = Size(SMALL, 8, 6, 32, (10,), 40, 4, 2, (2,), 1)
 
 
 def main(quick: bool, data: Path | None) -> dict[str, Any]:
@@ -99,61 +99,42 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     whole = data is not None and not quick
     size = WHOLE if whole else QUICK
     held = list(sets(data if whole else None))
-    for number, weights in enumerate(size.models):
-        model = LocalModel(weights)
-        for one in held:
-            folder = RUNS / f"{one.name}-{weights}-{size.learnt}-{size.tested}"
-            cases.add(_soft(one, model, folder, size, beside=number == 0))
-            if number == 0:
-                cases.add(_chosen(one, model, RUNS / f"{one.name}-{weights}-{size.pool}-{size.shown}", size))
+    large, small = LocalModel(size.large), LocalModel(SMALL)
+    for soft, chosen in zip(reversed(held), held, strict=True):
+        cases.add(_soft(soft, large, RUNS / f"{soft.name}-{size.large}-{size.learnt}-{size.tested}", size))
+        cases.add(_chosen(chosen, small, RUNS / f"{chosen.name}-{SMALL}-{size.pool}-{size.shown}", size))
     return {"name": "enhance", "peer": "the language model or the classifier alone", "cases": cases.found}
 
 
-def _soft(one: Set, model: LocalModel, folder: Path, size: Size, *, beside: bool) -> Iterator[dict[str, Any]]:
-    """Yield accuracies of small and large alone and together; `beside` adds labels of rows that were learnt from."""
+def _soft(one: Set, model: LocalModel, folder: Path, size: Size) -> Iterator[dict[str, Any]]:
+    """Yield accuracies of small and large alone and together."""
     tests = one.test[: size.tested]
     texts, truth = [text for text, _ in tests], [label for _, label in tests]
     vectors = Remembered(EncoderFeatures(Encoder(ENCODER)))
     makers: dict[str, Callable[[], TextClassifier]] = {
-        "TF-IDF": lambda: TextClassifier(TfidfFeatures()),
         "MiniLM": lambda: TextClassifier(vectors),
+        "TF-IDF": lambda: TextClassifier(TfidfFeatures()),
     }
     found: dict[str, list[Floats]] = {}
     for seed in size.seeds:
         rows = [one.train[i] for i in np.random.default_rng(seed).permutation(len(one.train))[: size.learnt]]
+        alone = partial(_few_shot, one, model, rows, seed, texts)
+        found.setdefault(f"{model.name} alone", []).append(_kept(folder, "alone", seed, alone, truth))
         for name, make in makers.items():
             made, classifier = soft_demonstrations(make, [text for text, _ in rows], [label for _, label in rows])
             right = np.array([a == b for a, b in zip(classifier.predict(texts), truth, strict=True)], np.float64)
             found.setdefault(f"{name} alone", []).append(right)
-            ways = {"out of fold": made}
-            if beside and name == "TF-IDF":
-                ways["in sample"] = _in_sample(classifier, rows)
-            for way, shown in ways.items():
-                key = f"{model.name} with {name}'s labels" + (f", {way}" if len(ways) > 1 else "")
-                said = partial(_super, one, model, classifier, shown, seed, texts)
-                found.setdefault(key, []).append(_kept(folder, f"{name}-{way}", seed, said, truth))
-        alone = partial(_few_shot, one, model, rows, seed, texts)
-        found.setdefault(f"{model.name} alone, 8 shots", []).append(_kept(folder, "alone", seed, alone, truth))
+            said = partial(_super, one, model, classifier, made, seed, texts)
+            key = f"{model.name} with {name}'s labels"
+            found.setdefault(key, []).append(_kept(folder, name, seed, said, truth))
     tables = {name: np.stack(each) for name, each in found.items()}
     for name, table in tables.items():
         yield mean_case(f"{one.name}: {name}", table)
-    for name, table in tables.items():
-        if " with " in name:
-            small_name = name.partition(" with ")[2].partition("'s")[0]
-            yield mean_case(f"{one.name}: {name}, over {small_name} alone", table - tables[f"{small_name} alone"], GAIN)
-            large_name = f"{model.name} alone, 8 shots"
-            yield mean_case(f"{one.name}: {name}, over the language model alone", table - tables[large_name], GAIN)
-            if name.endswith("out of fold"):
-                other = tables[name.replace("out of fold", "in sample")]
-                yield mean_case(f"{one.name}: {name}, over in sample", table - other, GAIN)
-
-
-def _in_sample(classifier: TextClassifier, rows: Sequence[tuple[str, str]]) -> list[SoftDemonstration]:
-    told = classifier.predict_proba([text for text, _ in rows])
-    return [
-        SoftDemonstration(text, label, classifier.classes_[int(row.argmax())], float(row.max()))
-        for (text, label), row in zip(rows, told, strict=True)
-    ]
+    for name in makers:
+        both = tables[f"{model.name} with {name}'s labels"]
+        for other in (f"{name} alone", f"{model.name} alone"):
+            title = f"{one.name}: {model.name} with {name}'s labels, over {other}"
+            yield mean_case(title, both - tables[other], GAIN)
 
 
 def _super(

@@ -39,8 +39,8 @@ class Search:
         held_out: the share of rows that prove the winner and choose nothing.
         rounds: of proposals and races; each further one sees what was tried before.
         proposals: instructions that a round adds, where there is a model to propose them.
-        finalists: that are raced by the large model, the best so far and the present one beside them; those that the
-            small model likes least are not.
+        finalists: that are raced by the large model where a small one sifts, the best so far and the present one beside
+            them; without a small one all are raced.
         proxy_rows: rows to choose on that the small model looks at.
         first: rows of a race's first look.
         eta: of a race, see `race`.
