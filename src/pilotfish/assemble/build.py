@@ -12,6 +12,7 @@ from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._spec_engine import SpreadSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_enhance import ENHANCE
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
@@ -104,6 +105,10 @@ def build(
         from pilotfish.assemble._build_knowledge import build_knowledge
 
         return build_knowledge(name, spec, part, catalog, folder)
+    if type(spec) in ENHANCE.values():
+        from pilotfish.assemble._build_enhance import build_enhance
+
+        return build_enhance(name, spec, part, catalog, folder)
     if isinstance(spec, RetrieveSpec):
         from pilotfish.assemble._build_rag import build_rag
 

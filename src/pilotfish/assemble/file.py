@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_adapt import AdaptSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.assemble._specs_enhance import PromptsSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
     from pilotfish.assemble._specs_serve import ServeSpec
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify")
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify", "prompts")
 
 
 class Collaboration:
@@ -176,6 +177,11 @@ class Collaboration:
     def verify(self) -> VerifySpec | None:
         """The `[verify]` table, if there is one."""
         return self._file.verify
+
+    @property
+    def prompts(self) -> PromptsSpec | None:
+        """The `[prompts]` tables, if there are any."""
+        return self._file.prompts
 
     @property
     def judge(self) -> JudgeSpec | None:

@@ -16,6 +16,7 @@ from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
+from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
@@ -134,6 +135,7 @@ SPECS: dict[str, type[Spec]] = {
     **RESILIENT,
     **ALIGNED,
     **KNOWLEDGE,
+    **ENHANCE,
     "retrieve": RetrieveSpec,
     "verified": VerifiedSpec,
     "spread": SpreadSpec,
@@ -209,6 +211,7 @@ class FileSpec(Spec):
     judge: JudgeSpec | None = None
     adapt: AdaptSpec | None = None
     verify: VerifySpec | None = None
+    prompts: PromptsSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from pilotfish.errors import ConfigError
 from pilotfish.retrieve.found import Hit, Passage
 
-__all__ = ["Context", "Order", "packed", "tokens_guessed"]
+__all__ = ["Context", "Order", "packed"]
 
 Order = Literal["best-first", "best-last", "ends"]
 _NUMBERED = re.compile(r"^(\s*)\[(?=\s*\d)", re.MULTILINE)
@@ -81,14 +81,6 @@ def packed(
     ordered = _ordered(kept, order)
     text = "\n\n".join(_shown(number, hit.passage) for number, hit in enumerate(ordered, 1))
     return Context(tuple(ordered), text, count(text) if text else 0, len(given) - len(kept), cut)
-
-
-def tokens_guessed(text: str) -> int:
-    """Return about how many tokens a text has, for a model that does not tell: a third of its bytes, which errs high.
-
-    English has about four bytes a token; where a budget is a limit, too few words are better than too many.
-    """
-    return (len(text.encode("utf-8", "replace")) + 2) // 3
 
 
 def _shown(number: int, passage: Passage) -> str:

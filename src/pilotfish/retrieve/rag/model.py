@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -18,10 +18,11 @@ from pilotfish.measure.checks import Verdict
 from pilotfish.measure.judging import filled_in
 from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
+from pilotfish.models.counting import counter
 from pilotfish.retrieve._traced import traced
 from pilotfish.retrieve.found import Retriever
 from pilotfish.retrieve.rag.cite import checked, citations, uncited
-from pilotfish.retrieve.rag.context import Context, Order, packed, tokens_guessed
+from pilotfish.retrieve.rag.context import Context, Order, packed
 from pilotfish.retrieve.rag.enough import Enough
 from pilotfish.retrieve.rag.when import Whether
 
@@ -142,7 +143,7 @@ class Retrieving:
         verdict = Verdict(bool(hits)) if self.enough is None else await _waited(self.enough(request, hits))
         trace += verdict.trace
         # The model's own tokenizer comes with its weights, which may be loaded only now.
-        context = await asyncio.to_thread(packed, hits, self.budget, _counter(self.model), order=self.order)
+        context = await asyncio.to_thread(packed, hits, self.budget, counter(self.model), order=self.order)
         trace += Trace(sources=tuple(_source(number, hit) for number, hit in enumerate(context.hits, 1)))
         if not verdict.accepted or not context.hits:
             said = Reply(self.otherwise, trace=trace)
@@ -217,12 +218,6 @@ async def _waited(verdict: Any) -> Verdict:
 def _decided(model: Retrieving, reply: Reply, word: str, verdict: Verdict | None) -> Reply:
     score, threshold = (None, None) if verdict is None else (verdict.score, verdict.threshold)
     return reply.decided(model.name, word, score, threshold)
-
-
-def _counter(model: Model) -> Callable[[str], int]:
-    """Return what counts tokens: the model's own tokenizer where it has one here."""
-    count = getattr(model, "count", None)
-    return count if callable(count) else tokens_guessed
 
 
 def _source(number: int, hit: Any) -> Source:
