@@ -15,6 +15,7 @@ from typing import Any, Literal, cast, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.evidence import shown
 from pilotfish.measure.judging import filled_in
 from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
@@ -165,7 +166,7 @@ class Retrieving:
         text = filled_in(
             self.prompt, passages=context.text, question=request.prompt, cite=cite, otherwise=self.otherwise
         )
-        return request.with_prompt(text)
+        return shown(request.with_prompt(text), [hit.passage.searched for hit in context.hits])
 
     async def _told(self, request: Request, plan: _Plan, said: Reply) -> Reply:
         """Return the model's reply with the whole trace, and with what it cites noted."""
