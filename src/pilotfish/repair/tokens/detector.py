@@ -1,0 +1,336 @@
+"""A small encoder that tells which words of an answer its evidence does not bear out.
+
+Source: Kovacs and Recski 2025 (LettuceDetect: A Hallucination Detection Framework for RAG Applications), section 3: a
+token classifier over evidence and answer in one window. Here the head is given lexical facts of a word beside its
+state, evidence longer than a window is read in pieces by `combined`'s rule, and answers of which only is known that
+something in them is wrong are learnt from, too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pilotfish._extras import need
+from pilotfish._saved import facts_in, reading
+from pilotfish.errors import ConfigError, DataError
+from pilotfish.models._tokens import buckets
+from pilotfish.models._weights import identity_of
+from pilotfish.models.encoder import Encoder
+from pilotfish.repair.tokens._task import Lesson, padded_windows, task, token_logits
+from pilotfish.repair.tokens.combined import Combined, least
+from pilotfish.repair.tokens.rows import Answered, marked
+from pilotfish.repair.tokens.windows import FEATURES, Cutter, Pieces, Window
+from pilotfish.train.encoding import ScaledHead, freeze_unused
+from pilotfish.train.folder import digest
+from pilotfish.train.loop import fit
+from pilotfish.train.settings import Fit
+
+if TYPE_CHECKING:
+    from pilotfish.models.catalog import Catalog
+
+__all__ = ["FIT", "Judged", "SpanDetector", "best_threshold"]
+
+FILE, FOLDER, HEAD, FORMAT, WHAT = "spans.json", "encoder", "head.safetensors", 1, "detector of spans"
+_NOTHING = -50.0  # of a word that the tokenizer makes nothing of
+_PRIOR = (-2.0, -1.0, 1.0, -0.5)  # of the head's weights of a word's facts, before anything is learnt
+FIT = Fit(epochs=3, batch_tokens=2048, rate=5e-5, decay=0.01, dtype="float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a detector says of an answer.
+
+    Attributes:
+        words: where its words stand, in characters.
+        scores: (words,) how likely each is a fault.
+    """
+
+    words: tuple[tuple[int, int], ...]
+    scores: NDArray[np.float64]
+
+    @property
+    def most(self) -> float:
+        """The greatest score; 0 of an answer without words."""
+        return float(self.scores.max(initial=0.0))
+
+    def spans(self, threshold: float) -> list[tuple[int, int, float]]:
+        """Return (start, end, greatest score) of runs of words from a threshold on."""
+        found: list[tuple[int, int, float]] = []
+        last = -2
+        for at in np.flatnonzero(self.scores >= threshold).tolist():
+            start, end = self.words[at]
+            score = float(self.scores[at])
+            if at == last + 1 and found:
+                found[-1] = (found[-1][0], end, max(found[-1][2], score))
+            else:
+                found.append((start, end, score))
+            last = at
+        return found
+
+
+class SpanDetector:
+    """Tells of each word of an answer how likely it is a fault.
+
+    Args:
+        encoder: what to start from; it stays as it is.
+        how: how to train.
+        length: tokens of a window at most.
+        windows: of each answer so many windows are learnt from, those that share the most words with it.
+        head_rate: how many times the encoder's learning rate the head's is.
+        folder: of checkpoints, so that a killed training of the same data goes on; None keeps none.
+
+    Attributes:
+        encoder_: tuned.
+        weight_, bias_: (dimension + FEATURES,) and one number: the head.
+        combined_: makes probabilities of what windows say.
+        threshold_: from which on a word is a fault; answer_threshold_: from which on of its worst word an answer is.
+
+    Raises:
+        ConfigError: a setting out of range.
+    """
+
+    encoder_: Encoder
+    weight_: NDArray[np.float32]
+    bias_: float
+    combined_: Combined
+    threshold_: float
+    answer_threshold_: float
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        how: Fit = FIT,
+        *,
+        length: int = 256,
+        windows: int = 2,
+        head_rate: float = 30.0,
+        folder: str | Path | None = None,
+    ) -> None:
+        if windows < 1 or not head_rate > 0 or length < 16:
+            raise ConfigError("a detector learns from 1 window or more of 16 tokens or more, its head_rate is above 0")
+        self.encoder, self.how, self.length, self.windows = encoder, how, length, windows
+        self.head_rate, self.folder = head_rate, folder
+
+    def fit(self, rows: Sequence[Answered], tune: Sequence[Answered], *, progress: bool = False) -> SpanDetector:
+        """Learn from answers, and choose calibration and thresholds by others.
+
+        Args:
+            rows: to learn from.
+            tune: of other documents; those whose spans are known decide the calibration and the words' threshold.
+            progress: show a bar.
+
+        Raises:
+            DataError: no faulty answer, or none that is right, among either; or none to tune with has its spans told.
+        """
+        for what, some in (("learn from", rows), ("tune by", tune)):
+            if len({row.is_faulty for row in some}) < 2:
+                raise DataError(f"to {what} there must be answers that are faulty and answers that are not")
+        encoder = self.encoder.load().copied()
+        body = _body(encoder)
+        self._check(body)
+        cutter = Cutter(encoder.tokenizer, self.length)
+        lessons = [
+            lesson for row, pieces in zip(rows, cutter.cut(rows), strict=True) if (lesson := self._lesson(row, pieces))
+        ]
+        share = np.concatenate([lesson.labels[lesson.labels >= 0] for lesson in lessons]).mean()
+        first = np.log(max(share, 1e-3) / max(1 - share, 1e-3))
+        width = int(body.config.hidden_size) + FEATURES
+        head = ScaledHead(width, 1, self.head_rate, self.how.seed, np.array([first]))
+        if any(row.context for row in rows):
+            _set_out(head)
+        taught = task(body, head.module, encoder.tokenizer.pad_token_id or 0, _has_types(body))
+        freeze_unused(taught, lessons[:1])
+        told = [asdict(self.how), self.length, self.windows, self.head_rate, identity_of(encoder.weights)]
+        identity = digest([told, [(row.spans, row.faulty) for row in rows]], [_told(row) for row in rows])
+        if self.folder is not None:
+            fit(taught, lessons, [], self.how, Path(self.folder) / identity[:16], identity, progress=progress)
+        else:
+            with tempfile.TemporaryDirectory(prefix="pilotfish-") as own:
+                fit(taught, lessons, [], replace(self.how, every=2**31), Path(own), identity, progress=progress)
+        taught.eval()
+        self.encoder_ = encoder
+        coef, bias = head.weights()
+        self.weight_, self.bias_ = np.ascontiguousarray(coef[0]), float(bias[0])
+        self._tune(tune)
+        return self
+
+    def judge(self, rows: Sequence[Answered], *, rule: str = "least") -> list[Judged]:
+        """Return what is said of the words of each answer.
+
+        Args:
+            rows: answers with their evidence; what is known of them is not looked at.
+            rule: "least", or "mean" over the windows, for comparison alone.
+        """
+        found = []
+        for pieces, logits, counts in self.logits(rows, rule=rule):
+            found.append(Judged(pieces.words, self.combined_(logits, counts)))
+        return found
+
+    def logits(
+        self, rows: Sequence[Answered], *, rule: str = "least"
+    ) -> list[tuple[Pieces, NDArray[np.float64], NDArray[np.int64]]]:
+        """Return of each row its words, their logits over the windows, and of how many windows: (words,) each."""
+        encoder = self.encoder_.load()
+        with encoder._lock:  # a fast tokenizer serves one thread at a time
+            cut = Cutter(encoder.tokenizer, self.length).cut(rows)
+        every = [window for pieces in cut for some in pieces.windows for window in some]
+        told = iter(self._read(every))
+        found = []
+        for pieces in cut:
+            logits = np.full(len(pieces.words), _NOTHING)
+            counts = np.ones(len(pieces.words), dtype=np.int64)
+            for some in pieces.windows:
+                tables = np.stack([_by_word(window, next(told), len(pieces.words)) for window in some])
+                joined = least(tables) if rule == "least" else tables.mean(axis=0)
+                seen = np.isfinite(joined)
+                # A word that is cut in two by the end of a piece counts by its worse half.
+                logits[seen] = np.maximum(logits[seen], joined[seen])
+                counts[seen] = len(some)
+            found.append((pieces, logits, counts))
+        return found
+
+    def _read(self, windows: Sequence[Window]) -> list[NDArray[np.float64]]:
+        """Return the logits of each window's tokens that belong to words."""
+        torch = need("torch", "local")
+        encoder = self.encoder_.load()
+        body = _body(encoder)
+        pad, types = encoder.tokenizer.pad_token_id or 0, _has_types(body)
+        device = encoder.model.device
+        weight, bias = torch.tensor(self.weight_, device=device), self.bias_
+
+        def head(states: Any) -> Any:
+            return (states @ weight + bias)[:, None]
+
+        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(windows)
+        with encoder._lock, torch.inference_mode():
+            for batch in buckets([len(window.ids) for window in windows], encoder.batch_tokens):
+                some = [windows[i] for i in batch]
+                row = torch.tensor([at for at, window in enumerate(some) for _ in window.at], device=device)
+                at = torch.tensor([place for window in some for place in window.at], device=device)
+                features = torch.tensor(np.concatenate([window.features for window in some]), device=device)
+                inputs = padded_windows(some, pad, device, types)
+                logits = token_logits(body, head, inputs, features, row, at).cpu().double().numpy()
+                ends = np.cumsum([len(window.at) for window in some])
+                for place, part in zip(batch, np.split(logits, ends[:-1]), strict=True):
+                    found[place] = part
+        return found
+
+    def _tune(self, rows: Sequence[Answered]) -> None:
+        """Choose the calibration and the thresholds."""
+        told = self.logits(rows)
+        known = [at for at, row in enumerate(rows) if row.spans is not None or not row.is_faulty]
+        labels = [marked(told[at][0].words, rows[at].spans or ()) for at in known]
+        faulty = np.concatenate(labels) if labels else np.zeros(0, bool)
+        logits, counts = (np.concatenate([told[at][part] for at in known]) for part in (1, 2))
+        if not 0 < faulty.sum() < len(faulty):
+            # Nobody said where: whole answers are calibrated, by their most suspect words.
+            known = [at for at, one in enumerate(told) if len(one[0].words)]
+            most = [int(told[at][1].argmax()) for at in known]
+            logits, counts = (
+                np.array([told[at][part][k] for at, k in zip(known, most, strict=True)]) for part in (1, 2)
+            )
+            faulty = np.array([rows[at].is_faulty for at in known])
+        self.combined_ = Combined.fit(logits, counts, faulty)
+        self.threshold_ = best_threshold(self.combined_(logits, counts), faulty)
+        worst = np.array([one.most for one in self.judge(rows)])
+        self.answer_threshold_ = best_threshold(worst, np.array([row.is_faulty for row in rows]))
+
+    def _lesson(self, row: Answered, pieces: Pieces) -> Lesson | None:
+        """Return what is learnt of a row; None of an answer without words."""
+        if not pieces.windows:
+            return None
+        chosen = [sorted(some, key=lambda one: -one.shared)[: self.windows] for some in pieces.windows]
+        bag = row.spans is None and row.is_faulty
+        labels = marked(pieces.words, row.spans or ()).astype(np.int8)
+        return Lesson(
+            tuple(window for some in chosen for window in some), np.full_like(labels, -1) if bag else labels, bag
+        )
+
+    def _check(self, body: Any) -> None:
+        most = int(getattr(body.config, "max_position_embeddings", self.length))
+        if self.length > most:
+            raise ConfigError(f"{self.encoder.name} reads {most} tokens at most, and a window is to have {self.length}")
+
+    def save(self, folder: str | Path) -> None:
+        """Write the encoder, the head and what was chosen; the file of facts goes first and comes last."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).unlink(missing_ok=True)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        self.encoder_.model.save(str(folder / FOLDER), create_model_card=False)
+        arrays = {"weight": self.weight_, "bias": np.array([self.bias_], np.float32)}
+        need("safetensors.numpy", "local").save_file(arrays, folder / HEAD)
+        told = {
+            "format": FORMAT,
+            "name": self.encoder_.name,
+            "length": self.length,
+            "combined": self.combined_.to_json(),
+            "threshold": self.threshold_,
+            "answer_threshold": self.answer_threshold_,
+        }
+        (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path, catalog: Catalog | None = None) -> SpanDetector:
+        """Read what `save` wrote; the encoder's weights load at the first use.
+
+        Raises:
+            ModelError: the folder holds none, or a damaged one.
+        """
+        folder = Path(folder)
+        with reading(folder, WHAT):
+            told = facts_in(folder / FILE, WHAT, FORMAT)
+            arrays = need("safetensors.numpy", "local").load_file(folder / HEAD)
+            made = cls(Encoder(folder / FOLDER, name=told["name"], catalog=catalog), length=int(told["length"]))
+            made.weight_, made.bias_ = arrays["weight"], float(arrays["bias"][0])
+            made.combined_ = Combined.from_json(told["combined"])
+            made.threshold_, made.answer_threshold_ = float(told["threshold"]), float(told["answer_threshold"])
+        made.encoder_ = made.encoder
+        return made
+
+
+def best_threshold(scores: NDArray[np.float64], faulty: NDArray[np.bool_]) -> float:
+    """Return the score from which on what is called a fault has the greatest F1; of two the higher one."""
+    if not faulty.any():
+        return 1.0
+    order = np.argsort(-scores, kind="stable")
+    values, hits = scores[order], np.cumsum(faulty[order])
+    last = np.append(values[1:] != values[:-1], True)  # equal scores are on one side
+    f1 = 2 * hits / (np.arange(1, len(values) + 1) + faulty.sum())
+    return float(values[last][int(np.argmax(f1[last]))])
+
+
+def _by_word(window: Window, logits: NDArray[np.float64], words: int) -> NDArray[np.float64]:
+    """Return (words,) the greatest logit of each word's tokens; infinite where the window has none of it."""
+    found = np.full(words, -np.inf)
+    np.maximum.at(found, list(window.words), logits)
+    found[found == -np.inf] = np.inf
+    return found
+
+
+def _set_out(head: ScaledHead) -> None:
+    """Let a head begin as the rule by words: what the evidence has is borne out, a number that it lacks is not."""
+    torch = need("torch", "train")
+    with torch.no_grad():
+        head.linear.weight[0, -FEATURES:] = torch.tensor(_PRIOR) / head.rate
+
+
+def _body(encoder: Encoder) -> Any:
+    return encoder.model[0].auto_model
+
+
+def _has_types(body: Any) -> bool:
+    return int(getattr(body.config, "type_vocab_size", 0) or 0) > 1
+
+
+def _told(row: Answered) -> str:
+    return "\x00".join((row.question, row.context, row.answer, str(row.before)))
