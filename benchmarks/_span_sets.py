@@ -21,7 +21,8 @@ __all__ = ["chunks", "invented", "qags", "rates", "summeval", "xsum"]
 def xsum(data: Path) -> list[Answered]:
     """Return XSum's summaries without their articles, which are not in the set.
 
-    A word is faulty where two of the three annotators marked it, as intrinsic or extrinsic. Apostrophes are escaped in the file, and places count from 1 in the text without the backslashes.
+    A word is faulty where two of the three annotators marked it, as intrinsic or extrinsic. Apostrophes are
+    escaped in the file, and places count from 1 in the text without the backslashes.
     """
     held: dict[tuple[str, str], tuple[str, dict[str, set[tuple[int, int]]]]] = {}
     path = data / "xsum_hallucination" / "hallucination_annotations_xsum_summaries.csv"

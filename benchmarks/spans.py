@@ -2,10 +2,10 @@
 
 With evidence: sentences of QAGS (CNN/DM, majority of three votes) and summaries of SummEval (experts' consistency), of
 articles that were kept out, one in two; learnt from the other articles' votes and scores, which do not say where a
-fault is, and from names and numbers exchanged in pieces of these articles and of XQuAD's paragraphs. The articles are three
-windows and more, so the rule that the most supporting window decides is held against their mean. The exchanged words of
-kept-out articles tell how well places are found. Beside it: words that the article lacks, and the largest cosine (of
-token states; of sentences).
+fault is, and from names and numbers exchanged in pieces of these articles and of XQuAD's paragraphs. The articles are
+three windows and more, so the rule that the most supporting window decides is held against their mean. The exchanged
+words of kept-out articles tell how well places are found. Beside it: words that the article lacks, and the
+largest cosine (of token states; of sentences).
 
 Without evidence: people's spans on XSum's summaries, whose articles the set does not have: from the summary alone, held
 against how often a word was faulty elsewhere and a logistic regression on the untaught encoder's states. No detector

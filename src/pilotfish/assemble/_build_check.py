@@ -11,7 +11,7 @@ from pilotfish.errors import ConfigError
 if TYPE_CHECKING:
     from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, Matches
 
-__all__ = ["build_check"]
+__all__ = ["build_check", "read_schema"]
 
 
 def build_check(by: str, given: dict[str, Any], folder: Path) -> Matches | FitsSchema | CodeRuns | ByFunction:
@@ -27,13 +27,18 @@ def build_check(by: str, given: dict[str, Any], folder: Path) -> Matches | FitsS
         return checks.Matches(given["pattern"])
     if by == "schema":
         path = given.get("schema_file")
-        return checks.FitsSchema(None if path is None else _schema(folder / path))
+        return checks.FitsSchema(None if path is None else read_schema(folder / path))
     if by == "code":
         return checks.CodeRuns(**given)
     return checks.ByFunction(given.pop("function"), **given)
 
 
-def _schema(path: Path) -> dict[str, Any]:
+def read_schema(path: Path) -> dict[str, Any]:
+    """Return the JSON schema of a file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no object.
+    """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

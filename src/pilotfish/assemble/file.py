@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
+    from pilotfish.assemble._specs_repair import RepairSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt")
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "repair")
 
 
 class Collaboration:
@@ -170,6 +171,11 @@ class Collaboration:
     def adapt(self) -> AdaptSpec | None:
         """The `[adapt]` table, if there is one."""
         return self._file.adapt
+
+    @property
+    def repair(self) -> RepairSpec | None:
+        """The `[repair]` table, if there is one."""
+        return self._file.repair
 
     @property
     def judge(self) -> JudgeSpec | None:

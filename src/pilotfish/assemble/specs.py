@@ -21,6 +21,7 @@ from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
+from pilotfish.assemble._specs_repair import RepairedSpec, RepairSpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
@@ -134,6 +135,7 @@ SPECS: dict[str, type[Spec]] = {
     **ALIGNED,
     **KNOWLEDGE,
     "retrieve": RetrieveSpec,
+    "repaired": RepairedSpec,
     "spread": SpreadSpec,
 }
 
@@ -206,6 +208,7 @@ class FileSpec(Spec):
     supervise: SuperviseSpec | None = None
     judge: JudgeSpec | None = None
     adapt: AdaptSpec | None = None
+    repair: RepairSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ something in them is wrong are learnt from, too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -259,6 +260,11 @@ class SpanDetector:
         most = int(getattr(body.config, "max_position_embeddings", self.length))
         if self.length > most:
             raise ConfigError(f"{self.encoder.name} reads {most} tokens at most, and a window is to have {self.length}")
+
+    def fingerprint(self) -> str:
+        """Return a hash of what was learnt, as its head and its thresholds show it."""
+        told = [self.combined_.to_json(), self.threshold_, self.answer_threshold_, self.length, self.bias_]
+        return hashlib.sha256(json.dumps(told).encode() + self.weight_.tobytes()).hexdigest()[:24]
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder, the head and what was chosen; the file of facts goes first and comes last."""
