@@ -17,7 +17,7 @@ All encoders are all-MiniLM-L6-v2. Intervals draw documents. `--quick` learns fr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ EVIDENCE = replace(FIT, epochs=2, batch_tokens=1536, rate=1e-4)
 ALONE = replace(FIT, epochs=3, batch_tokens=768, rate=1e-4)
 BARS = {"gain over words and cosine": 0.0}
 Floats = NDArray[np.float64]
+Ways = dict[str, Callable[[Sequence[Answered]], list[Judged]]]
 
 
 def main(quick: bool, data: Path | None) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def quickly(encoder: Encoder) -> Iterator[dict[str, Any]]:
     learn, tune, test = dealt(invented(60), 0.2, 0.3)
     detector = SpanDetector(encoder, replace(FIT, epochs=1, batch_tokens=768, rate=1e-4), length=LENGTH)
     detector.fit(learn, tune)
-    ways = {"detector": detector.judge, "words": by_overlap, "cosine": lambda rows: by_cosine(rows, encoder)}
+    ways: Ways = {"detector": detector.judge, "words": by_overlap, "cosine": lambda rows: by_cosine(rows, encoder)}
     yield from placed("invented reports", {name: (way(tune), way(test)) for name, way in ways.items()}, tune, test)
 
 
@@ -88,7 +89,7 @@ def alone(data: Path, encoder: Encoder) -> Iterator[dict[str, Any]]:
         return found
 
     by_states = states_classifier(encoder, learn)
-    ways = {"detector": detector.judge, "word rates": by_rate, "untaught states": by_states}
+    ways: Ways = {"detector": detector.judge, "word rates": by_rate, "untaught states": by_states}
     yield from placed("XSum summaries alone", {n: (way(tune), way(test)) for n, way in ways.items()}, tune, test)
 
 
@@ -108,7 +109,7 @@ def with_evidence(data: Path, encoder: Encoder) -> Iterator[dict[str, Any]]:
     detector = SpanDetector(encoder, EVIDENCE, length=LENGTH).fit(taught, by)
     exchanged = corrupted(parts["test"], each=3, seed=3)
     tuning = corrupted(parts["tune"], each=3, seed=4)
-    ways = {"detector": detector.judge, "words": by_overlap, "cosine": lambda rows: by_cosine(rows, encoder)}
+    ways: Ways = {"detector": detector.judge, "words": by_overlap, "cosine": lambda rows: by_cosine(rows, encoder)}
     judged = {name: (way(tuning), way(exchanged)) for name, way in ways.items()}
     yield from placed("exchanged words, kept-out articles", judged, tuning, exchanged)
     for name in ("QAGS", "SummEval"):

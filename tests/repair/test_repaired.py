@@ -143,9 +143,9 @@ def test_a_stream_says_what_the_whole_answer_says_however_it_comes(seed: int, wh
         "bad",
     ]
     text = "".join(dice.choice(parts) for _ in range(dice.randint(0, 12)))
-    way: Way = {"remove": Remove(), "mark": Mark(), "replace": Replace()}[which]
+    ways: dict[str, Way] = {"remove": Remove(), "mark": Mark(), "replace": Replace()}
     touch = frozenset({"numbers", "code"} if touches else ())
-    model = Repaired(InPieces(text, seed), (Finds(way=way, touch=touch), Finds("Good", Mark(), name="other")))
+    model = Repaired(InPieces(text, seed), (Finds(way=ways[which], touch=touch), Finds("Good", Mark(), name="other")))
     said, last = streamed(model)
     whole = replied(model)
     assert said == last.text == whole.text
@@ -275,7 +275,7 @@ def test_settings_that_cannot_be() -> None:
         ({"plugins": (Finds(),), "most": 5}, "most"),
     ):
         with pytest.raises(ConfigError, match=said):
-            Repaired(model, **given_)  # type: ignore[arg-type]
+            Repaired(model, **given_)
     with pytest.raises(ConfigError, match="sentence"):
         Remove("word")
     with pytest.raises(ConfigError, match="mark"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from pilotfish.rows import read_output, run
 from tests.fakes import ScriptedModel
 from tests.repair.test_repaired import Finds
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": 1, "answer": "So 2 + 2 = 5. Mail a@b.org."},
     {"id": 2, "answer": "Fine."},
     {"id": 3, "answer": None},

@@ -24,7 +24,8 @@ def fed(pieces: list[str], **how: object) -> list[Unit]:
 def test_the_cuts_are_the_same_however_it_comes_in_and_nothing_is_lost(
     text: str, sizes: list[int], fences: bool, most: int
 ) -> None:
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     while at < len(text):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(text[at : at + size])

@@ -98,16 +98,13 @@ def _way(spec: RepairPluginSpec, part: Callable[[str], Any]) -> Way:
     if spec.way == "remove-span":
         return ways.Remove("span")
     if spec.way == "mark":
-        return (
-            ways.Mark(**told("before", "after"))
-            if spec.after is not None or spec.before is None
-            else ways.Mark("", spec.before)
-        )
+        # Who says what stands before a place wants nothing behind it but what is said.
+        return ways.Mark(**({"after": ""} if spec.before is not None else {}) | told("before", "after"))
     if spec.way == "replace":
         return ways.Replace(spec.text)
     if spec.way == "rewrite":
         return ways.Rewrite(part(str(spec.writer)), **told("prompt", "max_tokens"))
-    return ways.Abstain(**told("text"), **({} if spec.sure is None else {"above": spec.sure}))
+    return ways.Abstain(**(told("text") | ({} if spec.sure is None else {"above": spec.sure})))
 
 
 def _tuples(given: dict[str, Any]) -> dict[str, Any]:

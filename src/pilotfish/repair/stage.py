@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,9 +118,7 @@ class Repairing(AsyncStage):
 def _known(plugin: Plugin) -> Any:
     """Return what tells a plug-in's work from another's, what a detector has learnt included."""
     told = describe(plugin)
-    learnt = {
-        field.name: held.fingerprint()
-        for field in (dataclasses.fields(plugin) if dataclasses.is_dataclass(plugin) else ())
-        if hasattr(held := getattr(plugin, field.name), "fingerprint")
-    }
+    fields = getattr(plugin, "__dataclass_fields__", {})
+    held = {name: getattr(plugin, name) for name in fields}
+    learnt = {name: one.fingerprint() for name, one in held.items() if hasattr(one, "fingerprint")}
     return [told, learnt] if learnt else told

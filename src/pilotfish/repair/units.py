@@ -17,7 +17,7 @@ __all__ = ["Unit", "Units", "units_of"]
 # Ends of sentences: a mark and what closes, then a blank and something else in the same line; or a full stop of a
 # script that puts no blank behind it.
 _END = re.compile(
-    r"[.!?\u2026]+[\"'\u201d\u2019)\]*_]*(?=[^\S\n]+\S)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*(?=[^\n])"
+    r"[.!?\u2026]+[\"'\u201d\u2019)\]*_]*(?=[^\S\n]+\S)|[\u3002\uff01\uff1f]+[\u300d\u300f\u201d\uff09]*(?=[^\S\n]*\S)"
 )
 _OPENS = re.compile(r"(`{3,}|~{3,})")
 _MARKER = re.compile(r"(?:\d{1,3}|[A-Za-z])[.)]|[-*+\u2022]")

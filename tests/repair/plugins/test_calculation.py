@@ -15,8 +15,8 @@ from pilotfish.repair.plugins._arithmetic import is_rounded, shown_as, sums
 from tests.fakes import ScriptedModel
 
 
-def mended(text: str, question: str = "q", **how: bool) -> str:
-    return ask(Repaired(ScriptedModel(text), (Calculation(**how),)), question).text
+def mended(text: str, question: str = "q", *, follows: bool = False) -> str:
+    return ask(Repaired(ScriptedModel(text), (Calculation(follows=follows),)), question).text
 
 
 @pytest.mark.parametrize(

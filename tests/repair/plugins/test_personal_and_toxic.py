@@ -71,7 +71,7 @@ def test_settings_that_cannot_be(classifier: TextClassifier, tmp_path: Path) -> 
         ({"classifier": classifier, "labels": ("toxik",)}, "toxic"),
     ):
         with pytest.raises(ConfigError, match=said):
-            Toxic(**how)  # type: ignore[arg-type]
+            Toxic(**how)
     path = tmp_path / "words.txt"
     path.write_text("# mine\n\n damn \ngo to hell\n")
     assert words_in(path) == ("damn", "go to hell")

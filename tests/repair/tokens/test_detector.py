@@ -166,7 +166,7 @@ def test_spans_are_runs_of_words_and_thresholds_have_the_best_f1() -> None:
 
         def f1(at: float, scores: np.ndarray = scores, faulty: np.ndarray = faulty) -> float:
             said = scores >= at
-            return 2 * (said & faulty).sum() / max(said.sum() + faulty.sum(), 1)
+            return float(2 * (said & faulty).sum() / max(said.sum() + faulty.sum(), 1))
 
         if faulty.any():
             assert f1(best) == max(f1(one) for one in scores)

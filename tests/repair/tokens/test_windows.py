@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_with_one_window_each_it_is_platts() -> None:
 
 
 def test_rows_are_read_and_faults_told() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "question": "q",
             "context": ["a b", "c"],
@@ -136,14 +137,15 @@ def test_rows_are_read_and_faults_told() -> None:
     assert (two.spans, two.is_faulty, two.document) == (None, False, "d")
     assert answered_rows(rows, kinds=["y"])[0].spans == ()
     assert marked(words_of("one two"), one.spans or ()).tolist() == [False, True]
-    for wrong, said in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"labels": [{"start": 4, "end": 9}]}, "no span"),
         ({"labels": "x"}, "not a list"),
         ({"labels": None}, "neither"),
         ({"labels": [], "faulty": True}, "says True"),
         ({"faulty": "yes", "labels": None}, "'yes'"),
         ({"answer": 3}, "int, not text"),
-    ):
+    )
+    for wrong, said in cases:
         with pytest.raises(DataError, match=f"row 1.*{said}"):
             answered_rows([rows[0] | wrong])
     with pytest.raises(ConfigError, match="16 tokens"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
@@ -205,7 +205,7 @@ def _rounded(value: Fraction, places: int, how: str) -> Fraction:
         scaled = value * 10**places
         # Twenty more digits than are kept decide every tie but an exact one, which is exact in them.
         whole = Decimal(scaled.numerator) / Decimal(scaled.denominator)
-        return Fraction(whole.to_integral_value(rounding=how)) / 10**places
+        return Fraction(whole.to_integral_value(rounding=how)) / Fraction(10**places)
 
 
 def _value(digits: str) -> Fraction:
@@ -242,10 +242,10 @@ def _read(tokens: Sequence[re.Match[str]], values: dict[str, Fraction]) -> tuple
     if len(numbers) < 2 or _is_mixed(tokens):
         return None
     reader = _Reader(given)
-    value = reader.sum()
-    if value is None or reader.at != len(given) or abs(value) > _MOST:
+    found = reader.sum()
+    if found is None or reader.at != len(given) or abs(found) > _MOST:
         return None
-    return value, tuple(numbers)
+    return found, tuple(numbers)
 
 
 def _is_mixed(tokens: Sequence[re.Match[str]]) -> bool:
@@ -257,6 +257,14 @@ def _is_mixed(tokens: Sequence[re.Match[str]]) -> bool:
             if loose[0] != loose[1]:
                 return True
     return False
+
+
+def _step(value: Fraction, sign: str, other: Fraction) -> Fraction:
+    if sign == "+":
+        return value + other
+    if sign == "-":
+        return value - other
+    return value * other if sign == "*" else value / other
 
 
 class _Reader:
@@ -283,16 +291,14 @@ class _Reader:
             return inner if inner is not None and self._next()[0] == ")" else None
         return None
 
-    def _chain(self, signs: tuple[str, ...], part: object) -> Fraction | None:
-        assert callable(part)
-        value: Fraction | None = part()
+    def _chain(self, signs: tuple[str, ...], part: Callable[[], Fraction | None]) -> Fraction | None:
+        value = part()
         while value is not None and self.at < len(self.tokens) and self.tokens[self.at][0] in signs:
             sign = self._next()[0]
-            other: Fraction | None = part()
+            other = part()
             if other is None or (sign == "/" and other == 0):
                 return None
-            steps = {"+": value + other, "-": value - other, "*": value * other}
-            value = steps[sign] if sign in steps else value / other
+            value = _step(value, sign, other)
         return value
 
     def _next(self) -> tuple[str, Fraction]:

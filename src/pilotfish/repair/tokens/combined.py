@@ -27,7 +27,8 @@ _HELD = 1e-3  # against weights without end, where two classes lie apart
 
 def least(logits: ArrayLike) -> Floats:
     """Return the least of each word: (windows, words) to (words,)."""
-    return np.asarray(logits, np.float64).min(axis=0)
+    found: Floats = np.asarray(logits, np.float64).min(axis=0)
+    return found
 
 
 @dataclass(frozen=True)

@@ -231,18 +231,18 @@ class SpanDetector:
         known = [at for at, row in enumerate(rows) if row.spans is not None or not row.is_faulty]
         labels = [marked(told[at][0].words, rows[at].spans or ()) for at in known]
         faulty = np.concatenate(labels) if labels else np.zeros(0, bool)
-        logits, counts = (np.concatenate([told[at][part] for at in known]) for part in (1, 2))
+        logits = np.concatenate([told[at][1] for at in known] or [np.zeros(0)])
+        counts = np.concatenate([told[at][2] for at in known] or [np.zeros(0, np.int64)])
         if not 0 < faulty.sum() < len(faulty):
             # Nobody said where: whole answers are calibrated, by their most suspect words.
             known = [at for at, one in enumerate(told) if len(one[0].words)]
             most = [int(told[at][1].argmax()) for at in known]
-            logits, counts = (
-                np.array([told[at][part][k] for at, k in zip(known, most, strict=True)]) for part in (1, 2)
-            )
+            logits = np.array([told[at][1][k] for at, k in zip(known, most, strict=True)])
+            counts = np.array([told[at][2][k] for at, k in zip(known, most, strict=True)])
             faulty = np.array([rows[at].is_faulty for at in known])
         self.combined_ = Combined.fit(logits, counts, faulty)
         self.threshold_ = best_threshold(self.combined_(logits, counts), faulty)
-        worst = np.array([one.most for one in self.judge(rows)])
+        worst = np.array([Judged(one.words, self.combined_(logits, counts)).most for one, logits, counts in told])
         self.answer_threshold_ = best_threshold(worst, np.array([row.is_faulty for row in rows]))
 
     def _lesson(self, row: Answered, pieces: Pieces) -> Lesson | None:
