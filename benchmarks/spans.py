@@ -37,7 +37,8 @@ from pilotfish.repair.tokens.baselines import (
     states_of,
 )
 from pilotfish.repair.tokens.corrupted import corrupted
-from pilotfish.repair.tokens.detector import FIT, Judged, SpanDetector
+from pilotfish.repair.tokens.detector import FIT, SpanDetector
+from pilotfish.repair.tokens.judged import Judged
 from pilotfish.repair.tokens.report import area_by_documents, area_gain, reported
 from pilotfish.repair.tokens.rows import Answered, marked, words_of
 from pilotfish.repair.tokens.teaching import dealt, tuned_thresholds

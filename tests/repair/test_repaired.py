@@ -282,3 +282,17 @@ def test_settings_that_cannot_be() -> None:
         Mark("")
     with pytest.raises(ConfigError, match="place"):
         Rewrite(model, "say it again")
+
+
+def test_who_stops_listening_stops_the_model() -> None:
+    model = ScriptedModel("One came. Two came. Three came.", delay=0.2)
+
+    async def first() -> str:
+        stream = Repaired(model, (Finds(),)).stream(Request.of("q"))
+        async for delta in stream:
+            await stream.aclose()  # type: ignore[attr-defined]
+            return delta.text
+        return ""
+
+    assert asyncio.run(first()) == "One came."
+    assert (model.cancelled, model.active) == (1, 0)

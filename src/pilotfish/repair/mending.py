@@ -120,7 +120,7 @@ class Mending:
         self.changed |= text != unit.text
         if self._gone is not None:
             # What stood before what is gone is nothing where the answer begins here.
-            lead = max(self._gone, lead, key=_breaks) if self.context.before else ""
+            lead = max(lead, self._gone, key=_breaks) if self.context.before else ""
         if unit.text and not text:
             self._gone = lead
             return ""

@@ -18,7 +18,9 @@ __all__ = ["KINDS", "allowed", "check_touch", "code", "numbers", "protected"]
 KINDS = ("numbers", "code")
 # With its sign, its groups and decimals, and its exponent: 1,234.5, 3:05, 1e-9.
 _NUMBER = re.compile(r"[-+\u2212]?\d+(?:[.,:/]\d+)*(?:[eE][-+]?\d+(?!\w))?")
-_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})[^\n]*(?:\n(?:.*\n)*? {0,3}(?P=mark)[`~]*[ \t]*$|(?:\n.*)*)", re.M)
+_FENCE = re.compile(
+    r"^ {0,3}(?P<mark>`{3,}|~{3,})[^\n]*(?:\n(?:.*\n)*? {0,3}(?P=mark)[`~]*(?=[ \t]*$)|(?:\n.*)*)", re.M
+)
 _INLINE = re.compile(r"(?<!`)(`+)(?!`)(?:[^\n]|\n(?!\s*\n))*?(?<!`)\1(?!`)")
 
 
@@ -29,7 +31,7 @@ def numbers(text: str) -> list[tuple[int, int]]:
 
 def code(text: str) -> list[tuple[int, int]]:
     """Return where code stands: Markdown's fences, one that does not end too, and what is between backticks."""
-    found = [one.span() for one in _FENCE.finditer(text)]
+    found = [(one.start("mark"), one.end()) for one in _FENCE.finditer(text)]
     parts, at = [], 0
     for start, end in [*found, (len(text), len(text))]:
         parts += [(at + one.start(), at + one.end()) for one in _INLINE.finditer(text[at:start])]

@@ -98,7 +98,7 @@ class Units:
         if not self.fences:
             self._fence = marks
             return start, line if line >= 0 else len(self._held), True
-        closes = re.compile(rf"^ {{0,3}}{re.escape(marks)}{marks[0]}*[ \t]*$", re.MULTILINE)
+        closes = re.compile(rf"^ {{0,3}}{re.escape(marks)}{marks[0]}*(?=[ \t]*$)", re.MULTILINE)
         at = line + 1 if line >= 0 else len(self._held)
         for found in closes.finditer(self._held, at):
             # The line of its end has to have ended, or more marks may come.

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pilotfish import ask
 from pilotfish.repair import Context, Repaired
 from pilotfish.repair.plugins import Calculation
-from pilotfish.repair.plugins._arithmetic import is_rounded, shown_as, sums
+from pilotfish.repair.plugins._arithmetic import sums
+from pilotfish.repair.plugins._exact import is_rounded, shown_as
 from tests.fakes import ScriptedModel
 
 

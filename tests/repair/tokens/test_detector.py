@@ -13,7 +13,8 @@ from pilotfish.models.encoder import Encoder
 from pilotfish.repair.tokens._task import BAG, Lesson, task
 from pilotfish.repair.tokens.baselines import by_cosine, by_overlap, sentences_by_cosine, sentences_by_overlap
 from pilotfish.repair.tokens.corrupted import corrupted
-from pilotfish.repair.tokens.detector import FIT, Judged, SpanDetector, best_threshold
+from pilotfish.repair.tokens.detector import FIT, SpanDetector
+from pilotfish.repair.tokens.judged import Judged, best_threshold
 from pilotfish.repair.tokens.report import area_gain, reported
 from pilotfish.repair.tokens.rows import Answered, marked
 from pilotfish.repair.tokens.windows import Cutter

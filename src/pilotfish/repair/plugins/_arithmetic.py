@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 
-__all__ = ["Number", "Sum", "is_rounded", "shown_as", "sums"]
+from pilotfish.repair.plugins._exact import computed, is_rounded, value_of
+
+__all__ = ["Number", "Sum", "sums"]
 
 _TOKEN = re.compile(
     r"(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?P<percent>\s?%)?"
@@ -122,7 +123,7 @@ def _result(tokens: Sequence[re.Match[str]], at: int) -> tuple[Number, bool, boo
         return None
     digits = found["number"]
     return (
-        Number(found.start(), found.start() + len(digits), digits, _value(digits)),
+        Number(found.start(), found.start() + len(digits), digits, value_of(digits)),
         bool(found["percent"]),
         negative,
         found.end(),
@@ -166,52 +167,6 @@ def _touches(before: re.Match[str], begins: re.Match[str], counted: bool) -> boo
     return before.end() == begins.start() and (_kind(before) == "number" or before[0] in ".^_\\%")
 
 
-def is_rounded(value: Fraction, digits: str) -> bool:
-    """Say whether digits show a value: exactly, or rounded (up at a half, or to even) or cut to their decimals."""
-    told = _value(digits)
-    if told == value:
-        return True
-    places = len(digits.partition(".")[2])
-    if not places and value.denominator != 1 and told == 0:
-        return False
-    step = Fraction(1, 10**places)
-    low = (value // step) * step
-    return told in (_rounded(value, places, ROUND_HALF_UP), _rounded(value, places, ROUND_HALF_EVEN), low)
-
-
-def shown_as(value: Fraction, like: str) -> str:
-    """Return a value that is not negative in digits: exactly where six decimals do, else as many as `like` has or two.
-
-    Args:
-        value: from 0 on.
-        like: digits whose groups, and whose cents where they have two decimals, are kept.
-    """
-    places = next((n for n in range(7) if (value * 10**n).denominator == 1), None)
-    decimals = len(like.partition(".")[2])
-    if places is None:
-        places = max(2, decimals)
-    elif decimals == 2 and places < 2:
-        places = 2
-    told = _rounded(value, places, ROUND_HALF_UP)
-    whole, part = divmod(round(told * 10**places), 10**places)
-    # Groups where the text has them; a number that was too short to need any tells nothing.
-    head = f"{whole:,}" if "," in like else str(whole)
-    return f"{head}.{part:0{places}d}" if places else head
-
-
-def _rounded(value: Fraction, places: int, how: str) -> Fraction:
-    with localcontext() as exactly:
-        exactly.prec = 80
-        scaled = value * 10**places
-        # Twenty more digits than are kept decide every tie but an exact one, which is exact in them.
-        whole = Decimal(scaled.numerator) / Decimal(scaled.denominator)
-        return Fraction(whole.to_integral_value(rounding=how)) / Fraction(10**places)
-
-
-def _value(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", ""))
-
-
 def _read(tokens: Sequence[re.Match[str]], values: dict[str, Fraction]) -> tuple[Fraction, tuple[Number, ...]] | None:
     """Return the value of a left side and its numbers; None where it is no whole sum."""
     given: list[tuple[str, Fraction]] = []
@@ -224,7 +179,7 @@ def _read(tokens: Sequence[re.Match[str]], values: dict[str, Fraction]) -> tuple
             digits = token["number"]
             if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
                 return None  # a time of day, or a code
-            value = values.get(digits, _value(digits)) / (100 if token["percent"] else 1)
+            value = values.get(digits, value_of(digits)) / (100 if token["percent"] else 1)
             numbers.append(Number(token.start(), token.start() + len(digits), digits, value))
             given.append(("n", value))
             units = 0
@@ -241,9 +196,8 @@ def _read(tokens: Sequence[re.Match[str]], values: dict[str, Fraction]) -> tuple
         last = token[0]
     if len(numbers) < 2 or _is_mixed(tokens):
         return None
-    reader = _Reader(given)
-    found = reader.sum()
-    if found is None or reader.at != len(given) or abs(found) > _MOST:
+    found = computed(given)
+    if found is None or abs(found) > _MOST:
         return None
     return found, tuple(numbers)
 
@@ -257,51 +211,3 @@ def _is_mixed(tokens: Sequence[re.Match[str]]) -> bool:
             if loose[0] != loose[1]:
                 return True
     return False
-
-
-def _step(value: Fraction, sign: str, other: Fraction) -> Fraction:
-    if sign == "+":
-        return value + other
-    if sign == "-":
-        return value - other
-    return value * other if sign == "*" else value / other
-
-
-class _Reader:
-    """Products before sums, from the left; None stands for what is no sum, a division by nothing too."""
-
-    def __init__(self, tokens: list[tuple[str, Fraction]]) -> None:
-        self.tokens, self.at = tokens, 0
-
-    def sum(self) -> Fraction | None:
-        return self._chain(("+", "-"), self.product)
-
-    def product(self) -> Fraction | None:
-        return self._chain(("*", "/"), self.factor)
-
-    def factor(self) -> Fraction | None:
-        kind, value = self._next()
-        if kind == "n":
-            return value
-        if kind == "-":
-            inner = self.factor()
-            return None if inner is None else -inner
-        if kind == "(":
-            inner = self.sum()
-            return inner if inner is not None and self._next()[0] == ")" else None
-        return None
-
-    def _chain(self, signs: tuple[str, ...], part: Callable[[], Fraction | None]) -> Fraction | None:
-        value = part()
-        while value is not None and self.at < len(self.tokens) and self.tokens[self.at][0] in signs:
-            sign = self._next()[0]
-            other = part()
-            if other is None or (sign == "/" and other == 0):
-                return None
-            value = _step(value, sign, other)
-        return value
-
-    def _next(self) -> tuple[str, Fraction]:
-        found = self.tokens[self.at] if self.at < len(self.tokens) else ("", Fraction())
-        self.at += 1
-        return found

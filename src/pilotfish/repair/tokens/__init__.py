@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pilotfish.repair.tokens.corrupted import corrupted
-from pilotfish.repair.tokens.detector import FIT, Judged, SpanDetector
+from pilotfish.repair.tokens.detector import FIT, SpanDetector
+from pilotfish.repair.tokens.judged import Judged
 from pilotfish.repair.tokens.report import SpanReport, reported
 from pilotfish.repair.tokens.rows import Answered, answered_rows
 from pilotfish.repair.tokens.teaching import Taught, taught

@@ -14,7 +14,7 @@ from pilotfish._extras import need
 from pilotfish.measure.support import COMMON, ByWords
 from pilotfish.models._tokens import buckets
 from pilotfish.models.encoder import Encoder
-from pilotfish.repair.tokens.detector import Judged
+from pilotfish.repair.tokens.judged import Judged
 from pilotfish.repair.tokens.rows import Answered, words_of
 
 __all__ = ["by_cosine", "by_overlap", "sentences_by_cosine", "sentences_by_overlap", "states_of"]

@@ -13,7 +13,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 from pilotfish._extras import need
 from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.models._tokens import buckets
 from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
-from pilotfish.repair.tokens._task import Lesson, padded_windows, task, token_logits
+from pilotfish.repair.tokens._reading import body_of, by_word, has_types, window_logits
+from pilotfish.repair.tokens._task import Lesson, task
 from pilotfish.repair.tokens.combined import Combined, least
+from pilotfish.repair.tokens.judged import Judged, best_threshold
 from pilotfish.repair.tokens.rows import Answered, marked
-from pilotfish.repair.tokens.windows import FEATURES, Cutter, Pieces, Window
+from pilotfish.repair.tokens.windows import FEATURES, Cutter, Pieces
 from pilotfish.train.encoding import ScaledHead, freeze_unused
 from pilotfish.train.folder import digest
 from pilotfish.train.loop import fit
@@ -38,44 +39,12 @@ from pilotfish.train.settings import Fit
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
-__all__ = ["FIT", "Judged", "SpanDetector", "best_threshold"]
+__all__ = ["FIT", "SpanDetector"]
 
 FILE, FOLDER, HEAD, FORMAT, WHAT = "spans.json", "encoder", "head.safetensors", 1, "detector of spans"
 _NOTHING = -50.0  # of a word that the tokenizer makes nothing of
 _PRIOR = (-2.0, -1.0, 1.0, -0.5)  # of the head's weights of a word's facts, before anything is learnt
 FIT = Fit(epochs=3, batch_tokens=2048, rate=5e-5, decay=0.01, dtype="float32")
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """What a detector says of an answer.
-
-    Attributes:
-        words: where its words stand, in characters.
-        scores: (words,) how likely each is a fault.
-    """
-
-    words: tuple[tuple[int, int], ...]
-    scores: NDArray[np.float64]
-
-    @property
-    def most(self) -> float:
-        """The greatest score; 0 of an answer without words."""
-        return float(self.scores.max(initial=0.0))
-
-    def spans(self, threshold: float) -> list[tuple[int, int, float]]:
-        """Return (start, end, greatest score) of runs of words from a threshold on."""
-        found: list[tuple[int, int, float]] = []
-        last = -2
-        for at in np.flatnonzero(self.scores >= threshold).tolist():
-            start, end = self.words[at]
-            score = float(self.scores[at])
-            if at == last + 1 and found:
-                found[-1] = (found[-1][0], end, max(found[-1][2], score))
-            else:
-                found.append((start, end, score))
-            last = at
-        return found
 
 
 class SpanDetector:
@@ -136,7 +105,7 @@ class SpanDetector:
             if len({row.is_faulty for row in some}) < 2:
                 raise DataError(f"to {what} there must be answers that are faulty and answers that are not")
         encoder = self.encoder.load().copied()
-        body = _body(encoder)
+        body = body_of(encoder)
         self._check(body)
         cutter = Cutter(encoder.tokenizer, self.length)
         lessons = [
@@ -148,7 +117,7 @@ class SpanDetector:
         head = ScaledHead(width, 1, self.head_rate, self.how.seed, np.array([first]))
         if any(row.context for row in rows):
             _set_out(head)
-        taught = task(body, head.module, encoder.tokenizer.pad_token_id or 0, _has_types(body))
+        taught = task(body, head.module, encoder.tokenizer.pad_token_id or 0, has_types(body))
         freeze_unused(taught, lessons[:1])
         told = [asdict(self.how), self.length, self.windows, self.head_rate, identity_of(encoder.weights)]
         identity = digest([told, [(row.spans, row.faulty) for row in rows]], [_told(row) for row in rows])
@@ -184,45 +153,19 @@ class SpanDetector:
         with encoder._lock:  # a fast tokenizer serves one thread at a time
             cut = Cutter(encoder.tokenizer, self.length).cut(rows)
         every = [window for pieces in cut for some in pieces.windows for window in some]
-        told = iter(self._read(every))
+        told = iter(window_logits(encoder, self.weight_, self.bias_, every))
         found = []
         for pieces in cut:
             logits = np.full(len(pieces.words), _NOTHING)
             counts = np.ones(len(pieces.words), dtype=np.int64)
             for some in pieces.windows:
-                tables = np.stack([_by_word(window, next(told), len(pieces.words)) for window in some])
+                tables = np.stack([by_word(window, next(told), len(pieces.words)) for window in some])
                 joined = least(tables) if rule == "least" else tables.mean(axis=0)
                 seen = np.isfinite(joined)
                 # A word that is cut in two by the end of a piece counts by its worse half.
                 logits[seen] = np.maximum(logits[seen], joined[seen])
                 counts[seen] = len(some)
             found.append((pieces, logits, counts))
-        return found
-
-    def _read(self, windows: Sequence[Window]) -> list[NDArray[np.float64]]:
-        """Return the logits of each window's tokens that belong to words."""
-        torch = need("torch", "local")
-        encoder = self.encoder_.load()
-        body = _body(encoder)
-        pad, types = encoder.tokenizer.pad_token_id or 0, _has_types(body)
-        device = encoder.model.device
-        weight, bias = torch.tensor(self.weight_, device=device), self.bias_
-
-        def head(states: Any) -> Any:
-            return (states @ weight + bias)[:, None]
-
-        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(windows)
-        with encoder._lock, torch.inference_mode():
-            for batch in buckets([len(window.ids) for window in windows], encoder.batch_tokens):
-                some = [windows[i] for i in batch]
-                row = torch.tensor([at for at, window in enumerate(some) for _ in window.at], device=device)
-                at = torch.tensor([place for window in some for place in window.at], device=device)
-                features = torch.tensor(np.concatenate([window.features for window in some]), device=device)
-                inputs = padded_windows(some, pad, device, types)
-                logits = token_logits(body, head, inputs, features, row, at).cpu().double().numpy()
-                ends = np.cumsum([len(window.at) for window in some])
-                for place, part in zip(batch, np.split(logits, ends[:-1]), strict=True):
-                    found[place] = part
         return found
 
     def _tune(self, rows: Sequence[Answered]) -> None:
@@ -304,38 +247,11 @@ class SpanDetector:
         return made
 
 
-def best_threshold(scores: NDArray[np.float64], faulty: NDArray[np.bool_]) -> float:
-    """Return the score from which on what is called a fault has the greatest F1; of two the higher one."""
-    if not faulty.any():
-        return 1.0
-    order = np.argsort(-scores, kind="stable")
-    values, hits = scores[order], np.cumsum(faulty[order])
-    last = np.append(values[1:] != values[:-1], True)  # equal scores are on one side
-    f1 = 2 * hits / (np.arange(1, len(values) + 1) + faulty.sum())
-    return float(values[last][int(np.argmax(f1[last]))])
-
-
-def _by_word(window: Window, logits: NDArray[np.float64], words: int) -> NDArray[np.float64]:
-    """Return (words,) the greatest logit of each word's tokens; infinite where the window has none of it."""
-    found = np.full(words, -np.inf)
-    np.maximum.at(found, list(window.words), logits)
-    found[found == -np.inf] = np.inf
-    return found
-
-
 def _set_out(head: ScaledHead) -> None:
     """Let a head begin as the rule by words: what the evidence has is borne out, a number that it lacks is not."""
     torch = need("torch", "train")
     with torch.no_grad():
         head.linear.weight[0, -FEATURES:] = torch.tensor(_PRIOR) / head.rate
-
-
-def _body(encoder: Encoder) -> Any:
-    return encoder.model[0].auto_model
-
-
-def _has_types(body: Any) -> bool:
-    return int(getattr(body.config, "type_vocab_size", 0) or 0) > 1
 
 
 def _told(row: Answered) -> str:

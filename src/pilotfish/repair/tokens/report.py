@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pilotfish.errors import DataError
 from pilotfish.measure.curve import area
 from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap
-from pilotfish.repair.tokens.detector import Judged
+from pilotfish.repair.tokens.judged import Judged
 from pilotfish.repair.tokens.rows import Answered, marked
 
 __all__ = ["SpanReport", "area_by_documents", "area_gain", "reported"]

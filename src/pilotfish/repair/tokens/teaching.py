@@ -11,7 +11,8 @@ import numpy as np
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.repair.tokens.baselines import by_cosine, by_overlap
 from pilotfish.repair.tokens.corrupted import corrupted
-from pilotfish.repair.tokens.detector import Judged, SpanDetector, best_threshold
+from pilotfish.repair.tokens.detector import SpanDetector
+from pilotfish.repair.tokens.judged import Judged, best_threshold
 from pilotfish.repair.tokens.report import SpanReport, reported
 from pilotfish.repair.tokens.rows import Answered, marked
 from pilotfish.rows._groups import components
