@@ -11,6 +11,8 @@ Without evidence: people's spans on XSum's summaries, whose articles the set doe
 against how often a word was faulty elsewhere and a logistic regression on the untaught encoder's states. No detector
 can see there what the article says, only what summaries tend to make up.
 
+Fixers: sums of GSM8K's right solutions, and the same with one result changed; JSONTestSuite's files.
+
 All encoders are all-MiniLM-L6-v2. Intervals draw documents. `--quick` learns from invented reports.
 """
 
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._result import Cases, estimated
+from benchmarks._span_fixers import fixers
 from benchmarks._span_sets import chunks, invented, qags, rates, summeval, xsum
 from pilotfish._extras import need
 from pilotfish.models.encoder import Encoder
@@ -61,6 +64,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     if quick or data is None:
         cases.add(quickly(encoder))
     else:
+        cases.add(fixers(data))
         cases.add(alone(data, encoder))
         cases.add(with_evidence(data, encoder))
     return {"name": "spans", "bars": BARS, "cases": cases.found}
