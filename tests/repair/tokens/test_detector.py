@@ -71,12 +71,14 @@ def test_the_order_of_rows_and_what_is_batched_with_them_does_not_matter(detecto
 def test_more_evidence_that_says_nothing_changes_nothing_but_the_number_of_windows(detector: SpanDetector) -> None:
     row = Answered("cat dog bird", "the cat and the dog and the bird")
     idle = " the exchange rate is wrong" * 30
-    (_, one, _), (pieces, more, counts) = detector.logits([row, replace(row, context=row.context + idle)])
+    _, read = detector.read([row, replace(row, context=row.context + idle)])
+    more, counts = read.joined()
     assert counts[0] > 5
     # Its first window has the same evidence with other words behind it; each word is judged by its best window.
-    tables = detector.logits([replace(row, context=row.context + idle)], rule="mean")[0][1]
-    assert (more <= tables + 1e-9).all()
-    assert len(one) == len(more) == len(pieces.words) == 3
+    means, _ = read.joined(lambda table: table.mean(axis=0))
+    assert (more <= means + 1e-9).all()
+    assert more.tolist() == read.tables[0].min(axis=0).tolist()
+    assert (detector.judged(read).scores <= detector.judged(read, lambda table: table.mean(axis=0)).scores).all()
 
 
 def test_it_is_saved_and_read_again(detector: SpanDetector, tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_the_loss_is_that_of_the_rule_answers_are_read_by(detector: SpanDetector
     with torch.no_grad():
         batch = module.prepare(lessons, 0)
         total = float(module(batch)[0])
-    told = [logits for _, logits, _ in detector.logits(rows)]
+    told = [read.joined()[0] for read in detector.read(rows)]
     wanted = 0.0
     for lesson, logits in zip(lessons, told, strict=True):
         if lesson.bag:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,40 @@ from pilotfish._extras import need
 from pilotfish.models._tokens import buckets
 from pilotfish.models.encoder import Encoder
 from pilotfish.repair.tokens._task import padded_windows, token_logits
+from pilotfish.repair.tokens.combined import least
 from pilotfish.repair.tokens.windows import Window
 
-__all__ = ["body_of", "by_word", "has_types", "window_logits"]
+__all__ = ["Read", "Rule", "body_of", "by_word", "has_types", "window_logits"]
+
+Floats = NDArray[np.float64]
+# From (windows, words) logits to (words,).
+Rule = Callable[[Floats], Floats]
+_NOTHING = -50.0  # of a word that the tokenizer makes nothing of
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What windows say of an answer.
+
+    Attributes:
+        words: where they stand, in characters.
+        tables: of each piece of the answer (windows, words) logits; infinite of words that it does not have.
+    """
+
+    words: tuple[tuple[int, int], ...]
+    tables: tuple[Floats, ...]
+
+    def joined(self, rule: Rule = least) -> tuple[Floats, NDArray[np.int64]]:
+        """Return the logit of each word by a rule, and over how many windows: (words,) each."""
+        logits = np.full(len(self.words), _NOTHING)
+        counts = np.ones(len(self.words), dtype=np.int64)
+        for table in self.tables:
+            joined = rule(table)
+            seen = np.isfinite(joined)
+            # A word that is cut in two by the end of a piece counts by its worse half.
+            logits[seen] = np.maximum(logits[seen], joined[seen])
+            counts[seen] = len(table)
+        return logits, counts
 
 
 def window_logits(

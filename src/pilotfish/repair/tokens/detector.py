@@ -25,7 +25,7 @@ from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
-from pilotfish.repair.tokens._reading import body_of, by_word, has_types, window_logits
+from pilotfish.repair.tokens._reading import Read, Rule, body_of, by_word, has_types, window_logits
 from pilotfish.repair.tokens._task import Lesson, task
 from pilotfish.repair.tokens.combined import Combined, least
 from pilotfish.repair.tokens.judged import Judged, best_threshold
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["FIT", "SpanDetector"]
 
 FILE, FOLDER, HEAD, FORMAT, WHAT = "spans.json", "encoder", "head.safetensors", 1, "detector of spans"
-_NOTHING = -50.0  # of a word that the tokenizer makes nothing of
 _PRIOR = (-2.0, -1.0, 1.0, -0.5)  # of the head's weights of a word's facts, before anything is learnt
 FIT = Fit(epochs=3, batch_tokens=2048, rate=5e-5, decay=0.01, dtype="float32")
 
@@ -133,59 +132,52 @@ class SpanDetector:
         self._tune(tune)
         return self
 
-    def judge(self, rows: Sequence[Answered], *, rule: str = "least") -> list[Judged]:
-        """Return what is said of the words of each answer.
+    def judge(self, rows: Sequence[Answered]) -> list[Judged]:
+        """Return what is said of the words of each answer; what is known of them is not looked at."""
+        return [self.judged(one) for one in self.read(rows)]
 
-        Args:
-            rows: answers with their evidence; what is known of them is not looked at.
-            rule: "least", or "mean" over the windows, for comparison alone.
-        """
-        found = []
-        for pieces, logits, counts in self.logits(rows, rule=rule):
-            found.append(Judged(pieces.words, self.combined_(logits, counts)))
-        return found
+    def judged(self, read: Read, rule: Rule = least) -> Judged:
+        """Return what windows say together, by the rule of the least or, for comparison, by another one."""
+        logits, counts = read.joined(rule)
+        return Judged(read.words, self.combined_(logits, counts))
 
-    def logits(
-        self, rows: Sequence[Answered], *, rule: str = "least"
-    ) -> list[tuple[Pieces, NDArray[np.float64], NDArray[np.int64]]]:
-        """Return of each row its words, their logits over the windows, and of how many windows: (words,) each."""
+    def read(self, rows: Sequence[Answered]) -> list[Read]:
+        """Return what each window says of the words of each answer."""
         encoder = self.encoder_.load()
         with encoder._lock:  # a fast tokenizer serves one thread at a time
             cut = Cutter(encoder.tokenizer, self.length).cut(rows)
         every = [window for pieces in cut for some in pieces.windows for window in some]
         told = iter(window_logits(encoder, self.weight_, self.bias_, every))
-        found = []
-        for pieces in cut:
-            logits = np.full(len(pieces.words), _NOTHING)
-            counts = np.ones(len(pieces.words), dtype=np.int64)
-            for some in pieces.windows:
-                tables = np.stack([by_word(window, next(told), len(pieces.words)) for window in some])
-                joined = least(tables) if rule == "least" else tables.mean(axis=0)
-                seen = np.isfinite(joined)
-                # A word that is cut in two by the end of a piece counts by its worse half.
-                logits[seen] = np.maximum(logits[seen], joined[seen])
-                counts[seen] = len(some)
-            found.append((pieces, logits, counts))
-        return found
+        return [
+            Read(
+                pieces.words,
+                tuple(
+                    np.stack([by_word(window, next(told), len(pieces.words)) for window in some])
+                    for some in pieces.windows
+                ),
+            )
+            for pieces in cut
+        ]
 
     def _tune(self, rows: Sequence[Answered]) -> None:
         """Choose the calibration and the thresholds."""
-        told = self.logits(rows)
+        read = self.read(rows)
+        told = [one.joined() for one in read]
         known = [at for at, row in enumerate(rows) if row.spans is not None or not row.is_faulty]
-        labels = [marked(told[at][0].words, rows[at].spans or ()) for at in known]
+        labels = [marked(read[at].words, rows[at].spans or ()) for at in known]
         faulty = np.concatenate(labels) if labels else np.zeros(0, bool)
-        logits = np.concatenate([told[at][1] for at in known] or [np.zeros(0)])
-        counts = np.concatenate([told[at][2] for at in known] or [np.zeros(0, np.int64)])
+        logits = np.concatenate([told[at][0] for at in known] or [np.zeros(0)])
+        counts = np.concatenate([told[at][1] for at in known] or [np.zeros(0, np.int64)])
         if not 0 < faulty.sum() < len(faulty):
             # Nobody said where: whole answers are calibrated, by their most suspect words.
-            known = [at for at, one in enumerate(told) if len(one[0].words)]
-            most = [int(told[at][1].argmax()) for at in known]
-            logits = np.array([told[at][1][k] for at, k in zip(known, most, strict=True)])
-            counts = np.array([told[at][2][k] for at, k in zip(known, most, strict=True)])
+            known = [at for at, one in enumerate(read) if one.words]
+            most = [int(told[at][0].argmax()) for at in known]
+            logits = np.array([told[at][0][k] for at, k in zip(known, most, strict=True)])
+            counts = np.array([told[at][1][k] for at, k in zip(known, most, strict=True)])
             faulty = np.array([rows[at].is_faulty for at in known])
         self.combined_ = Combined.fit(logits, counts, faulty)
         self.threshold_ = best_threshold(self.combined_(logits, counts), faulty)
-        worst = np.array([Judged(one.words, self.combined_(logits, counts)).most for one, logits, counts in told])
+        worst = np.array([self.judged(one).most for one in read])
         self.answer_threshold_ = best_threshold(worst, np.array([row.is_faulty for row in rows]))
 
     def _lesson(self, row: Answered, pieces: Pieces) -> Lesson | None:
