@@ -255,11 +255,14 @@ class Lies(Finds):
         return [Span(0, 99 if self.word == "span" else 1, "x")]
 
     async def mend(self, text: str, spans: Sequence[Span], context: Context) -> Mended:
+        if self.word == "back":
+            return Mended("No.", withdrawn=True)
         return Mended("another", ()) if self.word == "text" else Mended(text, (Edit(0, 1, "?", ""),))
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("span", "characters 0 to 99"), ("text", "do not give"), ("edit", "another")]
+    ("word", "said"),
+    [("span", "characters 0 to 99"), ("text", "do not give"), ("edit", "another"), ("back", "needing it whole")],
 )
 def test_a_plugin_that_does_not_tell_the_truth_is_an_error(word: str, said: str) -> None:
     with pytest.raises(ModelError, match=f"finds.*{said}"):

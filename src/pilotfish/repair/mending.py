@@ -46,7 +46,8 @@ class Work:
         """Return a text as the plug-in leaves it.
 
         Raises:
-            ModelError: the plug-in gives spans outside the text, or edits that are not what it did.
+            ModelError: the plug-in gives spans outside the text or edits that are not what it did, or it takes back an
+                answer that it did not see whole.
         """
         began = time.perf_counter()
         spans = list(await _called(self.plugin.detect, text, context))
@@ -61,6 +62,10 @@ class Work:
         done: Mended = await _called(self.plugin.mend, text, spans, context)
         self.trace += done.trace
         if done.withdrawn:
+            if not self.plugin.whole:
+                raise ModelError(
+                    f"{self.plugin.name} takes an answer back without needing it whole: its start was given"
+                )
             self.withdrawn = True
             return Mended(done.text, withdrawn=True)
         try:
@@ -101,7 +106,6 @@ class Mending:
 
     def __init__(self, works: Sequence[Work], context: Context) -> None:
         self.works, self.context = works, context
-        self.changed = False
         self._gone: str | None = None  # the white space before what is gone, where nothing was given since
 
     def know(self, passages: Sequence[str]) -> None:
@@ -117,7 +121,6 @@ class Mending:
                 if done.edits:
                     self.context = replace(self.context, edits=(*self.context.edits, *done.edits))
                 text = done.text
-        self.changed |= text != unit.text
         if self._gone is not None:
             # What stood before what is gone is nothing where the answer begins here.
             lead = max(lead, self._gone, key=_breaks) if self.context.before else ""
