@@ -17,6 +17,7 @@ from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import EndpointSpec
+from pilotfish.assemble._specs_repair import RepairedSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
@@ -117,6 +118,10 @@ def build(
         from pilotfish.assemble._build_verified import build_verified
 
         return build_verified(name, spec, part, catalog, folder)
+    if isinstance(spec, RepairedSpec):
+        from pilotfish.assemble._build_repair import build_repaired
+
+        return build_repaired(name, spec, part, catalog, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

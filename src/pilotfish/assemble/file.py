@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_enhance import PromptsSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
+    from pilotfish.assemble._specs_repair import RepairSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify", "prompts")
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify", "prompts", "repair")
 
 
 class Collaboration:
@@ -182,6 +183,11 @@ class Collaboration:
     def prompts(self) -> PromptsSpec | None:
         """The `[prompts]` tables, if there are any."""
         return self._file.prompts
+
+    @property
+    def repair(self) -> RepairSpec | None:
+        """The `[repair]` table, if there is one."""
+        return self._file.repair
 
     @property
     def judge(self) -> JudgeSpec | None:

@@ -22,6 +22,7 @@ from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
+from pilotfish.assemble._specs_repair import RepairedSpec, RepairSpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
@@ -138,6 +139,7 @@ SPECS: dict[str, type[Spec]] = {
     **ENHANCE,
     "retrieve": RetrieveSpec,
     "verified": VerifiedSpec,
+    "repaired": RepairedSpec,
     "spread": SpreadSpec,
 }
 
@@ -212,6 +214,7 @@ class FileSpec(Spec):
     adapt: AdaptSpec | None = None
     verify: VerifySpec | None = None
     prompts: PromptsSpec | None = None
+    repair: RepairSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

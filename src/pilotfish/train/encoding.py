@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
-from pilotfish.train.examples import Example
+from pilotfish.train.examples import Example, Learnable
 from pilotfish.train.loop import Fitted, fit
 from pilotfish.train.lora import adapted, merged
 from pilotfish.train.plan import planned
@@ -170,7 +170,7 @@ def _task(module: Any, head: Any, groups: Sequence[tuple[str, ...]], losses: tup
     return EncoderTask()
 
 
-def freeze_unused(task: Any, examples: Sequence[Example]) -> None:
+def freeze_unused(task: Any, examples: Sequence[Learnable]) -> None:
     """Take out of training what no gradient comes to, as BERT's pooler: a checkpoint would lack its moments."""
     if not examples:
         return

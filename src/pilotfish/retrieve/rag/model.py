@@ -15,6 +15,7 @@ from typing import Any, Literal, cast, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.evidence import shown
 from pilotfish.measure.judging import filled_in
 from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
@@ -166,10 +167,9 @@ class Retrieving:
         text = filled_in(
             self.prompt, passages=context.text, question=request.prompt, cite=cite, otherwise=self.otherwise
         )
-        shown = [hit.passage.searched for hit in context.hits]
-        # For what checks the answer further in; it is not sent.
-        known = {**request.metadata, "passages": shown, "question": request.prompt}
-        return request.with_prompt(text).with_(metadata=known)
+        told = shown(request.with_prompt(text), [hit.passage.searched for hit in context.hits])
+        # For what checks the answer further in: what was asked, without the passages around it.
+        return told.with_(metadata={**told.metadata, "question": request.prompt})
 
     async def _told(self, request: Request, plan: _Plan, said: Reply) -> Reply:
         """Return the model's reply with the whole trace, and with what it cites noted."""
