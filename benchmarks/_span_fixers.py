@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._result import estimated
+from pilotfish.measure.arithmetic import sums
 from pilotfish.measure.intervals import wilson
 from pilotfish.repair import Context
 from pilotfish.repair.plugins import Calculation, JsonForm
-from pilotfish.repair.plugins._arithmetic import sums
 from pilotfish.repair.protected import allowed
 from pilotfish.repair.spans import Edit, applied
 from pilotfish.rows.read import read

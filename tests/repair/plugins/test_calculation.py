@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish import ask
+from pilotfish.measure._exact import is_rounded, shown_as
+from pilotfish.measure.arithmetic import sums
 from pilotfish.repair import Context, Repaired
 from pilotfish.repair.plugins import Calculation
-from pilotfish.repair.plugins._arithmetic import sums
-from pilotfish.repair.plugins._exact import is_rounded, shown_as
 from tests.fakes import ScriptedModel
 
 

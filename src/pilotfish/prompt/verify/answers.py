@@ -22,7 +22,7 @@ from pilotfish._extras import need
 from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.accepted import accepted_sets
-from pilotfish.measure.arithmetic import equations
+from pilotfish.measure.arithmetic import sums
 from pilotfish.measure.checks import Verdict
 from pilotfish.measure.curve import area
 from pilotfish.measure.folds import folds
@@ -231,9 +231,9 @@ _PLAIN, _LIKELY = 3, 6
 
 
 def _plain(answer: str) -> list[float]:
-    """Return log words, log equations, and the share of these that hold."""
-    found = equations(answer)
-    holds = sum(one.holds for one in found) / len(found) if found else 1.0
+    """Return log words, log sums, and the share of these that hold."""
+    found = list(sums(answer))
+    holds = sum(one.is_right for one in found) / len(found) if found else 1.0
     return [float(np.log1p(len(answer.split()))), float(np.log1p(len(found))), holds]
 
 

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.evidence import listening, shown
 from pilotfish.measure.judging import filled_in
 from pilotfish.model import Message, Model, Reply, Request, Trace, WholeReplies
 from pilotfish.prompt.verify.every import Verifier, judged
@@ -85,10 +86,12 @@ class Verified(WholeReplies):
         spent = Trace()
         tries = 1 if self.on_reject == "stop" else self.tries
         for number in range(tries):
-            said = await self.model.reply(self._asked(request, number, tried))
+            asked, heard = listening(self._asked(request, number, tried))
+            said = await self.model.reply(asked)
             if said.tool_calls:
                 return self._given(request, said, spent, "left: it calls tools")
-            verdict = await judged(self.verifier, request, said)
+            # It is held against what was asked, and against the passages that were found on the way.
+            verdict = await judged(self.verifier, shown(request, heard) if heard else request, said)
             if verdict.accepted:
                 word = "accepted" if not number else f"accepted at try {number + 1}"
                 return self._given(request, verdict.reply or said, spent, word, verdict, said.trace)

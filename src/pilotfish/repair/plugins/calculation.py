@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pilotfish.repair.plugins._arithmetic import sums
-from pilotfish.repair.plugins._exact import shown_as
+from pilotfish.measure._exact import shown_as
+from pilotfish.measure.arithmetic import sums
 from pilotfish.repair.protected import check_touch
 from pilotfish.repair.spans import Context, Span
 from pilotfish.repair.ways import Mends, Replace, Way

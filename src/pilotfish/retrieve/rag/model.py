@@ -223,14 +223,7 @@ def _decided(model: Retrieving, reply: Reply, word: str, verdict: Verdict | None
 def _source(number: int, hit: Any) -> Source:
     passage = hit.passage
     return Source(
-        number,
-        passage.id,
-        passage.title,
-        passage.document,
-        passage.start,
-        passage.end,
-        round(float(hit.score), 6),
-        text=passage.searched,
+        number, passage.id, passage.title, passage.document, passage.start, passage.end, round(float(hit.score), 6)
     )
 
 
