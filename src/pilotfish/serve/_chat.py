@@ -6,6 +6,7 @@ Source: the OpenAI API reference, "Create chat completion" and "The chat complet
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pilotfish.errors import ConfigError
