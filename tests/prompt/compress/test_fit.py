@@ -21,7 +21,9 @@ pytest.importorskip("transformers")
 
 PIECES = st.sampled_from(
     [
-        *"the cat sat, on mat. 12,345 don't \n \n\n \t naïve 日本語 the Where {\"a\": [1]} x=y; def f(): return".split(" "),
+        *'the cat sat, on mat. 12,345 don\'t \n \n\n \t naïve 日本語 the Where {"a": [1]} x=y; def f(): return'.split(
+            " "
+        ),
         " ",
         "  ",
         "\n\n\n\n",

@@ -49,9 +49,7 @@ class Tokens:
         """
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError("the small model's tokenizer does not tell where tokens lie; take one that is fast")
-        told = tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-        )
+        told = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False)
         places = [(int(start), int(end)) for start, end in told["offset_mapping"]]
         ends = [end for _, end in units]
         owners = []

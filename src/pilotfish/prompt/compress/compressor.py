@@ -8,7 +8,7 @@ other parts, here by itself: one threshold serves all parts in proportion to the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from pilotfish.prompt.compress.count import Count
 from pilotfish.prompt.compress.fit import Units, fitted
 from pilotfish.prompt.compress.protect import Protect
 from pilotfish.prompt.compress.result import Compressed
-from pilotfish.prompt.compress.sentences import sentence_spans
 from pilotfish.prompt.compress.shares import priorities, shares_of
 from pilotfish.prompt.compress.units import Span, lengths_of, units_of
 from pilotfish.prompt.compress.way import Asked, Rank, Scored, Way
+from pilotfish.rows.sentences import spans_of
 
 __all__ = ["Compressor", "Prompt"]
 
@@ -66,7 +66,7 @@ class Compressor:
 
     way: Way
     count: Count
-    protect: Protect = Protect()
+    protect: Protect = field(default_factory=Protect)
     rank: Rank | None = None
     factor: float = 2.0
     spread: float = 0.0
@@ -101,7 +101,7 @@ class Compressor:
         before, most = self._budget(text, budget, rate)
         if before <= most:
             return _whole(text, before, most, self.count)
-        areas = [] if self.rank is None else sentence_spans(text, self.language)
+        areas = [] if self.rank is None else spans_of(text, self.language)
         return self._fitted(_Plan(text, areas, question, before, most))
 
     def prompt(self, prompt: Prompt, *, budget: int | None = None, rate: float | None = None) -> Compressed:
@@ -299,10 +299,8 @@ def _stretches(text: str, spans: Sequence[Span], read: NDArray[np.bool_]) -> tup
     length, before = 0, -2
     for at in np.flatnonzero(read).tolist():
         start, end = spans[at]
-        if at == before + 1:
-            between = text[spans[before][1] : start]
-        else:
-            between = "\n" if pieces else ""
+        apart = "\n" if pieces else ""
+        between = text[spans[before][1] : start] if at == before + 1 else apart
         pieces += [between, text[start:end]]
         length += len(between)
         moved.append((length, length + end - start))

@@ -30,7 +30,7 @@ RESTRICT = "We can get the answer to this question in the given documents."
 
 @dataclass(frozen=True)
 class ByQuestion:
-    """Scores units by how much likelier the question makes their tokens: log p(x | question, before) − log p(x | before).
+    """Scores units by how much likelier the question makes them: log p(x | question, before) − log p(x | before).
 
     Attributes:
         reader: the small model.
@@ -80,9 +80,9 @@ class ByQuestion:
         return plainly - told + self.plain * plainly
 
     def _cut(self, question: str) -> str:
-        places = self.reader.tokenizer(
-            question, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )["offset_mapping"]
+        places = self.reader.tokenizer(question, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
+            "offset_mapping"
+        ]
         return question if len(places) <= self.most else question[: int(places[self.most - 1][1])]
 
 

@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.support import Supports
-from pilotfish.prompt.compress.units import Span
 from pilotfish.prompt.compress.way import Asked, Rank, Ranked, Scored
 from pilotfish.rows.sentences import spans_of
 
 if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder
 
-__all__ = ["BySentences", "Mixed", "RankBySupport", "RankByVectors", "RankByWords", "sentence_spans"]
+__all__ = ["BySentences", "Mixed", "RankBySupport", "RankByVectors", "RankByWords"]
 
 _WORD = re.compile(r"\w+")
 
@@ -157,7 +156,7 @@ class BySentences:
 
     def __call__(self, asked: Asked) -> Scored:
         """Return each unit's value: its sentence's rank, and earlier units of a sentence first."""
-        spans = sentence_spans(asked.text, self.language)
+        spans = spans_of(asked.text, self.language)
         if not spans:
             return Scored(np.zeros(len(asked.units)))
         told = self.rank(asked.question, [asked.text[start:end] for start, end in spans])
@@ -175,11 +174,6 @@ class BySentences:
         return Scored(-place[owner] - np.arange(len(asked.units)) / (len(asked.units) + 1), None, told.read)
 
 
-def sentence_spans(text: str, language: str = "en") -> list[Span]:
-    """Return a text's sentences as stretches that leave nothing between them but white space."""
-    return spans_of(text, language)
-
-
 def standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values with mean 0 and deviation 1; zeros where all are the same."""
     spread = float(values.std()) if len(values) else 0.0
@@ -187,4 +181,4 @@ def standard(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12))
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), np.float32(1e-12)))

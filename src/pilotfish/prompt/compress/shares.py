@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 __all__ = ["keeps", "priorities", "shares_of"]
 
 
-def keeps(
-    values: NDArray[np.float64], weights: NDArray[np.float64], shares: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def keeps(values: NDArray[np.float64], weights: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which units of one group are kept at their shares: the best, as long as their weights fit. (units,)."""
     return _places(values, weights) <= shares
 
@@ -44,7 +42,7 @@ def priorities(
 def shares_of(ranks: NDArray[np.int64], rate: float, spread: float) -> NDArray[np.float64]:
     """Return the share that each document keeps: more of the better ones.
 
-    Source: Jiang et al. 2024 (LongLLMLingua), section 4.4, equation 5: max(min((1 − 2 I(r) / K) δ + τ, 1), 0), but never
+    Source: Jiang et al. 2024 (LongLLMLingua), section 4.4, equation 5: max(min((1 − 2 I(r) / K) δ + τ, 1), 0), but not
     nothing.
 
     Args:
