@@ -6,6 +6,8 @@ from pilotfish.prompt.compress.compressor import Compressor, Prompt
 from pilotfish.prompt.compress.count import CHARACTERS, WORDS, Count, counted_by
 from pilotfish.prompt.compress.labels import ASK, Aligned, Pair, aligned, sound
 from pilotfish.prompt.compress.mixing import AtRandom, Blend
+from pilotfish.prompt.compress.model import PARTS, Compressing, Part
+from pilotfish.prompt.compress.passages import Passages
 from pilotfish.prompt.compress.perplexity import ByPerplexity, TellingDocuments
 from pilotfish.prompt.compress.protect import KINDS, Protect
 from pilotfish.prompt.compress.question import AnsweringDocuments, ByQuestion
@@ -20,6 +22,7 @@ __all__ = [
     "CHARACTERS",
     "FIT",
     "KINDS",
+    "PARTS",
     "WORDS",
     "Aligned",
     "AnsweringDocuments",
@@ -31,11 +34,14 @@ __all__ = [
     "BySentences",
     "ByTokens",
     "Compressed",
+    "Compressing",
     "Compressor",
     "Count",
     "Learnt",
     "Mixed",
     "Pair",
+    "Part",
+    "Passages",
     "Prompt",
     "Protect",
     "Rank",

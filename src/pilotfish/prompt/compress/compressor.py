@@ -7,8 +7,11 @@ other parts, here by itself: one threshold serves all parts in proportion to the
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +26,11 @@ from pilotfish.prompt.compress.units import Span, lengths_of, units_of
 from pilotfish.prompt.compress.way import Asked, Rank, Scored, Way
 from pilotfish.rows.sentences import spans_of
 
-__all__ = ["Compressor", "Prompt"]
+__all__ = ["PAUSE", "Areas", "Compressor", "Prompt", "paragraphs_of", "share_of"]
 
+Areas = Literal["sentences", "paragraphs"]
+
+PAUSE = "\n\n"  # between the parts of a prompt
 _FAR = 1e6  # between what is kept before all else, what was chosen roughly, and the rest
 
 
@@ -51,10 +57,11 @@ class Compressor:
         way: says what each unit is worth.
         count: of the target; see `counted_by`.
         protect: what is kept whole or not at all.
-        rank: a rough choice first, of sentences, or of the documents of a prompt; None makes none.
+        rank: a rough choice first, of a text's `areas`, or of the documents of a prompt; None makes none.
+        areas: "sentences" or "paragraphs" of a text.
         factor: times its budget a text is cut down to by that choice, the granularity k of the paper. What is not
             chosen is kept only where all that was chosen is.
-        spread: how much more the better documents of a prompt keep than the worse (δ of LongLLMLingua, .3 there).
+        spread: how much more the better areas or documents keep than the worse (δ of LongLLMLingua, .3 there).
         reorder: whether a prompt's documents are put in order, the best first.
         instruction_rate: the share of a prompt's instruction that is kept; None keeps it word by word.
         question_rate: of its question, likewise.
@@ -68,6 +75,7 @@ class Compressor:
     count: Count
     protect: Protect = field(default_factory=Protect)
     rank: Rank | None = None
+    areas: Areas = "sentences"
     factor: float = 2.0
     spread: float = 0.0
     reorder: bool = False
@@ -81,11 +89,19 @@ class Compressor:
         for rate in (self.instruction_rate, self.question_rate):
             if rate is not None and not 0 < rate <= 1:
                 raise ConfigError(f"a rate is above 0 and at most 1, not {rate}")
+        if self.areas not in get_args(Areas):
+            raise ConfigError(f"areas are {' or '.join(get_args(Areas))}, not {self.areas!r}")
         if self.rank is None and (self.spread or self.reorder):
             raise ConfigError("spread and reorder go by the documents' ranks: give rank")
 
     def text(
-        self, text: str, *, budget: int | None = None, rate: float | None = None, question: str = ""
+        self,
+        text: str,
+        *,
+        budget: int | None = None,
+        rate: float | None = None,
+        question: str = "",
+        keep: Sequence[Span] = (),
     ) -> Compressed:
         """Return a text within a budget.
 
@@ -93,32 +109,40 @@ class Compressor:
             text: any; one that fits stays as it is.
             budget: in what `count` counts.
             rate: instead: the share of the text's length, rounded up.
-            question: what the text is to answer. It is no part of it.
+            question: what the text is to answer. It need be no part of it.
+            keep: stretches of the text that are kept word by word.
 
         Raises:
             ConfigError: neither a budget nor a rate, both, or one out of range.
+            DataError: what is kept word by word alone is longer than the budget.
         """
         before, most = self._budget(text, budget, rate)
         if before <= most:
             return _whole(text, before, most, self.count)
-        areas = [] if self.rank is None else spans_of(text, self.language)
-        return self._fitted(_Plan(text, areas, question, before, most))
+        areas: list[Span] = []
+        if self.rank is not None:
+            areas = spans_of(text, self.language) if self.areas == "sentences" else paragraphs_of(text)
+        return self._fitted(_Plan(text, areas, question, before, most, rated=dict.fromkeys(keep)))
 
-    def prompt(self, prompt: Prompt, *, budget: int | None = None, rate: float | None = None) -> Compressed:
+    def prompt(
+        self, prompt: Prompt, *, budget: int | None = None, rate: float | None = None, question: str = ""
+    ) -> Compressed:
         """Return a prompt within a budget; its `original` is the prompt as one text, its documents in their order.
 
         Args:
             prompt: its parts.
             budget: of all parts together.
             rate: instead: the share of all parts together.
+            question: what the documents are to answer, where that is no part of the prompt.
 
         Raises:
             ConfigError: as for `text`.
             DataError: the parts that are kept word by word are longer than the budget.
         """
         documents, values, read = list(prompt.documents), None, 0
+        question = prompt.question or question
         if self.rank is not None and len(documents) > 1:
-            told = self.rank(prompt.question, documents)
+            told = self.rank(question, documents)
             order = np.lexsort((np.arange(len(documents)), -told.values))
             if self.reorder:
                 documents = [documents[i] for i in order]
@@ -132,7 +156,7 @@ class Compressor:
             return _whole(text, before, most, self.count)
         ends = ((places[0], self.instruction_rate), (places[-1], self.question_rate))
         rated = {span: part for span, part in ends if span[0] < span[1]}
-        return self._fitted(_Plan(text, places[1:-1], prompt.question, before, most, values, rated, read))
+        return self._fitted(_Plan(text, places[1:-1], question, before, most, values, rated, read))
 
     def _budget(self, text: str, budget: int | None, rate: float | None) -> tuple[int, int]:
         if (budget is None) == (rate is None):
@@ -142,7 +166,7 @@ class Compressor:
         if rate is not None and not 0 < rate <= 1:
             raise ConfigError(f"a rate is above 0 and at most 1, not {rate}")
         before = self.count(text)
-        return before, budget if budget is not None else max(1, -int(-before * rate // 1)) if rate else 1
+        return before, budget if budget is not None else share_of(before, rate)
 
     def _fitted(self, plan: _Plan) -> Compressed:
         text = plan.text
@@ -152,12 +176,12 @@ class Compressor:
         weights = lengths_of(spans)
         starts = np.array([start for start, _ in spans])
         locked, rated = np.zeros(len(spans), bool), np.full(len(spans), np.nan)
-        for (start, end), part in (plan.rated or {}).items():
+        for (start, end), part in plan.rated.items():
             inside = (starts >= start) & (starts < end)
             locked |= inside & (part is None)
             if part is not None:
                 rated[inside] = part
-        fixed = float(weights[locked].sum())
+        fixed = float(weights[locked].sum() + np.nansum(weights * rated))
         # The budget as weights of units; about right, for the exact count is made in the end.
         room = max(1.0, plan.most * float(weights.sum()) / plan.before - fixed)
         chosen, shares, read = self._chosen(plan, starts, weights, ~locked & np.isnan(rated), room)
@@ -220,7 +244,7 @@ class Compressor:
         told = self.way(Asked(pieces, moved, plan.question, shares[at]))
         weights = lengths_of(moved)
         groups = told.groups
-        if plan.rated or self.spread:
+        if any(plan.rated.values()) or self.spread:
             # Parts of different shares are compared within each alone.
             own = np.unique(shares[at], return_inverse=True)[1]
             groups = own if groups is None else groups * (int(own.max(initial=0)) + 1) + own
@@ -250,8 +274,24 @@ class _Plan:
     before: int
     most: int
     values: NDArray[np.float64] | None = None
-    rated: dict[Span, float | None] | None = None
+    rated: dict[Span, float | None] = field(default_factory=dict)
     read: int = 0
+
+
+def share_of(length: int, rate: float | None) -> int:
+    """Return a share of a length, rounded up, at least 1."""
+    return max(1, math.ceil(length * (rate or 0.0) - 1e-9))
+
+
+def paragraphs_of(text: str) -> list[Span]:
+    """Return where paragraphs begin and end: at blank lines, or at lines' ends in a text without any."""
+    for end in (r"(?:[^\S\n]*\n){2,}", r"\n"):
+        starts = [0, *(found.end() for found in re.finditer(end, text))]
+        ends = [*(found.start() for found in re.finditer(end, text)), len(text)]
+        found = [(a, b) for a, b in zip(starts, ends, strict=True) if text[a:b].strip()]
+        if len(found) > 1:
+            return found
+    return [(0, len(text))] if text.strip() else []
 
 
 def _whole(text: str, before: int, most: int, count: Count) -> Compressed:
@@ -263,7 +303,7 @@ def _joined(parts: Sequence[str]) -> tuple[str, list[Span]]:
     text, places = "", []
     for part in parts:
         if part and text:
-            text += "\n\n"
+            text += PAUSE
         places.append((len(text), len(text) + len(part)))
         text += part
     return text, places

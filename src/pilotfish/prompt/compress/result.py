@@ -64,6 +64,11 @@ class Compressed:
         starts = [*(start for start, _ in self.spans), len(self.original)]
         return tuple((end, start) for end, start in zip(ends, starts, strict=True) if end < start)
 
+    def within(self, start: int, end: int) -> str:
+        """Return what was kept of original[start:end], without the white space around it."""
+        parts = [(max(start, first), min(end, last)) for first, last in self.spans if first < end and last > start]
+        return "".join(self.original[first:last] for first, last in parts).strip()
+
     def original_span(self, start: int, end: int) -> Span:
         """Return the stretch of the original that text[start:end] was left of, what was dropped inside included.
 

@@ -2,8 +2,8 @@
 
 It is a way of its own, and what goes before a token-level one: words, vectors and judges of sentences cost little.
 
-Sources: Robertson and Zaragoza 2009 (BM25), equation 3.15; Erkan and Radev 2004 (LexRank) for what is central; Xu et
-al. 2024 (RECOMP), section 3.1, for sentences as what is kept of passages.
+Sources: Robertson and Zaragoza 2009 (BM25), equation 3.15; Nenkova and Vanderwende 2005 (SumBasic), section 2, for
+what is central; Xu et al. 2024 (RECOMP), section 3.1, for sentences as what is kept of passages.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RankByWords:
     """Ranks by the words shared with the question (BM25, idf over the texts themselves).
 
     A word counts as shared where its first letters are: five, or all but two of a longer one, so that "wins" and
-    "winning" meet. Without a question the texts' own words are asked for: the more central a text, the better.
+    "winning" meet. Without a question the best text is the one whose words are said most in all (SumBasic's measure).
 
     Attributes:
         k1: how soon a word that comes again counts no more.
@@ -49,10 +49,12 @@ class RankByWords:
     def __call__(self, question: str, texts: Sequence[str]) -> Ranked:
         """Return each text's BM25 score."""
         words = [Counter(_stems(text)) for text in texts]
+        if not question.strip():
+            return Ranked(_central(words))
         lengths = np.array([max(1, sum(one.values())) for one in words])
         mean = float(lengths.mean()) if len(lengths) else 1.0
         within = Counter(word for one in words for word in one)
-        asked = Counter(_stems(question)) if question.strip() else within
+        asked = Counter(_stems(question))
         found = np.zeros(len(texts))
         for word, times in asked.items():
             if word not in within:
@@ -62,7 +64,17 @@ class RankByWords:
                 if count := one.get(word, 0):
                     norm = self.k1 * (1 - self.b + self.b * lengths[at] / mean)
                     found[at] += min(times, 2) * idf * count * (self.k1 + 1) / (count + norm)
-        return Ranked(found if question.strip() else found / lengths)
+        return Ranked(found)
+
+
+def _central(words: Sequence[Counter[str]]) -> NDArray[np.float64]:
+    """Return how often the words of each text are said in all, the mean over those of four letters or more."""
+    total: Counter[str] = Counter()
+    for one in words:
+        total.update({word: count for word, count in one.items() if len(word) > 3})
+    whole = max(1, total.total())
+    kept = [[(total[word], count) for word, count in one.items() if len(word) > 3] for one in words]
+    return np.array([sum(said * count for said, count in one) / whole / max(1, sum(n for _, n in one)) for one in kept])
 
 
 def _stems(text: str) -> list[str]:
