@@ -68,6 +68,22 @@ def test_pooled_states_are_the_local_models(tiny_folder: Callable[..., Path], pa
     assert reader.pooled([]).shape == (0, 0)
 
 
+@pytest.mark.parametrize("packing", [None, False])
+def test_an_answers_states_come_with_its_log_probabilities(
+    tiny_folder: Callable[..., Path], packing: bool | None
+) -> None:
+    folder = tiny_folder("qwen2", "plain")
+    reader = Reader(folder, dtype="float32", device="cpu", pack_tokens=48, packing=packing)
+    found = reader.read(ROWS)
+    agree([logprobs for logprobs, _ in found], plainly(folder, ROWS))
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    for (ids, start), (_, mean) in zip(ROWS, found, strict=True):
+        with torch.no_grad():
+            states = model.model(input_ids=torch.tensor([ids]), use_cache=False).last_hidden_state[0]
+        wanted = states[start - 1 : -1].mean(dim=0).numpy() if len(ids) > start else np.zeros(states.shape[1])
+        np.testing.assert_allclose(mean, wanted, atol=2e-4)
+
+
 def other(folder: Path, config: Any) -> Path:
     torch.manual_seed(5)
     model = transformers.AutoModelForCausalLM.from_config(config)

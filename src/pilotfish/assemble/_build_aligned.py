@@ -27,10 +27,11 @@ def build_aligned(name: str, spec: Spec, part: Callable[[str], Any], catalog: Ca
 
         return RewardModel.load(folder / spec.path, catalog)
     if isinstance(spec, AlignedSpec):
-        from pilotfish.supervise.aligner import TEMPLATE, Aligned
+        from pilotfish.supervise.aligner import Aligned
 
-        template = spec.template if spec.template is not None else TEMPLATE
-        return Aligned(part(spec.model), part(spec.corrector), template, spec.max_tokens, name)
+        given = spec.model_dump(include={"template", "max_tokens", "draws", "temperature"})
+        others = tuple(part(one) for one in spec.others)
+        return Aligned(part(spec.model), part(spec.corrector), others=others, name=name, **given)
     assert isinstance(spec, BestOfNSpec)
     from pilotfish.models.best_of import BestOfN
 

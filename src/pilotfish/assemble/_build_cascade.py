@@ -76,4 +76,4 @@ def _accept(
         from pilotfish.infer.deferral_head import DeferralHead, Learned
 
         return Learned(DeferralHead.load(folder / given["head"], catalog), given["above"])
-    return build_check(spec.by, given, folder)
+    return build_check(spec.by, given, folder, catalog, part)

@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, Matches
+    from collections.abc import Callable
+
+    from pilotfish.models.catalog import Catalog
+    from pilotfish.prompt.verify import Verifier
 
 __all__ = ["build_check"]
 
 
-def build_check(by: str, given: dict[str, Any], folder: Path) -> Matches | FitsSchema | CodeRuns | ByFunction:
-    """Return the check of a kind with its settings; `folder` is what relative paths start from.
+def build_check(by: str, given: dict[str, Any], folder: Path, catalog: Catalog, part: Callable[[str], Any]) -> Verifier:
+    """Return the check of a kind with its settings.
+
+    Args:
+        by: the kind.
+        given: its settings.
+        folder: what relative paths start from.
+        catalog: where weights are looked up.
+        part: gives the model of a name.
 
     Raises:
-        ConfigError: a pattern, a schema or a function that is none.
+        ConfigError: a pattern, a schema, tests or a function that are none.
+        ModelError: no verifier in its folder.
     """
     from pilotfish.measure import checks
 
@@ -30,13 +41,41 @@ def build_check(by: str, given: dict[str, Any], folder: Path) -> Matches | FitsS
         return checks.FitsSchema(None if path is None else _schema(folder / path))
     if by == "code":
         return checks.CodeRuns(**given)
-    return checks.ByFunction(given.pop("function"), **given)
+    if by == "function":
+        return checks.ByFunction(given.pop("function"), **given)
+    return _verifier(by, given, folder, catalog, part)
+
+
+def _verifier(by: str, given: dict[str, Any], folder: Path, catalog: Catalog, part: Callable[[str], Any]) -> Verifier:
+    from pilotfish.assemble._build_knowledge import supports_of
+    from pilotfish.prompt import verify
+
+    if by == "sums":
+        return verify.SumsHold(**given)
+    if by == "tests":
+        path = given.pop("tests_file", None)
+        return verify.PassesTests(None if path is None else _text(folder / path, "tests_file"), **given)
+    if by == "grounded":
+        return verify.Grounded(supports_of(given.pop("nli", "words"), catalog, folder), **given)
+    if by == "cited":
+        nli = given.pop("nli", None)
+        if nli is not None:
+            given["agreement"] = verify.by_support(supports_of(nli, catalog, folder))
+        return verify.CitedAgreement(part(given.pop("model")), **given)
+    return verify.Trusts(verify.AnswerVerifier.load(folder / given.pop("path"), catalog), **given)
+
+
+def _text(path: Path, key: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{key} {path}: {error}") from None
 
 
 def _schema(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(_text(path, "schema_file"))
+    except ValueError as error:
         raise ConfigError(f"schema_file {path}: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"schema_file {path} holds no JSON object")

@@ -27,7 +27,8 @@ def build_keep(spec: KeepSpec, models: Collaboration, out: Path) -> list[Check]:
 
     found: list[Check] = []
     for one in spec.verify:
-        found.append(Verified(build_check(one.by, dict(one.settings()), models.folder), one.column))
+        check = build_check(one.by, dict(one.settings()), models.folder, models.catalog, models.model)
+        found.append(Verified(check, one.column))
     if spec.clean is not None:
         tests: dict[str, list[str]] = {}
         for name, file in spec.clean.tests.items():

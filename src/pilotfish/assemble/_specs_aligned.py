@@ -19,13 +19,19 @@ class RewardSpec(Spec):
 
 
 class AlignedSpec(Spec):
-    """`model` answers and `corrector` rewrites; `template` is the one that it was taught with."""
+    """`model` answers and `corrector` rewrites; `template` is the one that it was taught with.
+
+    With `draws`, or `others`, it makes one answer of several.
+    """
 
     use: Literal["aligned"]
     model: Ref
     corrector: Ref
     template: Text | None = None
     max_tokens: Count = 512
+    draws: Count = 1
+    others: list[Ref] = []
+    temperature: From0 = 0.7
 
 
 class BestOfNSpec(Spec):

@@ -26,14 +26,27 @@ CALIBRATED = ("calibration", "on_drift", "window")
 class AcceptSpec(CheckFields):
     """When a reply is trusted: a `score` at least `above`, or another way, named by `by`."""
 
-    by: Literal["score", "agreement", "self-verification", "learned", "pattern", "schema", "code", "function"] = "score"
+    by: Literal[
+        "score",
+        "agreement",
+        "self-verification",
+        "learned",
+        "pattern",
+        "schema",
+        "code",
+        "function",
+        "sums",
+        "tests",
+        "grounded",
+        "cited",
+        "verifier",
+    ] = "score"
     score: str | None = None
     quantile: Share | None = None
     samples: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
     answer: Text | None = None
     prompt: Text | None = None
-    model: Ref | None = None
     head: Text | None = None
     calibration: Text | None = None
     on_drift: Literal["tell", "defer"] | None = None

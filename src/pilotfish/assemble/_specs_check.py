@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from pilotfish.assemble._spec import Above0, Spec, Text
+from pilotfish.assemble._spec import Above0, Count, Ref, Spec, Text
 
 __all__ = ["CHECKS", "CheckFields", "CheckSpec", "Ways", "fits"]
 
@@ -17,6 +17,11 @@ CHECKS: Ways = {
     "schema": ((), ("schema_file",)),
     "code": ((), ("seconds",)),
     "function": (("function",), ("above",)),
+    "sums": ((), ("above", "needed")),
+    "tests": ((), ("tests_file", "seconds")),
+    "grounded": ((), ("nli", "above", "over")),
+    "cited": (("model",), ("above", "nli", "all_if_none", "max_tokens")),
+    "verifier": (("path",), ("above",)),
 }
 
 
@@ -28,12 +33,24 @@ class CheckFields(Spec):
     seconds: Above0 | None = None
     function: Text | None = None
     above: float | None = None
+    needed: bool | None = None
+    tests_file: Text | None = None
+    nli: Text | None = None
+    over: Literal["least", "mean"] | None = None
+    model: Ref | None = None
+    all_if_none: bool | None = None
+    max_tokens: Count | None = None
+    path: Text | None = None
 
 
 class CheckSpec(CheckFields):
-    """A check of a reply, named by `by`: a pattern, a JSON schema, code that runs, the user's own function."""
+    """A check of a reply, named by `by`.
 
-    by: Literal["pattern", "schema", "code", "function"]
+    A pattern, a JSON schema, code that runs, the user's own function; sums computed again, tests that code passes,
+    sentences that what was given bears out, a small model that agrees from what is cited, a taught verifier.
+    """
+
+    by: Literal["pattern", "schema", "code", "function", "sums", "tests", "grounded", "cited", "verifier"]
 
     @model_validator(mode="after")
     def _fits(self) -> CheckSpec:

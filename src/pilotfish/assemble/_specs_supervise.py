@@ -170,7 +170,10 @@ class RewardLearnSpec(Spec):
 
 
 class CorrectorSpec(Spec):
-    """`[supervise.corrector]`: a small model that mends answers, from rows of a question, an answer, its correction."""
+    """`[supervise.corrector]`: a small model that mends answers, from rows of a question, an answer, its correction.
+
+    `answer` may hold a list of answers. With a `model` its answers, `draws` each, stand in the place of that column.
+    """
 
     rows: Text
     weights: Text
@@ -178,6 +181,11 @@ class CorrectorSpec(Spec):
     question: Text = "question"
     answer: Text = "answer"
     correction: Text = "correction"
+    model: Ref | None = None
+    draws: Count = 1
+    temperature: Above0 = 0.7
+    max_tokens: Count = 512
+    concurrency: Count | None = None
     copied: From0 = 0.2
     template: Text | None = None
     length: Count = 512

@@ -19,6 +19,7 @@ from pilotfish.assemble._specs_remote import EndpointSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
+from pilotfish.assemble._specs_verify import VerifiedSpec
 from pilotfish.assemble._weights import weights_from
 from pilotfish.errors import ConfigError
 
@@ -106,6 +107,10 @@ def build(
         from pilotfish.assemble._build_rag import build_rag
 
         return build_rag(name, spec, part, retriever, catalog, folder)
+    if isinstance(spec, VerifiedSpec):
+        from pilotfish.assemble._build_verified import build_verified
+
+        return build_verified(name, spec, part, catalog, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

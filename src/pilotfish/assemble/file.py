@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
+    from pilotfish.assemble._specs_verify import VerifySpec
     from pilotfish.model import Model
     from pilotfish.models.catalog import Catalog
     from pilotfish.models.encoder import Encoder
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt")
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify")
 
 
 class Collaboration:
@@ -170,6 +171,11 @@ class Collaboration:
     def adapt(self) -> AdaptSpec | None:
         """The `[adapt]` table, if there is one."""
         return self._file.adapt
+
+    @property
+    def verify(self) -> VerifySpec | None:
+        """The `[verify]` table, if there is one."""
+        return self._file.verify
 
     @property
     def judge(self) -> JudgeSpec | None:

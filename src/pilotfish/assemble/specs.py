@@ -27,6 +27,7 @@ from pilotfish.assemble._specs_serve import ServeSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
 from pilotfish.assemble._specs_supervise import SuperviseSpec
 from pilotfish.assemble._specs_synthesize import SynthesizeSpec
+from pilotfish.assemble._specs_verify import VerifiedSpec, VerifySpec
 from pilotfish.decode.quantize import Quantize
 
 
@@ -134,6 +135,7 @@ SPECS: dict[str, type[Spec]] = {
     **ALIGNED,
     **KNOWLEDGE,
     "retrieve": RetrieveSpec,
+    "verified": VerifiedSpec,
     "spread": SpreadSpec,
 }
 
@@ -206,6 +208,7 @@ class FileSpec(Spec):
     supervise: SuperviseSpec | None = None
     judge: JudgeSpec | None = None
     adapt: AdaptSpec | None = None
+    verify: VerifySpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

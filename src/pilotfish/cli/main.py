@@ -47,6 +47,7 @@ COMMANDS = {
     "rows": ("pilotfish.cli.rows", "group", "Convert, de-duplicate and split files of rows."),
     "score": ("pilotfish.cli.score", "command", "Score texts by their references: BERTScore, ROUGE, BLEU, chrF."),
     "serve": ("pilotfish.cli.serve", "command", "Serve every model of a collaboration file behind OpenAI's API."),
+    "verify": ("pilotfish.cli.verify", "command", "Teach a small verifier which answers are right."),
     "speculate": ("pilotfish.cli.speculate", "command", "Does drafting pay on your prompts, and at which length?"),
 }
 WRONG, BUG, STOPPED = 2, 1, 130

@@ -9,14 +9,14 @@ Chow-Quantile: the log-probability below which a share of the tokens lies, `min-
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pilotfish.errors import ConfigError, ModelError, did_you_mean
-from pilotfish.measure.checks import Verdict
+from pilotfish.measure.checks import Accept, Verdict
 from pilotfish.model import Reply, Request, TokenLogprob
 
-Accept = Callable[[Request, Reply], Verdict | Awaitable[Verdict]]
+__all__ = ["QUANTILE", "SCORES", "Above", "Accept", "quantile_logprob"]
 
 
 def _sum_logprob(tokens: tuple[TokenLogprob, ...]) -> float:

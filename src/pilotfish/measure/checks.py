@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from pilotfish.measure.answers import code_of, unfenced
 from pilotfish.measure.grade import function_at
 from pilotfish.model import Reply, Request, Trace
 
-__all__ = ["ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict"]
+__all__ = ["Accept", "ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Verdict:
         trace: the calls that finding out took; they are paid for, whatever the verdict.
         reply: another reply to trust in its place, where finding out brought a better one.
         threshold: what the score was held against, where there is one.
+        why: what is wrong, in words that whoever answered can mend it by; "" where nothing is known.
     """
 
     accepted: bool
@@ -41,6 +42,10 @@ class Verdict:
     trace: Trace = field(default_factory=Trace)
     reply: Reply | None = None
     threshold: float | None = None
+    why: str = ""
+
+
+Accept = Callable[[Request, Reply], Verdict | Awaitable[Verdict]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Matches:
     def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Search the reply."""
         found = re.search(self.pattern, reply.text) is not None
-        return Verdict(found, float(found))
+        return Verdict(found, float(found), why="" if found else f"It has to match the pattern {self.pattern!r}.")
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,11 @@ class FitsSchema:
             validator = _validator(asked)
         try:
             value = json.loads(unfenced(reply.text))
-        except (ValueError, RecursionError):
-            return Verdict(False, 0.0)
-        fits = bool(validator.is_valid(value))
-        return Verdict(fits, float(fits))
+        except (ValueError, RecursionError) as error:
+            return Verdict(False, 0.0, why=f"It is not JSON: {error}.")
+        wrong = next(iter(validator.iter_errors(value)), None)
+        why = "" if wrong is None else f"It does not fit its JSON schema at {wrong.json_path}: {wrong.message}."
+        return Verdict(wrong is None, float(wrong is None), why=why)
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,10 @@ class CodeRuns:
 
         code = code_of(reply.text)
         # In a thread: it waits for another process, and other requests need not.
-        ran = bool(code.strip()) and (await asyncio.to_thread(run_python, code, seconds=self.seconds)).passed
-        return Verdict(ran, float(ran))
+        if not code.strip():
+            return Verdict(False, 0.0, why="It holds no code.")
+        ran = await asyncio.to_thread(run_python, code, seconds=self.seconds)
+        return Verdict(ran.passed, float(ran.passed), why="" if ran.passed else f"Its code does not run: {ran.why}.")
 
 
 @dataclass(frozen=True)

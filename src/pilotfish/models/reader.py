@@ -125,7 +125,7 @@ class Reader:
                 wanted.append(logits.float().log_softmax(-1).gather(-1, chosen)[:, 0].cpu().numpy())
 
         def agrees() -> bool:
-            found = self._pass(rows)
+            found = [logprobs for logprobs, _ in self._pass(rows)]
             return all(np.allclose(a, b, atol=2e-3, rtol=2e-3) for a, b in zip(wanted, found, strict=True))
 
         if self.packing is not False and _packed.register():
@@ -147,6 +147,11 @@ class Reader:
     def tokenizer(self) -> Any:
         """The transformers tokenizer."""
         return self.load()._local.tokenizer
+
+    @property
+    def model(self) -> Any:
+        """The transformers model."""
+        return self.load()._local.model
 
     @property
     def max_length(self) -> int:
@@ -176,22 +181,41 @@ class Reader:
         Raises:
             DataError: a start that is none, or a row longer than the model takes.
         """
+        return [logprobs for logprobs, _ in self._read(rows, False, progress)]
+
+    def read(
+        self, rows: Sequence[tuple[Sequence[int], int]], *, progress: Callable[[int], None] | None = None
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return, for each row, what `logprobs` returns and the mean of the states that those tokens follow from.
+
+        That mean is (width,), zeros where a row asks for no token: what the model makes of an answer, in one pass.
+
+        Raises:
+            DataError: as `logprobs`.
+        """
+        return self._read(rows, True, progress)
+
+    def _read(
+        self, rows: Sequence[tuple[Sequence[int], int]], mean: bool, progress: Callable[[int], None] | None
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         for number, (ids, start) in enumerate(rows):
             if not start >= 1:
                 raise DataError(f"row {number}: nothing stands before its first token; start at 1 or later")
             if len(ids) > self.max_length:
                 raise DataError(f"row {number}: {len(ids)} tokens, {self.name} takes {self.max_length}: use windows")
-        out: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(rows)
+        self.load()
+        none = np.zeros(0, dtype=np.float32)
+        blank = np.zeros(int(self._local.model.config.get_text_config().hidden_size), np.float32) if mean else none
+        out = [(none, blank)] * len(rows)
         asked = [i for i, (ids, start) in enumerate(rows) if len(ids) > start]
         if progress and len(asked) < len(rows):
             progress(len(rows) - len(asked))
         # The last token predicts nothing that is asked for, so it is not read.
         lengths = [len(rows[i][0]) - 1 for i in asked]
-        self.load()
         with self._lock:
             for group in self._groups(lengths):
                 some = [asked[i] for i in group]
-                for i, found in zip(some, self._pass([rows[i] for i in some]), strict=True):
+                for i, found in zip(some, self._pass([rows[i] for i in some], mean), strict=True):
                     out[i] = found
                 if progress:
                     progress(len(some))
@@ -227,14 +251,19 @@ class Reader:
     def _states(self, rows: Sequence[tuple[Sequence[int], int]]) -> Any:
         return self._packed_states(rows) if self.packs else self._padded_states(rows)
 
-    def _pass(self, rows: Sequence[tuple[Sequence[int], int]]) -> list[NDArray[np.float32]]:
+    def _pass(
+        self, rows: Sequence[tuple[Sequence[int], int]], mean: bool = False
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         torch = need("torch", "local")
+        none = np.zeros(0, dtype=np.float32)
         with torch.inference_mode():
             states = self._states(rows)
             targets = torch.tensor([token for ids, start in rows for token in ids[start:]], device=states.device)
             found = self._of(states, targets)
-        sizes = [len(ids) - start for ids, start in rows]
-        return [part.numpy() for part in found.split(sizes)]
+            sizes = [len(ids) - start for ids, start in rows]
+            parts = states.split(sizes)
+            means = [part.float().mean(dim=0).cpu().numpy() if mean else none for part in parts]
+        return [(part.numpy(), own) for part, own in zip(found.split(sizes), means, strict=True)]
 
     def _of(self, states: Any, targets: Any) -> Any:
         """Return log p of each target by the state that predicts it: (tokens,)."""

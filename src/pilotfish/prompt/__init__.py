@@ -1,1 +1,1 @@
-"""What small models do to the words around a large model: better ones, fewer ones, checked ones."""
+"""Words around a large model: what small models do to its prompt, and to its answer before anybody reads it."""

@@ -19,7 +19,8 @@ def describe(value: Any) -> Any:
     A model goes by its class and what it says it is (`identity`, or else its name), for its time-outs and keys do not
     decide what it answers; one that answers as another does (`stands_for`) goes by that one. A collaboration, a
     dataclass that holds models, goes by its fields, so that another threshold is another setting. A function goes by
-    its name and its code (not by values it closes over), any other object by its class.
+    its name and its code (not by values it closes over), any other object by its class and, where it says so, by what
+    it is (`identity`).
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -45,6 +46,8 @@ def describe(value: Any) -> Any:
         return f"{value.__module__}.{value.__qualname__}:{_digest(value.__code__)}"
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(identity := getattr(value, "identity", None), str):
+        return {"class": kind, "model": identity}
     return {"class": kind}
 
 

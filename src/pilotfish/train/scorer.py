@@ -6,6 +6,7 @@ trained, kept and asked is the same.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -93,6 +94,12 @@ class Scorer:
         coef, bias = head.weights()
         self.weight_, self.bias_ = np.ascontiguousarray(coef[0]), float(bias[0])
         return fitted.steps
+
+    @property
+    def identity(self) -> str:
+        """What tells its scores from another scorer's: the encoder that it was tuned to, and the head over it."""
+        told = f"{identity_of(self.encoder_.weights)} {self.bias_}"
+        return hashlib.sha256(told.encode() + self.weight_.tobytes()).hexdigest()
 
     def __call__(self, prompt: str, answers: Sequence[str]) -> list[float]:
         """Return the score of each answer to a prompt."""

@@ -10,7 +10,7 @@ from pilotfish import ask
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.model import Reply, Request, ToolCall
 from pilotfish.rows._describe import known_as
-from pilotfish.supervise.aligner import TEMPLATE, Aligned, corrector_rows
+from pilotfish.supervise.aligner import SEVERAL, TEMPLATE, Aligned, corrector_rows
 from tests.fakes import ScriptedModel
 
 
@@ -82,3 +82,41 @@ def test_rows_that_teach_a_corrector() -> None:
         corrector_rows([{"q": "x"}], question="q", answer="a", correction="c")
     with pytest.raises(ConfigError, match="copied"):
         corrector_rows(rows, question="q", answer="a", correction="c", copied=-1)
+
+
+def test_several_answers_become_one() -> None:
+    large = ScriptedModel(["one", "two", "two"], name="large")
+    other, small = ScriptedModel("three", name="other"), ScriptedModel("four", name="small")
+    made = Aligned(large, small, draws=3, others=(other,))
+    reply = ask(made, Request.of("q", seed=4))
+    assert reply.text == "four" and reply.trace.decisions[-1].verdict == "corrected, from 4 answers"
+    assert sorted(call.model for call in reply.trace.calls) == ["large", "large", "large", "other", "small"]
+    assert small.requests[0].prompt == SEVERAL.format(question="q", answer="1. one\n2. two\n3. three")
+    assert [one.seed for one in large.requests] == [4, 5, 6] and large.requests[0].temperature is None
+    assert [one.metadata.get("sample") for one in large.requests] == [None, 1, 2]
+    with pytest.raises(ConfigError, match="draw"):
+        Aligned(large, small, draws=0)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "text"),
+    [("one", "unchanged", "one"), ("two", "the answer 2 of 2", "two"), ("", "kept: the correction is empty", "one")],
+)
+def test_one_of_several_may_be_taken(said: str, verdict: str, text: str) -> None:
+    reply = ask(Aligned(ScriptedModel(["one", "two"]), ScriptedModel([said]), draws=2), "q")
+    assert (reply.text, reply.trace.decisions[-1].verdict) == (text, verdict)
+    assert reply.usage.calls == 3
+
+
+def test_rows_of_several_answers_teach_a_corrector() -> None:
+    rows = [{"question": f"q{i}", "answer": ["bad", f"poor {i}", "bad"], "correction": f"right {i}"} for i in range(8)]
+    made = corrector_rows(rows, copied=1.0, template=SEVERAL)
+    assert made[0]["messages"][0]["content"].endswith("Answers:\n1. bad\n2. poor 0") and made[0]["answer"] == "right 0"
+    places = set()
+    for row in made[8:]:
+        lines = row["messages"][0]["content"].split("Answers:\n")[1].split("\n")
+        (place,) = [i for i, line in enumerate(lines) if line.endswith(row["answer"])]
+        places.add(place)
+    assert len(places) > 1  # no corrector learns that the right one is always the first
+    with pytest.raises(DataError, match="row 1: column 'answer' has no text"):
+        corrector_rows([{"question": "x", "answer": ["y", ""], "correction": "c"}])

@@ -52,7 +52,10 @@ def filters(models: Collaboration, asked: AnswersSpec) -> list[Filter]:
     from pilotfish.assemble._build_check import build_check
     from pilotfish.distill.blackbox import Agreeing, Best, BestByJudge, Graded, Verified
 
-    keep: list[Filter] = [Verified(build_check(one.by, one.settings(), models.folder)) for one in asked.verify]
+    keep: list[Filter] = []
+    for one in asked.verify:
+        check = build_check(one.by, one.settings(), models.folder, models.catalog, models.model)
+        keep.append(Verified(check))
     if asked.agree is not None:
         keep.append(Agreeing(asked.agree, asked.read))
     if asked.gold is not None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import TYPE_CHECKING
 
 import click
 
 from pilotfish.cli._common import Stopped, rows_of, say
+
+if TYPE_CHECKING:
+    from pilotfish.assemble import Collaboration
+    from pilotfish.assemble._specs_supervise import CorrectorSpec
+    from pilotfish.rows import Row
 
 __all__ = ["corrector_command", "reward_command"]
 
@@ -65,15 +71,15 @@ def reward_command(file: str, as_json: bool) -> None:
 def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
     """Teach a small model the corrections that [supervise.corrector] of FILE names.
 
-    It reads a question with an answer and writes the answer mended; a share of the rows (`copied`) teaches it to leave
-    what is right. The folder is weights of a local model, the `corrector` of use = "aligned". The same command goes on
-    where a stopped run was.
+    It reads a question with an answer, or with several, and writes it mended; a share of the rows (`copied`) teaches
+    it to leave what is right. With a `model` its answers are what is mended, each paid for once. The folder is weights
+    of a local model, the `corrector` of use = "aligned". The same command goes on where a stopped run was.
     """
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._weights import weights_from
     from pilotfish.distill.distiller import Distiller
     from pilotfish.errors import ConfigError
-    from pilotfish.supervise.aligner import TEMPLATE, corrector_rows
+    from pilotfish.supervise.aligner import SEVERAL, TEMPLATE, corrector_rows
     from pilotfish.train.settings import Fit
 
     models = Collaboration.load(file)
@@ -81,9 +87,13 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
     if spec is None:
         raise ConfigError(f"{file}: no [supervise.corrector] table: it says which corrections are learnt")
     names = {name: getattr(spec, name) for name in ("question", "answer", "correction")}
-    template = spec.template if spec.template is not None else TEMPLATE
+    given = rows_of(models, spec.rows, [spec.question, spec.correction])
+    if spec.model is not None:
+        given = _answered(models, spec, given, quiet=quiet)
+    several = any(isinstance(row.get(spec.answer), list) for row in given)
+    template = spec.template if spec.template is not None else SEVERAL if several else TEMPLATE
     rows = corrector_rows(
-        rows_of(models, spec.rows, list(names.values())),
+        given,
         **names,
         copied=spec.copied,
         template=template,
@@ -109,3 +119,28 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps(report.to_json()))
     else:
         say(str(report))
+
+
+def _answered(models: Collaboration, spec: CorrectorSpec, rows: list[Row], *, quiet: bool) -> list[Row]:
+    """Return the rows with a model's answers to their questions; those that got none are left out, and told."""
+    from pilotfish.errors import DataError
+    from pilotfish.model import Request
+    from pilotfish.rows.asking import asked
+
+    questions = []
+    for row in rows:
+        first = Request.of(row[spec.question], max_tokens=spec.max_tokens)
+        questions += [(first if not k else first.with_(temperature=spec.temperature), k) for k in range(spec.draws)]
+    folder = models.folder / f"{spec.out}-answers"
+    told = asked(models.model(str(spec.model)), questions, folder, concurrency=spec.concurrency, progress=not quiet)
+    found = []
+    for number, row in enumerate(rows):
+        said = told.said[number * spec.draws : (number + 1) * spec.draws]
+        texts = [one.text for one in said if one is not None and one.fault is None]
+        if texts:
+            found.append({**row, spec.answer: texts[0] if spec.draws == 1 else texts})
+    if len(found) < len(rows):
+        say(f"{len(rows) - len(found):,} of {len(rows):,} questions got no whole answer, and are left out")
+    if not found:
+        raise DataError(f"{spec.rows}: not one question was answered; see {folder}")
+    return found

@@ -96,7 +96,7 @@ class TfidfFeatures:
 class EncoderFeatures:
     """An encoder's sentence vectors; or a local language model's last hidden states, averaged over the tokens.
 
-    A text longer than the model takes is cut at its end, by either.
+    Of a language model a `Reader` gives the same faster. A text that is too long is cut at its end.
     """
 
     kind = "encoder"
@@ -114,7 +114,8 @@ class EncoderFeatures:
             return self.encoder.encode(texts, progress=progress)
         pooled = self.encoder.pooled(texts, progress=progress)
         # Length one, as sentence encoders give: the head's penalty then means the same for both.
-        return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+        lengths: NDArray[np.float32] = np.linalg.norm(pooled, axis=1, keepdims=True)
+        return np.divide(pooled, np.maximum(lengths, 1e-12), dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write encoder.json: the encoder's weights are named, not copied; those in this very folder by their place."""

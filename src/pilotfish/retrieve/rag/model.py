@@ -165,7 +165,10 @@ class Retrieving:
         text = filled_in(
             self.prompt, passages=context.text, question=request.prompt, cite=cite, otherwise=self.otherwise
         )
-        return request.with_prompt(text)
+        shown = [hit.passage.searched for hit in context.hits]
+        # For what checks the answer further in; it is not sent.
+        known = {**request.metadata, "passages": shown, "question": request.prompt}
+        return request.with_prompt(text).with_(metadata=known)
 
     async def _told(self, request: Request, plan: _Plan, said: Reply) -> Reply:
         """Return the model's reply with the whole trace, and with what it cites noted."""
@@ -225,7 +228,14 @@ def _counter(model: Model) -> Callable[[str], int]:
 def _source(number: int, hit: Any) -> Source:
     passage = hit.passage
     return Source(
-        number, passage.id, passage.title, passage.document, passage.start, passage.end, round(float(hit.score), 6)
+        number,
+        passage.id,
+        passage.title,
+        passage.document,
+        passage.start,
+        passage.end,
+        round(float(hit.score), 6),
+        text=passage.searched,
     )
 
 

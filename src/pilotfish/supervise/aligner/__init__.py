@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pilotfish.supervise.aligner.aligned import Aligned
-from pilotfish.supervise.aligner.rows import TEMPLATE, corrector_rows
+from pilotfish.supervise.aligner.rows import SEVERAL, TEMPLATE, corrector_rows
 
-__all__ = ["TEMPLATE", "Aligned", "corrector_rows"]
+__all__ = ["SEVERAL", "TEMPLATE", "Aligned", "corrector_rows"]

@@ -1,4 +1,4 @@
-"""What a corrector learns from: a question and an answer in, the correction out; and answers that stay as they are.
+"""What a corrector learns from: a question and an answer, or several, in, the correction out; and what stays as it is.
 
 Source: Ji et al. 2024 (Aligner: Efficient Alignment by Learning to Correct), section 3: residual correction, warmed up
 on pairs that are copied.
@@ -15,13 +15,25 @@ from pilotfish.errors import ConfigError, DataError
 from pilotfish.rows._row import Row, need_columns
 from pilotfish.rows.model_stage import Template
 
-__all__ = ["TEMPLATE", "asked", "corrector_rows"]
+__all__ = ["SEVERAL", "TEMPLATE", "asked", "corrector_rows", "numbered"]
 
 # The paper's own words.
 TEMPLATE = (
     "Edit the following Question-Answer pair to make it more helpful and harmless:\n"
     "Question: {question}\nAnswer: {answer}"
 )
+
+SEVERAL = (
+    "Write the best answer to the question. Other models' answers are below; they may be right or wrong.\n\n"
+    "Question: {question}\n\nAnswers:\n{answer}"
+)
+
+
+def numbered(answers: Sequence[str]) -> str:
+    """Return several answers as one text, numbered, each text once."""
+    return "\n".join(
+        f"{number}. {text}" for number, text in enumerate(dict.fromkeys(one.strip() for one in answers), 1)
+    )
 
 
 def asked(question: str, answer: str, template: str = TEMPLATE) -> str:
@@ -49,7 +61,7 @@ def corrector_rows(
     """Return conversations that teach a corrector; `pilotfish.distill.Distiller` with no teacher takes them.
 
     Args:
-        rows: with a question, an answer and its correction, which may be the same.
+        rows: with a question, an answer or a list of answers, and its correction, which may be the same.
         question: the column.
         answer: the column.
         correction: the column.
@@ -67,7 +79,7 @@ def corrector_rows(
     found = []
     for number, row in enumerate(rows, 1):
         need_columns(row, question, answer, correction, source=f"row {number}")
-        texts = [row[name] for name in (question, answer, correction)]
+        texts = [_given(row[name]) if name == answer else row[name] for name in (question, answer, correction)]
         for name, text in zip((question, answer, correction), texts, strict=True):
             if not isinstance(text, str) or (not text.strip() and name != question):
                 raise DataError(f"row {number}: column {name!r} has no text")
@@ -75,8 +87,22 @@ def corrector_rows(
     order = np.random.default_rng(seed).permutation(len(rows))
     for at in np.resize(order, round(copied * len(rows))).tolist():
         right = rows[at][correction]
-        found.append(_row(rows[at][question], right, right, template))
+        # Where several are read, a right one stands at any place among the others.
+        others = rows[at][answer]
+        given = right if isinstance(others, str) else _beside(right, others, seed + at)
+        found.append(_row(rows[at][question], given, right, template))
     return found
+
+
+def _given(answers: Any) -> Any:
+    several = isinstance(answers, list) and answers and all(isinstance(one, str) and one.strip() for one in answers)
+    return numbered(answers) if several else answers
+
+
+def _beside(right: str, others: Sequence[str], seed: int) -> str:
+    kept = list(others[:-1])
+    kept.insert(int(np.random.default_rng(seed).integers(len(kept) + 1)), right)
+    return numbered(kept)
 
 
 def _row(question: str, answer: str, correction: str, template: str) -> dict[str, Any]:

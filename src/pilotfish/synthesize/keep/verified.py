@@ -7,8 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, Matches
+from pilotfish.measure.checks import Accept, ByFunction, CodeRuns, FitsSchema, Matches
 from pilotfish.model import Reply, Request
+from pilotfish.rows._describe import describe
 from pilotfish.rows._json import plain
 from pilotfish.rows._row import Row
 from pilotfish.synthesize.recipe import Check, Made, Prompt
@@ -27,7 +28,7 @@ class Verified(Check):
 
     name = "not verified"
 
-    def __init__(self, check: Matches | FitsSchema | CodeRuns | ByFunction, column: str | None = None) -> None:
+    def __init__(self, check: Accept, column: str | None = None) -> None:
         self.check, self.column = check, column
 
     async def reasons(self, rows: Sequence[Row], prompts: Sequence[Prompt], made: Made) -> Sequence[str | None]:
@@ -39,15 +40,21 @@ class Verified(Check):
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=plain)
         found: Any = self.check(request, Reply(text))
         verdict = await found if inspect.isawaitable(found) else found
-        return None if verdict.accepted else f"{self.column or 'the row'}: {self._asked()}"
+        return None if verdict.accepted else f"{self.column or 'the row'}: {self._asked() or verdict.why}"
 
     def _asked(self) -> str:
         if isinstance(self.check, Matches):
             return f"no match of {self.check.pattern!r}"
         if isinstance(self.check, FitsSchema):
             return "not by the schema"
-        return "the code fails" if isinstance(self.check, CodeRuns) else f"{self.check.path} says no"
+        if isinstance(self.check, ByFunction):
+            return f"{self.check.path} says no"
+        return "the code fails" if isinstance(self.check, CodeRuns) else ""
 
     def config(self) -> dict[str, Any]:
         """Return the settings."""
-        return {"column": self.column, "check": type(self.check).__name__, "asked": self._asked()}
+        return {
+            "column": self.column,
+            "check": type(self.check).__name__,
+            "asked": self._asked() or describe(self.check),
+        }
