@@ -38,6 +38,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._retrieve import Retrieval
     from pilotfish.assemble._specs_adapt import AdaptSpec
+    from pilotfish.assemble._specs_compress import CompressSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify")
+JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify", "compress")
 
 
 class Collaboration:
@@ -176,6 +177,11 @@ class Collaboration:
     def verify(self) -> VerifySpec | None:
         """The `[verify]` table, if there is one."""
         return self._file.verify
+
+    @property
+    def compress(self) -> CompressSpec | None:
+        """The `[compress]` table, if there is one."""
+        return self._file.compress
 
     @property
     def judge(self) -> JudgeSpec | None:

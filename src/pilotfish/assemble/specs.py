@@ -14,6 +14,7 @@ from pilotfish.assemble._spec_engine import SPREAD_MEANS, EngineSpec, SpreadSpec
 from pilotfish.assemble._specs_adapt import AdaptSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_compress import CompressedSpec, CompressSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
@@ -136,6 +137,7 @@ SPECS: dict[str, type[Spec]] = {
     **KNOWLEDGE,
     "retrieve": RetrieveSpec,
     "verified": VerifiedSpec,
+    "compressed": CompressedSpec,
     "spread": SpreadSpec,
 }
 
@@ -209,6 +211,7 @@ class FileSpec(Spec):
     judge: JudgeSpec | None = None
     adapt: AdaptSpec | None = None
     verify: VerifySpec | None = None
+    compress: CompressSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -145,12 +145,14 @@ class _Fitting:
         low, high, low_size = 0, len(order) + 1, self.size
         rate = 1.0  # tokens for a unit's weight
         for turn in range(64):
-            if high - low <= 1 or low_size == self.budget:
+            if high - low <= 1:
                 break
             aim = sums[low] + (self.budget - low_size) / rate
             probe = int(np.searchsorted(sums, aim, side="right")) - 1
             if turn % 4 == 3:
                 probe = (low + high) // 2
+            if low_size == self.budget:
+                probe = low + 1  # it may cost nothing, as a full stop does where words are counted
             probe = min(max(probe, low + 1), high - 1)
             kept = self.kept.copy()
             kept[order[:probe]] = True
