@@ -27,6 +27,7 @@ from pilotfish.prompt.compress import (
 from pilotfish.retrieve.documents import Document
 from pilotfish.retrieve.index import Index
 from pilotfish.retrieve.rag import Retrieving
+from tests.tiny import tokenizer
 
 TURN = "Read.\n\nPayments take two days. The sea is salt and wide. Birds sing.\n\nHow long do payments take?"
 SHORT = {"use": "compressed", "model": "x", "by": "sentences", "budget": 10, "count": "words", "protect": []}
@@ -41,6 +42,12 @@ def recorded(folder: Path, *prompts: str) -> dict[str, Any]:
         "\n".join(json.dumps({"prompt": prompt, "reply": "Two days [1]."}) for prompt in prompts) + "\n"
     )
     return {"use": "recorded", "path": "log.jsonl"}
+
+
+def compressing(models: Collaboration, name: str) -> Compressing:
+    made = models.model(name)
+    assert isinstance(made, Compressing)
+    return made
 
 
 def test_a_file_compresses_prompts(tmp_path: Path) -> None:
@@ -64,20 +71,20 @@ def test_every_way_of_a_file(tmp_path: Path, tiny_folder: Callable[..., Path], t
         both={"use": "compressed", "model": "x", "rate": 0.5, "by": "sentences", "rank": "both"}
         | {"encoder": str(tiny_encoder_folder), "count": "characters", "near": 0.2},
     )
-    one = models.model("perplexity").compressor
+    one = compressing(models, "perplexity").compressor
     assert isinstance(one.way, ByPerplexity) and one.way.segment is None and one.rank is None
     assert one.protect == Protect(patterns=("X+",), first=False)
     text = "the cat sat on the mat, it's 2024 and the dog did not; the bird sang a song of the sea"
     found = one.text(text, rate=0.5)
     assert found.unit == "tokens" and found.short <= 1 and found.read > 0
-    two = models.model("question").compressor
+    two = compressing(models, "question").compressor
     assert isinstance(two.way, ByQuestion) and isinstance(two.rank, AnsweringDocuments)
     assert (two.way.segment, two.way.plain, two.spread) == (50, 0.5, 0.3)
     assert two.rank.reader is two.way.reader  # one model, loaded once
-    three = models.model("blend").compressor
+    three = compressing(models, "blend").compressor
     assert isinstance(three.way, Blend) and three.way.weights == (1.0, 2.0)
     assert (three.areas, three.factor) == ("paragraphs", 3.0)
-    four = models.model("both").compressor
+    four = compressing(models, "both").compressor
     assert isinstance(four.way, BySentences) and isinstance(four.way.rank, Mixed) and four.way.near == 0.2
     assert isinstance(four.way.rank.ranks[1], RankByVectors) and four.count.unit == "characters"
 
@@ -85,8 +92,8 @@ def test_every_way_of_a_file(tmp_path: Path, tiny_folder: Callable[..., Path], t
 def test_the_targets_own_tokenizer_counts(tmp_path: Path, tiny_folder: Callable[..., Path]) -> None:
     table = {"use": "local", "weights": str(tiny_folder("llama", "bos")), "dtype": "float32", "device": "cpu"}
     models = file(tmp_path, x=table, short={"use": "compressed", "model": "x", "by": "sentences", "budget": 5})
-    made = models.model("short")
-    assert made.compressor.count("the cat sat") == len(models.model("x").tokenizer("the cat sat")["input_ids"]) - 1
+    made = compressing(models, "short")
+    assert made.compressor.count("the cat sat") == len(tokenizer("bos")("the cat sat")["input_ids"]) - 1
 
 
 def test_compressed_passages_are_cited_and_held_against_the_whole_ones(tmp_path: Path) -> None:
@@ -138,5 +145,5 @@ def test_what_does_not_fit_is_said(tmp_path: Path, table: dict[str, Any], match:
 
 
 def test_rank_by_words_is_what_sentences_go_by(tmp_path: Path) -> None:
-    way = file(tmp_path, x=recorded(tmp_path, "-"), short=SHORT).model("short").compressor.way
+    way = compressing(file(tmp_path, x=recorded(tmp_path, "-"), short=SHORT), "short").compressor.way
     assert isinstance(way, BySentences) and isinstance(way.rank, RankByWords)
