@@ -65,7 +65,7 @@ def test_every_way_of_a_file(tmp_path: Path, tiny_folder: Callable[..., Path], t
     models = file(
         tmp_path,
         x=recorded(tmp_path, "-"),
-        perplexity={**base, "by": "perplexity", "one_pass": True, "patterns": ["X+"], "protect_first": False},
+        perplexity={**base, "by": "perplexity", "one_pass": True, "patterns": ["X+"], "protect_kept": "whole"},
         question={**base, "by": "question", "segment": 50, "plain": 0.5, "rank": "question", "spread": 0.3},
         blend={**base, "by": "question", "relevance": 2.0, "areas": "paragraphs", "rank": "words", "factor": 3.0},
         both={"use": "compressed", "model": "x", "rate": 0.5, "by": "sentences", "rank": "both"}
@@ -73,7 +73,7 @@ def test_every_way_of_a_file(tmp_path: Path, tiny_folder: Callable[..., Path], t
     )
     one = compressing(models, "perplexity").compressor
     assert isinstance(one.way, ByPerplexity) and one.way.segment is None and one.rank is None
-    assert one.protect == Protect(patterns=("X+",), first=False)
+    assert one.protect == Protect(patterns=("X+",), kept="whole")
     text = "the cat sat on the mat, it's 2024 and the dog did not; the bird sang a song of the sea"
     found = one.text(text, rate=0.5)
     assert found.unit == "tokens" and found.short <= 1 and found.read > 0

@@ -86,7 +86,7 @@ def compressor_of(spec: CompressorSpec, count: Count, catalog: Catalog, folder: 
     return Compressor(
         way,
         count,
-        protect=Protect(tuple(spec.protect), tuple(spec.patterns), spec.protect_first),
+        protect=Protect(tuple(spec.protect), tuple(spec.patterns), spec.protect_kept),
         rank=None if spec.rank is None or spec.by == "sentences" else reads.rank(spec.rank),
         **given,
     )

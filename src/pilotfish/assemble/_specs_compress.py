@@ -33,7 +33,7 @@ WAYS: Ways = {
     "tokens": (("weights",), ("weights", "dtype", "device", *_ROUGH, "relevance")),
     "sentences": ((), ("rank", "encoder", "near", "dtype", "device")),
 }
-_OWN = {"by", "budget", "rate", "protect", "patterns", "protect_first", "count", "language"}
+_OWN = {"by", "budget", "rate", "protect", "patterns", "protect_kept", "count", "language"}
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Kind = Literal["numbers", "code", "json", "quotes", "names"]
@@ -64,7 +64,7 @@ class CompressorSpec(Spec):
     near: Share | None = None
     protect: list[Kind] = ["numbers", "code", "json", "quotes", "names"]
     patterns: list[Text] = []
-    protect_first: bool = True
+    protect_kept: Literal["with-sentence", "always", "whole"] = "with-sentence"
     count: Text | None = None
     language: Text = "en"
 

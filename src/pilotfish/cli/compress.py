@@ -59,7 +59,7 @@ def run(src: str, **flags: Any) -> None:
     """Print the text of SRC (- is standard input) in fewer tokens; or, with --out, make the texts of rows shorter.
 
     The budget is met to the token, counted as the target counts. Numbers, code, JSON, quotations and names are kept
-    whole, or, where they alone are too many, dropped whole.
+    whole, or dropped with their sentence.
     """
     from pilotfish.errors import ConfigError
 

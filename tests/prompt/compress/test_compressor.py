@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ TEXT = (
     '{"id": [17, 18]} by name. Nobody knows why the sea is salt. Birds sing in the morning; they rest at noon.\n\n'
     "A card that is lost has to be blocked at once. Call `block_card(17)` or write to the bank. It takes 30 minutes."
 )
-NONE = Protect(())
+NONE, ALWAYS = Protect(()), Protect(kept="always")
 TEXTS = st.lists(
     st.sampled_from([*TEXT.split(" "), "\n\n", "  ", "🙂", "日本語", "`x y`", '"a b"', "1 2", "Ann Lee"]), max_size=60
 ).map(" ".join)
@@ -55,10 +56,10 @@ class ByLength:
 
 
 @settings(max_examples=100)
-@given(TEXTS, st.floats(0.05, 1.0), st.booleans(), st.booleans())
-def test_what_is_kept_is_the_originals_and_within_the_budget(text: str, rate: float, first: bool, rough: bool) -> None:
+@given(TEXTS, st.floats(0.05, 1.0), st.sampled_from(["with-sentence", "always", "whole"]), st.booleans())
+def test_what_is_kept_is_the_originals_and_within_the_budget(text: str, rate: float, kept: Any, rough: bool) -> None:
     count = counted_by(tokenizer("plain"))
-    way = Compressor(AtRandom(), count, protect=Protect(first=first), rank=RankByWords() if rough else None)
+    way = Compressor(AtRandom(), count, protect=Protect(kept=kept), rank=RankByWords() if rough else None)
     found = way.text(text, rate=rate, question="payments")
     assert found.after == count(found.text) <= found.budget
     assert found.before == count(text)
@@ -77,14 +78,23 @@ def test_a_text_that_fits_stays_as_it_is() -> None:
 
 
 def test_protected_stretches_are_whole_and_come_first() -> None:
-    found = Compressor(AtRandom(1), WORDS).text(TEXT, budget=22)
+    found = Compressor(AtRandom(1), WORDS, protect=ALWAYS).text(TEXT, budget=22)
     for one in ("$1,250.50", "New York", '{"id": [17, 18]}', "`block_card(17)`", "30"):
         assert one in found.text
     assert found.lost == () and found.after == 22
     # A budget that they do not fit in drops the least telling whole.
-    small = Compressor(ByLength(), WORDS).text(TEXT, budget=4)
+    small = Compressor(ByLength(), WORDS, protect=ALWAYS).text(TEXT, budget=4)
     assert '{"id": [17, 18]}' in small.text and small.after == 4
     assert TEXT[slice(*small.lost[0])] in ("$1,250.50", "New York")
+
+
+def test_a_protected_stretch_is_kept_with_its_sentence() -> None:
+    text = "The fee is 250 crowns for members. Nobody was born in 1999 or in Kiel. Extraordinarily long winters."
+    # The longest words are of the last and of the first sentence, and the fee comes before that word.
+    assert Compressor(ByLength(), WORDS).text(text, budget=2).text == "250 Extraordinarily"
+    # Its own length is all that counts where it is only not cut.
+    whole = Compressor(ByLength(), WORDS, protect=Protect(kept="whole"))
+    assert whole.text(text, budget=2).text == "members Extraordinarily"
 
 
 def test_what_is_longer_than_the_budget_is_not_protected() -> None:

@@ -49,6 +49,8 @@ def test_patterns_of_ones_own() -> None:
         Protect((), ("a*",))
     with pytest.raises(ConfigError, match=r"pattern '\('"):
         Protect((), ("(",))
+    with pytest.raises(ConfigError, match="with-sentence"):
+        Protect(kept="first")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="numbers"):
         Protect(("number",))  # type: ignore[arg-type]
 

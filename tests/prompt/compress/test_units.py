@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotfish.prompt.compress.units import glue, per_unit, units_of
+from pilotfish.prompt.compress.units import glue, per_unit, sentence_numbers, units_of
 
 TEXTS = st.text(st.sampled_from("ab1 \n\t.,'(é日本🙂\u0301\u200d-/\r"), max_size=60) | st.text(max_size=40)
 
@@ -75,3 +75,13 @@ def test_a_unit_is_worth_the_mean_of_its_tokens() -> None:
     # " lon" has a part of two characters in the second unit; the last unit has no token.
     values = per_unit(units, [(0, 3), (4, 6), (6, 10), (10, 10)], np.array([1.0, 2.0, 5.0, 100.0]), empty=-1.0)
     assert values.tolist() == [1.0, (2 * 2.0 + 4 * 5.0) / 6, -1.0]
+
+
+def test_sentences_end_with_their_marks_and_lines() -> None:
+    text = "It is 3.5 now. Go! a.b is one\nline two\n\nthree。四"
+    units = units_of(text)
+    words = [text[start:end] for start, end in units]
+    numbers = sentence_numbers(text, units).tolist()
+    firsts = [words[numbers.index(number)] for number in range(max(numbers) + 1)]
+    assert firsts == ["It", "Go", "a.b", "line", "three"]
+    assert sentence_numbers("", []).tolist() == []

@@ -22,7 +22,7 @@ from pilotfish.prompt.compress.fit import Units, fitted
 from pilotfish.prompt.compress.protect import Protect
 from pilotfish.prompt.compress.result import Compressed
 from pilotfish.prompt.compress.shares import priorities, shares_of
-from pilotfish.prompt.compress.units import Span, lengths_of, units_of
+from pilotfish.prompt.compress.units import Span, lengths_of, sentence_numbers, units_of
 from pilotfish.prompt.compress.way import Asked, Rank, Scored, Way
 from pilotfish.rows.sentences import spans_of
 
@@ -31,6 +31,7 @@ __all__ = ["PAUSE", "Areas", "Compressor", "Prompt", "paragraphs_of", "share_of"
 Areas = Literal["sentences", "paragraphs"]
 
 PAUSE = "\n\n"  # between the parts of a prompt
+_NEAR = 1e-9  # less than between any two units
 _FAR = 1e6  # between what is kept before all else, what was chosen roughly, and the rest
 
 
@@ -190,8 +191,13 @@ class Compressor:
         scored = self._scored(text, spans, chosen & ~locked, shares, plan)
         priority = np.full(len(spans), -2 * _FAR) + scored.values
         priority[chosen] += 2 * _FAR
-        if self.protect.first:
+        if self.protect.kept == "always":
             priority[protected & chosen] += _FAR
+        elif self.protect.kept == "with-sentence":
+            sentences = sentence_numbers(text, spans)
+            best = np.full(int(sentences.max()) + 1, -np.inf)
+            np.maximum.at(best, sentences, priority)
+            priority[protected] = best[sentences[protected]] + _NEAR
         kept = fitted(Units(text, spans, priority, protected, locked), plan.most, self.count)
         return Compressed(
             text,

@@ -16,10 +16,11 @@ from pilotfish.errors import ConfigError
 from pilotfish.prompt.compress.result import joined
 from pilotfish.prompt.compress.units import Span, units_of
 
-__all__ = ["KINDS", "Kind", "Protect"]
+__all__ = ["KINDS", "Kept", "Kind", "Protect"]
 
 Kind = Literal["numbers", "code", "json", "quotes", "names"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Kept = Literal["with-sentence", "always", "whole"]
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(?:.*\n)*? {0,3}\1[`~]*[ \t]*$", re.MULTILINE)
 _INLINE = re.compile(r"(`+)(?!`)[^\n]{1,400}?(?<!`)\1(?!`)")
@@ -44,22 +45,25 @@ class Protect:
     Attributes:
         kinds: of "numbers", "code" (fenced and inline), "json", "quotes", "names".
         patterns: regular expressions of one's own.
-        first: they are kept before all else, and dropped, the least telling first, only where they alone are more than
-            the budget, or with the sentence or document that a step in front drops. False only keeps them whole: a
-            stretch is then worth the mean of its words.
+        kept: "with-sentence": before any other word of their sentence, so that they are dropped only with all of it;
+            "always": before all else, and dropped, the least telling first, only where they alone are more than the
+            budget, or with the sentence or document that a rough choice drops; "whole": they are never cut, and worth
+            the mean of their words.
 
     Raises:
-        ConfigError: another kind, or an expression that is none or matches nothing at all.
+        ConfigError: another kind or way, or an expression that is none or matches nothing at all.
     """
 
     kinds: tuple[Kind, ...] = KINDS
     patterns: tuple[str, ...] = ()
-    first: bool = True
+    kept: Kept = "with-sentence"
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
             if kind not in KINDS:
                 raise ConfigError(f"what is protected is one of {', '.join(KINDS)}, not {kind!r}")
+        if self.kept not in get_args(Kept):
+            raise ConfigError(f"protected stretches are kept {', '.join(get_args(Kept))}, not {self.kept!r}")
         for pattern in self.patterns:
             try:
                 empty = re.compile(pattern).match("")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Span", "glue", "is_word", "lengths_of", "per_unit", "units_of"]
+__all__ = ["Span", "glue", "is_word", "lengths_of", "per_unit", "sentence_numbers", "units_of"]
 
 Span = tuple[int, int]
 
@@ -22,6 +22,7 @@ _WORD = re.compile(rf"{_LETTERS}(?:['’\-.,:/@&+]{_LETTERS})*")
 _APART = re.compile(r"\r?\n(?:\r?\n)?|\s")
 _BREAK = re.compile(r"\r?\n(?:\r?\n)?")
 _PIECE = re.compile(rf"[{_ALONE}]|{_WORD.pattern}|[^\w\s](?:\ufe0f|\u200d[^\w\s])*|\S|\s+")
+_ENDS = ".!?…。！？"
 _LONGEST = 8  # characters of white space that are one unit
 
 
@@ -89,6 +90,21 @@ def per_unit(
 def lengths_of(units: Sequence[Span]) -> NDArray[np.float64]:
     """Return about how many tokens each unit has: a quarter of its characters, at least 1."""
     return np.array([max(1.0, (end - start) / 4) for start, end in units])
+
+
+def sentence_numbers(text: str, units: Sequence[Span]) -> NDArray[np.int64]:
+    """Return the number of each unit's sentence: (units,). One ends with its mark, or with the line.
+
+    It is rough, and needs no library: what is protected goes by it, and nothing is shown by it.
+    """
+    found: list[int] = []
+    number, before = 0, 0
+    for start, end in units:
+        if found and ("\n" in text[before:start] or (text[before - 1] in _ENDS and before < start)):
+            number += 1
+        found.append(number)
+        before = end
+    return np.array(found, np.int64)
 
 
 def _separator(text: str, start: int, end: int) -> Span:
