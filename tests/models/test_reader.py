@@ -208,3 +208,30 @@ def test_a_prefix_says_what_is_wrong(tiny_folder: Callable[..., Path]) -> None:
         prefix.read([5] * 513, 1)
     with pytest.raises(DataError, match="no first 3"):
         prefix.keep(3)
+
+
+@pytest.mark.parametrize("packing", [None, False])
+def test_a_prefix_of_some_places(tiny_folder: Callable[..., Path], packing: bool | None) -> None:
+    """Keys and values of the kept tokens stay as they were read, at their own positions."""
+    folder = tiny_folder("llama", "plain")
+    ids = np.random.default_rng(6).integers(4, 300, 30).tolist()
+    reader = Reader(folder, dtype="float32", device="cpu", packing=packing).load()
+    prefix = reader.prefix()
+    prefix.read(ids[:20], 1)
+    chosen = [0, 3, 4, 9, 15]
+    prefix.select(chosen)
+    found = prefix.read([ids[19], *ids[20:]], 1, range(19, 30))
+    # The same by the model itself, whose mask hides the other tokens from what comes later.
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager")
+    row = torch.tensor([[*ids[:20], ids[19], *ids[20:]]])
+    places = torch.tensor([[*range(20), *range(19, 30)]])
+    seen = torch.ones(31, 31, dtype=torch.bool).tril()
+    for hidden in set(range(20)) - set(chosen):
+        seen[20:, hidden] = False
+    mask = torch.zeros(1, 1, 31, 31, dtype=torch.float64).masked_fill(~seen, torch.finfo(torch.float64).min)
+    with torch.no_grad():
+        logits = model(input_ids=row, position_ids=places, attention_mask=mask, use_cache=False).logits[0]
+    own = logits[20:-1].log_softmax(-1).gather(-1, row[0, 21:, None])[:, 0]
+    np.testing.assert_allclose(found, own.numpy(), atol=2e-5)
+    with pytest.raises(DataError, match="no such places"):
+        prefix.select([2, 1])

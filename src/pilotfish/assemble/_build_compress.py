@@ -136,7 +136,7 @@ class _Readers:
 def _way(spec: CompressorSpec, reads: _Readers) -> Way:
     from pilotfish.prompt.compress import Blend, ByPerplexity, ByQuestion, BySentences, ByTokens, TokenClassifier
 
-    given = spec.model_dump(include={"segment", "context"}, exclude_none=True)
+    given = spec.model_dump(include={"segment", "context", "again"}, exclude_none=True)
     if spec.one_pass:
         given["segment"] = None
     if spec.by == "sentences":

@@ -24,7 +24,7 @@ from pilotfish.assemble._specs_distill import FitSpec
 
 __all__ = ["CompressSpec", "CompressedSpec", "CompressorSpec"]
 
-_READS = ("weights", "segment", "one_pass", "context", "dtype", "device")
+_READS = ("weights", "segment", "again", "one_pass", "context", "dtype", "device")
 _ROUGH = ("rank", "encoder", "factor", "spread", "areas")
 # What each way takes.
 WAYS: Ways = {
@@ -50,6 +50,7 @@ class CompressorSpec(Spec):
     by: Literal["perplexity", "question", "tokens", "sentences"]
     weights: Text | None = None
     segment: Annotated[int, Field(ge=8)] | None = None
+    again: bool | None = None
     one_pass: bool | None = None
     context: Annotated[int, Field(ge=16)] | None = None
     plain: From0 | None = None
@@ -76,8 +77,8 @@ class CompressorSpec(Spec):
             if name not in _OWN and getattr(self, name) is not None
         }
         fits("compressing", self.by, WAYS, given)
-        if self.one_pass and self.segment is not None:
-            raise ValueError("one pass has no segments: give one of `one_pass` and `segment`")
+        if self.one_pass and (self.segment is not None or self.again is not None):
+            raise ValueError("one pass has no segments: give `one_pass` or `segment` and `again`")
         if self.encoder is not None and self.rank not in ("vectors", "both"):
             raise ValueError('an `encoder` is of `rank = "vectors"` or "both"')
         if self.by == "sentences" and self.rank == "perplexity":

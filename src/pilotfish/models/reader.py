@@ -327,8 +327,13 @@ class Prefix:
         self.length = 0
         self._cache: Any = None
 
-    def read(self, ids: Sequence[int], start: int) -> NDArray[np.float32]:
+    def read(self, ids: Sequence[int], start: int, positions: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Read on, keep all of it, and return log p, in nats, of ids[start:], given all that stands before each.
+
+        Args:
+            ids: tokens, the one before the first that is asked for included.
+            start: the first that is asked for.
+            positions: of the tokens; None counts on from what is kept.
 
         Raises:
             DataError: a start below 1, or more tokens than the model takes.
@@ -344,8 +349,13 @@ class Prefix:
             if self._cache is None:
                 self._cache = need("transformers", "local").DynamicCache()
             given = torch.tensor([list(ids)], device=model.device)
-            positions = torch.arange(self.length, self.length + len(ids), device=model.device)[None]
-            body = body_of(model)(input_ids=given, position_ids=positions, past_key_values=self._cache, use_cache=True)
+            places = range(self.length, self.length + len(ids)) if positions is None else positions
+            body = body_of(model)(
+                input_ids=given,
+                position_ids=torch.tensor([list(places)], device=model.device),
+                past_key_values=self._cache,
+                use_cache=True,
+            )
             self.length += len(ids)
             found = reader._of(body.last_hidden_state[0, start - 1 : -1], given[0, start:])
         return np.asarray(found.numpy())
@@ -363,3 +373,20 @@ class Prefix:
         elif length < self.length:
             self._cache.crop(length)
         self.length = length
+
+    def select(self, places: Sequence[int]) -> None:
+        """Forget all but the tokens at some places, ascending; what is kept of them has still seen the others.
+
+        Raises:
+            DataError: it has not read so many.
+        """
+        if list(places) != sorted({*places} & {*range(self.length)}):
+            raise DataError(f"a prefix of {self.length} tokens has no such places, or not in this order")
+        if not len(places):
+            self.keep(0)
+            return
+        torch = need("torch", "local")
+        for layer in self._cache.layers:
+            chosen = torch.tensor(list(places), device=layer.keys.device)
+            layer.keys, layer.values = layer.keys.index_select(2, chosen), layer.values.index_select(2, chosen)
+        self.length = len(places)

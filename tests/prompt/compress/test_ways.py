@@ -169,6 +169,37 @@ def test_demonstrations_by_their_perplexity(reader: Reader) -> None:
     np.testing.assert_allclose(found.values, [*wanted, 0.0], atol=1e-5)
 
 
+def test_what_was_kept_need_not_be_read_again(reader: Reader) -> None:
+    given = asked(share=0.999)
+    # What keeps all has read each segment behind all of the text before it, in either way.
+    whole = [ByPerplexity(reader, segment=24, again=again)(given) for again in (True, False)]
+    tokens = Tokens.of(reader.tokenizer, TEXT, given.units)
+    lead = lead_of(reader.tokenizer)
+    walks = [Walk(reader, lead, again=again) for again in (True, False)]
+    ids = tokens.ids
+    for walk in walks:
+        losses_of = [walk.step(ids[:20]), walk.keep(np.ones(20, bool)), walk.step(ids[20:40])]
+        np.testing.assert_allclose(losses_of[2], alone(reader, [*lead, *ids[:20]], ids[20:40]), atol=1e-5)
+    assert whole[1].read < whole[0].read
+    # Nothing kept: the next segment stands behind the start alone, at its own position.
+    walk = Walk(reader, lead, again=False)
+    walk.step(ids[:20])
+    walk.keep(np.zeros(20, bool))
+    prefix = reader.prefix()
+    wanted = -prefix.read([*lead, *ids[20:30]], 1, [0, *range(21, 31)])
+    np.testing.assert_allclose(walk.step(ids[20:30]), wanted, atol=1e-5)
+    # A few kept: as the prefix of their places has it.
+    walk = Walk(reader, lead, again=False)
+    walk.step(ids[:20])
+    walk.keep(np.isin(np.arange(20), [3, 7, 12]))
+    prefix = reader.prefix()
+    prefix.read([*lead, *ids[:20]], 1)
+    prefix.select([0, 4, 8])
+    wanted = -prefix.read([ids[12], *ids[20:30]], 1, [13, *range(21, 31)])
+    np.testing.assert_allclose(walk.step(ids[20:30]), wanted, atol=1e-5)
+    assert walk.read == 1 + 20 + 1 + 10
+
+
 def test_settings_that_cannot_be(reader: Reader) -> None:
     with pytest.raises(ConfigError, match="half of the context"):
         ByPerplexity(reader, segment=200, context=300)

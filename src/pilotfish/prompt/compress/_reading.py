@@ -111,46 +111,70 @@ class Walk:
     """Reads a text segment after segment, each behind what was kept of those before it.
 
     What was kept is read again before the next segment, since it was read among what was not kept; it is then held, so
-    that no token is read more than twice.
+    that no token is read more than twice. Or what it was when it was read is held, and no token is read twice.
 
     Attributes:
         reader: who reads.
         lead: what stands before all.
         context: tokens at most that a segment is read with, itself included; of a longer past the last are taken.
+        again: whether what was kept is read again.
         read: tokens read so far.
     """
 
     reader: Reader
     lead: Sequence[int]
     context: int = 2048
+    again: bool = True
     read: int = 0
     _kept: list[int] = field(default_factory=list)
     _prefix: Any = None
-    _pending: list[int] = field(default_factory=list)
+    _pending: list[int] = field(default_factory=list)  # to be read before the next segment
+    _places: list[int] = field(default_factory=list)  # their positions
+    _next: int = 0  # the position of the next segment
     _segment: list[int] = field(default_factory=list)
+    _held: int = 0  # tokens of the prefix before the segment
 
     def step(self, ids: Sequence[int]) -> NDArray[np.float64]:
         """Return −log p of a segment's tokens, in nats."""
         if self._prefix is None:
-            self._prefix, self._pending = self.reader.prefix(), list(self.lead)
+            self._prefix = self.reader.prefix()
+            self._begin(self.lead)
         most = min(self.context, self.reader.max_length)
-        if self._prefix.length + len(self._pending) + len(ids) > most:
+        # Without reading again positions go on as in the text.
+        if max(self._prefix.length + len(self._pending), self._next) + len(ids) > most:
             # A window that moves by one token would be read anew each time: it moves by half.
-            self._prefix.keep(0)
             room = max(0, most - len(ids) - len(self.lead)) // 2
-            self._pending = [*self.lead, *(self._kept[-room:] if room else [])]
-        held = self._prefix.length
+            self._begin([*self.lead, *(self._kept[-room:] if room else [])])
         whole = [*self._pending, *ids]
-        found = self._prefix.read(whole, len(self._pending))
+        first = self._next
+        places = [*self._places, *range(first, first + len(ids))]
+        found = self._prefix.read(whole, len(self._pending), places)
         self.read += len(whole)
-        # The last token before the segment predicts what comes next, so it is read once more.
-        self._prefix.keep(held + len(self._pending) - 1)
-        self._pending = self._pending[-1:]
-        self._segment = list(ids)
+        self._held = self._prefix.length - len(ids)
+        self._segment, self._next = list(ids), first + len(ids)
         return -np.asarray(found, np.float64)
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Say which tokens of the last segment are kept: (tokens,)."""
         some = [token for token, one in zip(self._segment, kept.tolist(), strict=True) if one]
         self._kept += some
-        self._pending += some
+        last = (self._pending[-1], self._places[-1])
+        if self.again or not some:
+            # The last token before the segment predicts what comes next, so it is read once more.
+            self._prefix.keep(self._held - 1)
+            self._pending, self._places = [last[0]], [last[1]]
+            if self.again:
+                self._pending += some
+                self._places = list(range(last[1], last[1] + len(self._pending)))
+                self._next = last[1] + len(self._pending)
+            return
+        at = [self._held + i for i in np.flatnonzero(kept).tolist()]
+        self._prefix.select([*range(self._held), *at[:-1]])
+        first = self._next - len(self._segment)
+        self._pending, self._places = some[-1:], [first + at[-1] - self._held]
+
+    def _begin(self, ids: Sequence[int]) -> None:
+        """Forget what was read, and read these first."""
+        self._prefix.keep(0)
+        self._pending, self._places = list(ids), list(range(len(ids)))
+        self._next = len(ids)

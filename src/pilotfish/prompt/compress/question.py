@@ -35,7 +35,8 @@ class ByQuestion:
     Attributes:
         reader: the small model.
         segment: as for `ByPerplexity`.
-        context: as for `ByPerplexity`; the question counts.
+        context: as for `ByPerplexity`; the question does not count.
+        again: as for `ByPerplexity`.
         plain: how much of the plain loss, without the question, is added. The paper's equation 4 has none.
         most: tokens of the question that are read at most; its end is left out.
 
@@ -46,6 +47,7 @@ class ByQuestion:
     reader: Reader
     segment: int | None = 200
     context: int = 2048
+    again: bool = True
     plain: float = 0.0
     most: int = 256
     name: str = "question"
@@ -65,7 +67,7 @@ class ByQuestion:
             plainly, more = losses(self.reader, tokens.ids, alone, self.context)
             values = self._of(plainly, told)
             return Scored(per_unit(asked.units, tokens.places, values), None, read + more)
-        one, other = (Walk(self.reader, ids, self.context + len(ids)) for ids in (lead, alone))
+        one, other = (Walk(self.reader, ids, self.context + len(ids), self.again) for ids in (lead, alone))
         values, groups = np.zeros(len(tokens.ids)), np.zeros(len(asked.units), np.int64)
         for number, (start, end) in enumerate(segments(tokens.units, self.segment)):
             some = tokens.ids[start:end]
