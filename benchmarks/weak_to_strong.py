@@ -45,7 +45,7 @@ RUNS = Path(__file__).resolve().parents[1] / ".bench" / "weak-to-strong"
 ENCODER, SMALL, LARGE = "all-minilm-l6-v2", "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"
 SEEDS, DEALT, GOLD, LEARNT, TESTED, TUNED, TOPICS = (30, 31, 32, 33, 34), 1600, 300, 1000, 600, 400, 4
 CONFIDENT = Objective(confidence=0.5, warmup=0.2)
-LORA = Fit(epochs=2, batch_tokens=512, rate=5e-4, rank=8)
+LORA = Fit(epochs=2, batch_tokens=256, rate=2e-4, rank=8)
 Floats = NDArray[np.float64]
 
 

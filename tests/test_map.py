@@ -29,6 +29,7 @@ Domain adaptation, white-box
 Domain adaptation, black-box
 Retrieval-augmented generation
 Prompts, enhance
+Prompts, compress
 Prompts, verify or rewrite
 Deficiency repair, contrastive decoding
 Deficiency repair, small plug-ins

@@ -13,7 +13,7 @@ from pilotfish.assemble import Collaboration
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 
 
-@pytest.mark.parametrize(("guide", "count"), [("rag.md", 1), ("knowledge.md", 2)])
+@pytest.mark.parametrize(("guide", "count"), [("rag.md", 1), ("knowledge.md", 2), ("compression.md", 3)])
 def test_the_guide_s_tables_are_checked(guide: str, count: int) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", (GUIDES / guide).read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == count

@@ -174,3 +174,64 @@ def test_what_is_attended_together_covers_each_token_once() -> None:
     seen = torch.cat([places[there] for places, there in pack.groups])
     assert sorted(seen.tolist()) == list(range(29))
     assert pack.positions()[0].tolist() == [*range(9), *range(8), *range(8), *range(3), 0]
+
+
+@pytest.mark.parametrize("packing", [None, False])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "mistral"])
+def test_a_prefix_is_read_on_from(tiny_folder: Callable[..., Path], family: str, packing: bool | None) -> None:
+    folder = tiny_folder(family, "plain")
+    ids = np.random.default_rng(5).integers(4, 300, 70).tolist()
+    reader = Reader(folder, dtype="float32", device="cpu", packing=packing).load()
+    [wanted] = plainly(folder, [(ids, 1)])
+    prefix = reader.prefix()
+    first = prefix.read(ids[:30], 1)
+    prefix.keep(24)
+    second = prefix.read(ids[24:50], 6)  # 24 to 29 are read again, and predict what comes
+    third = prefix.read(ids[50:], 1)
+    assert prefix.length == 70
+    agree([first, second, third], [wanted[:29], wanted[29:49], wanted[50:]])
+    # What was forgotten is forgotten: another text from token 10 on.
+    other = [*ids[:10], *ids[40:60]]
+    prefix.keep(9)
+    agree([prefix.read(other[9:], 1)], [plainly(folder, [(other, 10)])[0]])
+    prefix.keep(0)
+    agree([prefix.read(ids[:5], 1)], [wanted[:4]])
+    # Packs are read as before, in between.
+    agree(reader.logprobs(ROWS[:3]), plainly(folder, ROWS[:3]))
+
+
+def test_a_prefix_says_what_is_wrong(tiny_folder: Callable[..., Path]) -> None:
+    prefix = Reader(tiny_folder("llama", "plain"), dtype="float32", device="cpu").prefix()
+    with pytest.raises(DataError, match="start at 1"):
+        prefix.read([5, 6], 0)
+    with pytest.raises(DataError, match="513 tokens"):
+        prefix.read([5] * 513, 1)
+    with pytest.raises(DataError, match="no first 3"):
+        prefix.keep(3)
+
+
+@pytest.mark.parametrize("packing", [None, False])
+def test_a_prefix_of_some_places(tiny_folder: Callable[..., Path], packing: bool | None) -> None:
+    """Keys and values of the kept tokens stay as they were read, at their own positions."""
+    folder = tiny_folder("llama", "plain")
+    ids = np.random.default_rng(6).integers(4, 300, 30).tolist()
+    reader = Reader(folder, dtype="float32", device="cpu", packing=packing).load()
+    prefix = reader.prefix()
+    prefix.read(ids[:20], 1)
+    chosen = [0, 3, 4, 9, 15]
+    prefix.select(chosen)
+    found = prefix.read([ids[19], *ids[20:]], 1, range(19, 30))
+    # The same by the model itself, whose mask hides the other tokens from what comes later.
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager")
+    row = torch.tensor([[*ids[:20], ids[19], *ids[20:]]])
+    places = torch.tensor([[*range(20), *range(19, 30)]])
+    seen = torch.ones(31, 31, dtype=torch.bool).tril()
+    for hidden in set(range(20)) - set(chosen):
+        seen[20:, hidden] = False
+    mask = torch.zeros(1, 1, 31, 31, dtype=torch.float64).masked_fill(~seen, torch.finfo(torch.float64).min)
+    with torch.no_grad():
+        logits = model(input_ids=row, position_ids=places, attention_mask=mask, use_cache=False).logits[0]
+    own = logits[20:-1].log_softmax(-1).gather(-1, row[0, 21:, None])[:, 0]
+    np.testing.assert_allclose(found, own.numpy(), atol=2e-5)
+    with pytest.raises(DataError, match="no such places"):
+        prefix.select([2, 1])

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._build_knowledge import supports_of
+from pilotfish.assemble._specs_compress import CompressorSpec
 from pilotfish.assemble._specs_rag import EnoughSpec, RetrieveSpec, WhetherSpec
 
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
     from pilotfish.retrieve.found import Retriever
-    from pilotfish.retrieve.rag import EnoughByChoice, EnoughByScore, Label, Retrieving, Sure
+    from pilotfish.retrieve.rag import EnoughByChoice, EnoughByScore, Label, Retrieving, Shorten, Sure
 
 __all__ = ["build_rag"]
 
@@ -41,10 +42,19 @@ def build_rag(
         whether=None if spec.whether is None else _whether(name, spec.whether, model, part, catalog, folder),
         enough=None if spec.enough is None else _enough(spec.enough, part),
         condense=None if spec.condense is None else part(spec.condense),
+        shorten=None if spec.compress is None else _shorten(name, spec.compress, model, catalog, folder),
         supports=None if spec.nli is None else supports_of(spec.nli, catalog, folder),
         name=name,
         **given,
     )
+
+
+def _shorten(name: str, spec: CompressorSpec, model: Any, catalog: Catalog, folder: Path) -> Shorten:
+    from pilotfish.assemble._build_compress import compressor_of, count_of
+    from pilotfish.prompt.compress import Passages
+
+    count = count_of(f"[models.{name}] compress", spec.count, model, catalog, folder)
+    return Passages(compressor_of(spec, count, catalog, folder), name)
 
 
 def _whether(

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from pilotfish.assemble._spec import Count, Ref, Share, Spec, Text
 from pilotfish.assemble._specs_cascade import AcceptSpec
 from pilotfish.assemble._specs_check import Ways, fits
+from pilotfish.assemble._specs_compress import CompressorSpec
 
 __all__ = ["EnoughSpec", "RetrieveSpec", "WhetherSpec"]
 
@@ -59,7 +60,9 @@ class EnoughSpec(Spec):
 class RetrieveSpec(Spec):
     """`model` answers from what `retriever`, one of `[retrievers]`, finds.
 
-    `nli` says how far passages bear out what cites them: weights of a model of entailment, or "words".
+    `nli` says how far passages bear out what cites them: weights of a model of entailment, or "words". `compress` makes
+    passages shorter where they are more than the `budget`, so that more of them are shown; what cites them is held
+    against the whole ones.
     """
 
     use: Literal["retrieve"]
@@ -74,5 +77,6 @@ class RetrieveSpec(Spec):
     nli: Text | None = None
     least: Share = 0.5
     order: Literal["best-first", "best-last", "ends"] = "best-first"
+    compress: CompressorSpec | None = None
     otherwise: Text | None = None
     prompt: Text | None = None

@@ -12,6 +12,7 @@ from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._spec_engine import SpreadSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_compress import CompressedSpec
 from pilotfish.assemble._specs_enhance import ENHANCE
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LockstepSpec
@@ -122,6 +123,10 @@ def build(
         from pilotfish.assemble._build_repair import build_repaired
 
         return build_repaired(name, spec, part, catalog, folder)
+    if isinstance(spec, CompressedSpec):
+        from pilotfish.assemble._build_compress import build_compressed
+
+        return build_compressed(name, spec, part, catalog, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

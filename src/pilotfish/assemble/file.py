@@ -38,6 +38,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._retrieve import Retrieval
     from pilotfish.assemble._specs_adapt import AdaptSpec
+    from pilotfish.assemble._specs_compress import CompressSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_enhance import PromptsSpec
@@ -56,7 +57,31 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify", "prompts", "repair")
+JOBS = (
+    "serve",
+    "distill",
+    "synthesize",
+    "curate",
+    "supervise",
+    "judge",
+    "adapt",
+    "verify",
+    "prompts",
+    "repair",
+    "compress",
+)
+    "serve",
+    "distill",
+    "synthesize",
+    "curate",
+    "supervise",
+    "judge",
+    "adapt",
+    "verify",
+    "prompts",
+    "repair",
+    "compress",
+)
 
 
 class Collaboration:
@@ -188,6 +213,11 @@ class Collaboration:
     def repair(self) -> RepairSpec | None:
         """The `[repair]` table, if there is one."""
         return self._file.repair
+
+    @property
+    def compress(self) -> CompressSpec | None:
+        """The `[compress]` table, if there is one."""
+        return self._file.compress
 
     @property
     def judge(self) -> JudgeSpec | None:

@@ -14,6 +14,7 @@ from pilotfish.assemble._spec_engine import SPREAD_MEANS, EngineSpec, SpreadSpec
 from pilotfish.assemble._specs_adapt import AdaptSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_compress import CompressedSpec, CompressSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
@@ -140,6 +141,7 @@ SPECS: dict[str, type[Spec]] = {
     "retrieve": RetrieveSpec,
     "verified": VerifiedSpec,
     "repaired": RepairedSpec,
+    "compressed": CompressedSpec,
     "spread": SpreadSpec,
 }
 
@@ -215,6 +217,7 @@ class FileSpec(Spec):
     verify: VerifySpec | None = None
     prompts: PromptsSpec | None = None
     repair: RepairSpec | None = None
+    compress: CompressSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -116,11 +116,13 @@ def _attend(
 ) -> tuple[Any, None]:
     """Return (1, tokens, heads, size): causal attention within each document. See transformers' AttentionInterface.
 
+    Without a pack all of it is one document, whose first keys may be those of tokens that were read before.
+
     Args:
         module: the layer.
         query: (1, heads, tokens, size).
-        key: (1, key heads, tokens, size).
-        value: (1, key heads, tokens, size).
+        key: (1, key heads, tokens, size); with what was read before, more of them.
+        value: (1, key heads, tokens, size); likewise.
         attention_mask: none.
         scaling: of the products; None for 1 / √size.
         dropout: none where nothing is trained.
@@ -133,19 +135,32 @@ def _attend(
     """
     if others.get("s_aux") is not None:
         raise ModelError("attention with sinks cannot be packed")
+    pack = _HELD.get(None)
+    if pack is None:
+        return _slowly_or_not(query, key, value, scaling, sliding_window, softcap).transpose(1, 2), None
     out = torch.empty_like(query)
-    for places, there in _HELD.get().groups:
+    for places, there in pack.groups:
         # (documents, heads, longest, size)
         q, k, v = (part[0][:, places].transpose(0, 1) for part in (query, key, value))
-        window = sliding_window if sliding_window is not None and sliding_window < places.shape[1] else None
-        if window is None and softcap is None:
-            found = torch.nn.functional.scaled_dot_product_attention(
-                q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
-            )
-        else:
-            found = _slowly(q, k, v, scaling, window, softcap)
+        found = _slowly_or_not(q, k, v, scaling, sliding_window, softcap)
         out[0][:, places[there]] = found.transpose(0, 1)[:, there]
     return out.transpose(1, 2), None
+
+
+def _slowly_or_not(
+    q: Any, k: Any, v: Any, scaling: float | None, sliding_window: int | None, softcap: float | None
+) -> Any:
+    """Return causal attention of the last tokens to all: (documents, heads, tokens, size)."""
+    tokens, seen = q.shape[2], k.shape[2]
+    window = sliding_window if sliding_window is not None and sliding_window < seen else None
+    if window is not None or softcap is not None:
+        return _slowly(q, k, v, scaling, window, softcap)
+    mask = None
+    if seen > tokens > 1:
+        mask = torch.ones((tokens, seen), dtype=torch.bool, device=q.device).tril(seen - tokens)
+    return torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=seen == tokens, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+    )
 
 
 def _slowly(q: Any, k: Any, v: Any, scaling: float | None, window: int | None, softcap: float | None) -> Any:
@@ -154,7 +169,8 @@ def _slowly(q: Any, k: Any, v: Any, scaling: float | None, window: int | None, s
     logits = q @ k.transpose(-1, -2) * (scaling if scaling is not None else q.shape[-1] ** -0.5)
     if softcap is not None:
         logits = softcap * torch.tanh(logits / softcap)
-    back = torch.arange(q.shape[2], device=q.device)[:, None] - torch.arange(q.shape[2], device=q.device)
+    first = k.shape[2] - q.shape[2]
+    back = torch.arange(first, k.shape[2], device=q.device)[:, None] - torch.arange(k.shape[2], device=q.device)
     seen = (back >= 0) if window is None else (back >= 0) & (back < window)
     weights = torch.softmax(logits.float().masked_fill(~seen, -torch.inf), dim=-1).to(v.dtype)
     return weights @ v

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish._extras import need
-from pilotfish.errors import ConfigError
+from pilotfish.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog, Resolved
@@ -33,6 +33,21 @@ def located(weights: str | Path, catalog: Catalog | None, *, progress: bool = Tr
 
         path = converted(path, progress=progress)
     return path, resolved
+
+
+def tokenizer_of(weights: str | Path, catalog: Catalog | None = None) -> Any:
+    """Return the transformers tokenizer of weights, which themselves are not loaded.
+
+    Raises:
+        ModelError: no such weights, or none with a tokenizer.
+    """
+    transformers = need("transformers", "local")
+    quiet(transformers)
+    folder, _ = located(weights, catalog)
+    try:
+        return transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except Exception as error:  # each library on the way raises its own kinds
+        raise ModelError(f"{weights}: no tokenizer that loads: {first_line(error)}") from error
 
 
 def identity_of(weights: str | Path) -> str:

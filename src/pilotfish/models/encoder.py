@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,15 @@ class Encoder:
     def parameters(self) -> int:
         """How many weights the model has."""
         return sum(weight.numel() for weight in self.model.parameters())
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """Within the block the transformer may be called, without gradients: token ids in, states out; yields it."""
+        torch = need("torch", "local")
+        model = self.model
+        mixed = torch.autocast(model.device.type, dtype=self._mixed or torch.bfloat16, enabled=self._mixed is not None)
+        with self._lock, torch.inference_mode(), mixed:
+            yield model[0].auto_model
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Return each text's number of tokens, uncut, special ones included."""

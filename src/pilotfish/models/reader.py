@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pilotfish.models.catalog import Catalog
 
-__all__ = ["Reader"]
+__all__ = ["Prefix", "Reader"]
 
 _HEAD_TOKENS = 128  # whose logits exist at a time: what of them is read again stays in the processor's cache
 
@@ -239,6 +239,10 @@ class Reader:
                     progress(len(group))
         return np.stack(out) if out else np.zeros((0, 0), dtype=np.float32)
 
+    def prefix(self) -> Prefix:
+        """Return an empty prefix, that can be read on from."""
+        return Prefix(self)
+
     def _groups(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         from pilotfish.models._packed import packs
 
@@ -251,22 +255,27 @@ class Reader:
         self, rows: Sequence[tuple[Sequence[int], int]], mean: bool = False
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         torch = need("torch", "local")
-        model = self._local.model
         none = np.zeros(0, dtype=np.float32)
         with torch.inference_mode():
             states = self._states(rows)
             targets = torch.tensor([token for ids, start in rows for token in ids[start:]], device=states.device)
-            found = torch.empty(len(targets))
-            head = model.get_output_embeddings()
-            for at in range(0, len(targets), _HEAD_TOKENS):
-                logits = head(states[at : at + _HEAD_TOKENS]).float()
-                self._head.shape_(logits, 1.0)
-                own = logits.gather(-1, targets[at : at + _HEAD_TOKENS, None])[:, 0]
-                found[at : at + _HEAD_TOKENS] = own - logits.logsumexp(-1)
+            found = self._of(states, targets)
             sizes = [len(ids) - start for ids, start in rows]
             parts = states.split(sizes)
             means = [part.float().mean(dim=0).cpu().numpy() if mean else none for part in parts]
         return [(part.numpy(), own) for part, own in zip(found.split(sizes), means, strict=True)]
+
+    def _of(self, states: Any, targets: Any) -> Any:
+        """Return log p of each target by the state that predicts it: (tokens,)."""
+        torch = need("torch", "local")
+        found = torch.empty(len(targets))
+        head = self._local.model.get_output_embeddings()
+        for at in range(0, len(targets), _HEAD_TOKENS):
+            logits = head(states[at : at + _HEAD_TOKENS]).float()
+            self._head.shape_(logits, 1.0)
+            own = logits.gather(-1, targets[at : at + _HEAD_TOKENS, None])[:, 0]
+            found[at : at + _HEAD_TOKENS] = own - logits.logsumexp(-1)
+        return found
 
     def _packed_states(self, rows: Sequence[tuple[Sequence[int], int]]) -> Any:
         """Return the states that predict the tokens asked for, row after row: (tokens, width)."""
@@ -301,3 +310,83 @@ class Reader:
         body = body_of(model)(input_ids=ids.to(model.device), attention_mask=mask.to(model.device), use_cache=False)
         states = body.last_hidden_state
         return torch.cat([states[i, start - 1 : len(row) - 1] for i, (row, start) in enumerate(rows)])
+
+
+class Prefix:
+    """Tokens that a reader has read and keeps, so that further ones are read in their light and they are not again.
+
+    Args:
+        reader: who reads; one prefix at a time is read on from.
+
+    Attributes:
+        length: tokens that are kept.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader.load()
+        self.length = 0
+        self._cache: Any = None
+
+    def read(self, ids: Sequence[int], start: int, positions: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Read on, keep all of it, and return log p, in nats, of ids[start:], given all that stands before each.
+
+        Args:
+            ids: tokens, the one before the first that is asked for included.
+            start: the first that is asked for.
+            positions: of the tokens; None counts on from what is kept.
+
+        Raises:
+            DataError: a start below 1, or more tokens than the model takes.
+        """
+        torch = need("torch", "local")
+        reader = self.reader
+        if not 1 <= start <= len(ids):
+            raise DataError("the token before the first one that is asked for is read with it: start at 1 or later")
+        if self.length + len(ids) > reader.max_length:
+            raise DataError(f"{self.length + len(ids)} tokens; {reader.name} takes {reader.max_length}")
+        model = reader._local.model
+        with reader._lock, torch.inference_mode():
+            if self._cache is None:
+                self._cache = need("transformers", "local").DynamicCache()
+            given = torch.tensor([list(ids)], device=model.device)
+            places = range(self.length, self.length + len(ids)) if positions is None else positions
+            body = body_of(model)(
+                input_ids=given,
+                position_ids=torch.tensor([list(places)], device=model.device),
+                past_key_values=self._cache,
+                use_cache=True,
+            )
+            self.length += len(ids)
+            found = reader._of(body.last_hidden_state[0, start - 1 : -1], given[0, start:])
+        return np.asarray(found.numpy())
+
+    def keep(self, length: int) -> None:
+        """Forget all behind the first so many tokens.
+
+        Raises:
+            DataError: it has not read so many.
+        """
+        if not 0 <= length <= self.length:
+            raise DataError(f"a prefix of {self.length} tokens has no first {length}")
+        if length == 0:
+            self._cache = None
+        elif length < self.length:
+            self._cache.crop(length)
+        self.length = length
+
+    def select(self, places: Sequence[int]) -> None:
+        """Forget all but the tokens at some places, ascending; what is kept of them has still seen the others.
+
+        Raises:
+            DataError: it has not read so many.
+        """
+        if list(places) != sorted({*places} & {*range(self.length)}):
+            raise DataError(f"a prefix of {self.length} tokens has no such places, or not in this order")
+        if not len(places):
+            self.keep(0)
+            return
+        torch = need("torch", "local")
+        for layer in self._cache.layers:
+            chosen = torch.tensor(list(places), device=layer.keys.device)
+            layer.keys, layer.values = layer.keys.index_select(2, chosen), layer.values.index_select(2, chosen)
+        self.length = len(places)

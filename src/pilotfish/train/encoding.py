@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder
     from pilotfish.train.settings import Fit
 
-__all__ = ["Loss", "ScaledHead", "freeze_unused", "train"]
+__all__ = ["Loss", "ScaledHead", "freeze_unused", "put_body", "train"]
 
 # (the head's outputs of a pass, its rows, what each counts) -> the loss's sum
 Loss = Callable[[Any, Any, Any], Any]
@@ -109,7 +109,7 @@ def train(
             # Nobody could go on from these checkpoints: there is only the one that ends a run.
             fitted = fit(task, learnt, held, replace(how, every=2**31), Path(own), identity, progress=progress)
     if adapters:
-        _put(module, merged(module[0].auto_model, how))
+        put_body(module, merged(module[0].auto_model, how))
     task.eval()
     return fitted
 
@@ -117,11 +117,11 @@ def train(
 def _adapted(module: Any, how: Fit) -> bool:
     """Put adapters on an encoder's transformer where they are wanted; say whether there are any."""
     if how.rank:
-        _put(module, adapted(module[0].auto_model, how, kind="FEATURE_EXTRACTION"))
+        put_body(module, adapted(module[0].auto_model, how, kind="FEATURE_EXTRACTION"))
     return how.rank > 0
 
 
-def _put(module: Any, body: Any) -> None:
+def put_body(module: Any, body: Any) -> None:
     """Put another transformer in the place of an encoder's; `auto_model` was its name until version 5."""
     name = next(name for name, value in module[0].named_children() if value is module[0].auto_model)
     setattr(module[0], name, body)

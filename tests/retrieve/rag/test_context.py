@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError
+from pilotfish.model import Call, Trace
 from pilotfish.retrieve.found import Hit, Passage
 from pilotfish.retrieve.rag.context import packed
 
@@ -101,3 +104,24 @@ def test_the_budget_is_never_surpassed_and_no_hit_is_lost_without_a_word(texts: 
 def test_a_budget_is_positive() -> None:
     with pytest.raises(ConfigError, match="at least one token"):
         packed([], 0, words)
+
+
+def test_passages_are_made_shorter_where_they_are_too_many_and_the_whole_ones_are_known() -> None:
+    asked = []
+
+    def shorten(question: str, passages: Sequence[str], budget: int) -> tuple[list[str], Trace]:
+        asked.append((question, list(passages), budget))
+        return [" ".join(text.split()[:2]) if text != "gone" else " " for text in passages], Trace((Call("short"),))
+
+    def words(text: str) -> int:
+        return len(text.split())
+
+    hits = [Hit(Passage(f"p{i}", text), 1.0) for i, text in enumerate(["one two three four", "gone", "five six seven"])]
+    whole = packed(hits, 20, words, shorten=shorten, question="which?")
+    assert asked == [] and whole.whole == whole.hits and whole.trace == Trace()
+    found = packed(hits, 9, words, shorten=shorten, question="which?")
+    # Three numbers, and one to spare for each.
+    assert asked == [("which?", ["one two three four", "gone", "five six seven"], 3)]
+    assert found.text == "[1] one two\n\n[2] five six"
+    assert [hit.passage.text for hit in found.whole] == ["one two three four", "five six seven"]
+    assert found.left_out == 1 and found.trace.calls[0].model == "short"

@@ -285,3 +285,24 @@ class Knows(Mends):
 
 async def _all(deltas: AsyncIterator[Delta]) -> list[Delta]:
     return [delta async for delta in deltas]
+
+
+def test_shorter_passages_are_shown_and_the_whole_ones_bear_out_what_cites_them() -> None:
+    def shorten(question: str, passages: Sequence[str], budget: int) -> tuple[list[str], Trace]:
+        assert question == "when did the boat sink ?" and budget < 14
+        return [" ".join(text.split()[:4]) for text in passages], Trace((Call("short", "compressor", 9),))
+
+    model = ScriptedModel("The boat sank in 1912 [1].")
+    made = Retrieving(
+        Library("the boat sank late in the year 1912 .", "a boat is a ship"),
+        model,
+        k=2,
+        budget=18,
+        shorten=shorten,
+        supports=ByWords(),
+    )
+    reply = ask(made, "when did the boat sink ?")
+    assert "[1] the boat sank late\n\n[2] a boat is a" in model.requests[0].prompt
+    assert [(call.model, call.role) for call in reply.trace.calls][1] == ("short", "compressor")
+    # The year is in the whole passage alone.
+    assert reply.trace.sources[0].supported == 1.0

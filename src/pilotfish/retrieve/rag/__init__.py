@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pilotfish.retrieve.rag.cite import Cited, citations, uncited
-from pilotfish.retrieve.rag.context import Context, packed
+from pilotfish.retrieve.rag.context import Context, Shorten, packed
 from pilotfish.retrieve.rag.enough import EnoughByChoice, EnoughByScore
 from pilotfish.retrieve.rag.model import NOT_FOUND, PROMPT, Retrieving
 from pilotfish.retrieve.rag.when import Label, Sure, Whether
@@ -17,6 +17,7 @@ __all__ = [
     "EnoughByScore",
     "Label",
     "Retrieving",
+    "Shorten",
     "Sure",
     "Whether",
     "citations",

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError
+from pilotfish.model import Trace
 from pilotfish.retrieve.found import Hit, Passage
 
-__all__ = ["Context", "Order", "packed"]
+__all__ = ["Context", "Order", "Shorten", "packed"]
+
+# From a question, passages and a budget to as many texts, some of which may be "", and what that took.
+Shorten = Callable[[str, Sequence[str], int], tuple[Sequence[str], Trace]]
 
 Order = Literal["best-first", "best-last", "ends"]
 _NUMBERED = re.compile(r"^(\s*)\[(?=\s*\d)", re.MULTILINE)
@@ -28,15 +32,19 @@ class Context:
         hits: in the order that they are shown in; the first has the number 1. One may be a cut or joined passage.
         text: as they are shown.
         tokens: of the text.
+        whole: the same passages as they were before they were made shorter.
         left_out: hits that did not fit.
         cut: whether the last one that fitted is not whole.
+        trace: what making passages shorter took.
     """
 
     hits: tuple[Hit, ...]
     text: str
     tokens: int
+    whole: tuple[Hit, ...] = ()
     left_out: int = 0
     cut: bool = False
+    trace: Trace = field(default_factory=Trace)
 
 
 def packed(
@@ -46,6 +54,8 @@ def packed(
     *,
     order: Order = "best-first",
     joined: bool = True,
+    shorten: Shorten | None = None,
+    question: str = "",
 ) -> Context:
     """Return as many of the best hits as fit; the one that does not fit any more is cut where enough of it would.
 
@@ -55,6 +65,8 @@ def packed(
         count: of a text.
         order: the best first, last, or the best ones at both ends.
         joined: whether pieces of one document that overlap or touch are shown as one, at the place of the best.
+        shorten: makes passages shorter where they are more than the budget; None leaves the last ones out.
+        question: what they are to answer.
 
     Raises:
         ConfigError: no budget, or another order.
@@ -64,6 +76,11 @@ def packed(
     if order not in get_args(Order):
         raise ConfigError(f"the order is one of {', '.join(get_args(Order))}, not {order!r}")
     given = _joined(hits) if joined else list(hits)
+    before: dict[str, Hit] = {}
+    found, trace = len(given), Trace()
+    if shorten is not None:
+        before = {hit.passage.id: hit for hit in given}
+        given, trace = _shortened(given, budget, count, shorten, question)
     kept: list[Hit] = []
     spent, cut = 0, False
     for hit in given:
@@ -80,7 +97,21 @@ def packed(
         spent += size
     ordered = _ordered(kept, order)
     text = "\n\n".join(_shown(number, hit.passage) for number, hit in enumerate(ordered, 1))
-    return Context(tuple(ordered), text, count(text) if text else 0, len(given) - len(kept), cut)
+    whole = tuple(before.get(hit.passage.id, hit) for hit in ordered)
+    return Context(tuple(ordered), text, count(text) if text else 0, whole, found - len(kept), cut, trace)
+
+
+def _shortened(
+    hits: list[Hit], budget: int, count: Callable[[str], int], shorten: Shorten, question: str
+) -> tuple[list[Hit], Trace]:
+    """Return hits that fit together, those of which nothing is left out; as they are where they fit already."""
+    if not hits or sum(count(_shown(len(hits), hit.passage)) for hit in hits) <= budget:
+        return hits, Trace()
+    # What their numbers and titles take is no passage's.
+    around = sum(count(_shown(len(hits), replace(hit.passage, text=""))) + 1 for hit in hits)
+    texts, trace = shorten(question, [hit.passage.text for hit in hits], max(1, budget - around))
+    given = zip(hits, texts, strict=True)
+    return [replace(hit, passage=replace(hit.passage, text=text)) for hit, text in given if text.strip()], trace
 
 
 def _shown(number: int, passage: Passage) -> str:

@@ -23,7 +23,7 @@ from pilotfish.models.counting import counter
 from pilotfish.retrieve._traced import traced
 from pilotfish.retrieve.found import Retriever
 from pilotfish.retrieve.rag.cite import checked, citations, uncited
-from pilotfish.retrieve.rag.context import Context, Order, packed
+from pilotfish.retrieve.rag.context import Context, Order, Shorten, packed
 from pilotfish.retrieve.rag.enough import Enough
 from pilotfish.retrieve.rag.when import Whether
 
@@ -67,6 +67,8 @@ class Retrieving:
             own (`response_format`) is not asked for citations.
         supports: says how far passages bear out a sentence; None checks nothing.
         least: of that, what is counted as borne out.
+        shorten: makes passages shorter where they are more than the budget, so that more of them are shown. What is
+            cited is held against the whole ones.
         order: of the passages.
         otherwise: the answer where the documents do not hold one.
         prompt: with {passages} and {question}; {cite} and {otherwise} are filled in too.
@@ -87,6 +89,7 @@ class Retrieving:
     supports: Supports | None = None
     least: float = 0.5
     order: Order = "best-first"
+    shorten: Shorten | None = None
     otherwise: str = NOT_FOUND
     prompt: str = PROMPT
     name: str = "retrieve"
@@ -144,8 +147,12 @@ class Retrieving:
         verdict = Verdict(bool(hits)) if self.enough is None else await _waited(self.enough(request, hits))
         trace += verdict.trace
         # The model's own tokenizer comes with its weights, which may be loaded only now.
-        context = await asyncio.to_thread(packed, hits, self.budget, counter(self.model), order=self.order)
-        trace += Trace(sources=tuple(_source(number, hit) for number, hit in enumerate(context.hits, 1)))
+        count = counter(self.model)
+        context = await asyncio.to_thread(
+            packed, hits, self.budget, count, order=self.order, shorten=self.shorten, question=query
+        )
+        sources = tuple(_source(number, hit) for number, hit in enumerate(context.whole, 1))
+        trace += context.trace + Trace(sources=sources)
         if not verdict.accepted or not context.hits:
             said = Reply(self.otherwise, trace=trace)
             return _Plan(request, trace, context, reply=_decided(self, said, "not in the documents", verdict))
@@ -167,7 +174,7 @@ class Retrieving:
         text = filled_in(
             self.prompt, passages=context.text, question=request.prompt, cite=cite, otherwise=self.otherwise
         )
-        told = shown(request.with_prompt(text), [hit.passage.searched for hit in context.hits])
+        told = shown(request.with_prompt(text), [hit.passage.searched for hit in context.whole])
         # For what checks the answer further in: what was asked, without the passages around it.
         return told.with_(metadata={**told.metadata, "question": request.prompt})
 
@@ -185,7 +192,7 @@ class Retrieving:
         if self.cite != "no" and request.response_format is None:
             cited = citations(said.text)
             if self.supports is not None:
-                shown = [hit.passage.searched for hit in context.hits]
+                shown = [hit.passage.searched for hit in context.whole]
                 cited = await asyncio.to_thread(checked, cited, shown, self.supports)
             wrong = {number for one in cited for number in one.numbers if not 1 <= number <= len(sources)}
             for at, source in enumerate(sources):
