@@ -70,18 +70,6 @@ JOBS = (
     "repair",
     "compress",
 )
-    "serve",
-    "distill",
-    "synthesize",
-    "curate",
-    "supervise",
-    "judge",
-    "adapt",
-    "verify",
-    "prompts",
-    "repair",
-    "compress",
-)
 
 
 class Collaboration:
