@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotfish.measure.evidence import listening, passages_of, shown
+from pilotfish.measure.evidence import listening, looked_up, passages_of, shown, to_look_up
 from pilotfish.model import Request
 
 
@@ -17,3 +17,10 @@ def test_those_outside_hear_and_those_within_are_told() -> None:
     assert (told.key(), told) == (asked.key(), asked)  # nobody is sent any of it
     assert passages_of(asked) == ()
     assert passages_of(shown(asked, ["x"])) == ("x",)
+
+
+def test_what_is_to_be_looked_up_may_be_another_text_than_the_last_turn() -> None:
+    asked = Request.of("Again!")
+    assert looked_up(asked) is None
+    told = to_look_up(asked, "Who?")
+    assert (looked_up(told), told) == ("Who?", asked)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from pilotfish.model import Request
 
-__all__ = ["listening", "passages_of", "shown"]
+__all__ = ["listening", "looked_up", "passages_of", "shown", "to_look_up"]
 
-_SHOWN, _LISTENING = "passages", "passages_heard"
+_SHOWN, _LISTENING, _QUERY = "passages", "passages_heard", "query"
 
 
 def listening(request: Request) -> tuple[Request, list[str]]:
@@ -35,3 +35,14 @@ def passages_of(request: Request) -> tuple[str, ...]:
     """Return the passages that a request tells of."""
     found = request.metadata.get(_SHOWN)
     return tuple(str(one) for one in found) if isinstance(found, list | tuple) else ()
+
+
+def to_look_up(request: Request, query: str) -> Request:
+    """Return a request whose last turn is no question, with the one that passages are to be looked up for."""
+    return request.with_(metadata={**request.metadata, _QUERY: query})
+
+
+def looked_up(request: Request) -> str | None:
+    """Return what `to_look_up` gave, where anybody did."""
+    found = request.metadata.get(_QUERY)
+    return found if isinstance(found, str) and found.strip() else None

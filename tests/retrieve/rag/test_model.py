@@ -13,7 +13,7 @@ from pilotfish import ask
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Above, Cascade
 from pilotfish.measure.checks import Verdict
-from pilotfish.measure.evidence import listening, passages_of
+from pilotfish.measure.evidence import listening, passages_of, to_look_up
 from pilotfish.measure.support import ByWords
 from pilotfish.model import Call, Delta, Message, Model, Request, Trace
 from pilotfish.repair import Context, Mark, Repaired, Span
@@ -306,3 +306,16 @@ def test_shorter_passages_are_shown_and_the_whole_ones_bear_out_what_cites_them(
     assert [(call.model, call.role) for call in reply.trace.calls][1] == ("short", "compressor")
     # The year is in the whole passage alone.
     assert reply.trace.sources[0].supported == 1.0
+
+
+def test_a_remark_is_not_looked_up() -> None:
+    model = ScriptedModel("In 1912 [1].")
+    turns = [
+        {"role": "user", "content": "when ?"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "no"},
+    ]
+    library = Library("the boat sank in 1912 .")
+    reply = ask(Retrieving(library, model), to_look_up(Request.of(turns), "when did the boat sink ?"))
+    assert library.asked == ["when did the boat sink ?"] and "no" in model.requests[0].prompt
+    assert reply.text

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
-from pilotfish.measure.evidence import listening, shown
+from pilotfish.measure.evidence import listening, shown, to_look_up
 from pilotfish.measure.judging import filled_in
 from pilotfish.model import Message, Model, Reply, Request, Trace, WholeReplies
 from pilotfish.prompt.verify.every import Verifier, judged
@@ -120,7 +120,8 @@ class Verified(WholeReplies):
             said, verdict = tried[-1]
             told = filled_in(self.refine, why=verdict.why or "It was not accepted.")
             turns = (*request.messages, Message("assistant", said.text), Message("user", told))
-            return request.with_(messages=turns, metadata=metadata)
+            # A remark is no question: what looks passages up on the way looks for what was asked.
+            return to_look_up(request.with_(messages=turns, metadata=metadata), request.prompt)
         seed = None if request.seed is None else request.seed + number
         return request.with_(temperature=self.temperature, seed=seed, metadata=metadata)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
-from pilotfish.measure.evidence import shown
+from pilotfish.measure.evidence import looked_up, shown
 from pilotfish.measure.judging import filled_in
 from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
@@ -159,6 +159,8 @@ class Retrieving:
         return _Plan(self._asked(request, context), trace, context, "answered from passages", verdict)
 
     async def _query(self, request: Request) -> tuple[str, Trace]:
+        if (query := looked_up(request)) is not None:
+            return query, Trace()
         turns = [message for message in request.messages if message.role in ("user", "assistant") and message.text]
         if self.condense is None or len(turns) < 2:
             return request.prompt, Trace()
