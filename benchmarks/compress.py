@@ -238,7 +238,7 @@ def answers(peer: Peer | None, reader: Reader, data: Path, *, quick: bool) -> It
     ways = ways_of(reader, encoder, None if quick else classifier(encoder, taught))
     some = test[:6] if quick else test
     for name, way in ways.items():
-        # What is conditioned on what was kept is read anew for each rate: minutes a prompt. It is held against the peer.
+        # What is conditioned on what was kept is read anew for each rate. It is held against the peer, below.
         if name in ITERATIVE or (quick and name not in ("random", "sentences by words")):
             continue
         few = some if name in FAST else some[:PEER_ASKED]
