@@ -7,9 +7,10 @@ vectors of rows without labels), of which each row has its own; and the label mo
 classifier and keywords (the words that tell most in the 300): GLAD, the best of nine on three seeds of TREC's 1,000
 rows, not its test rows. The strong model is probed on its averaged hidden states, with cross-entropy and with the
 confidence loss (at most .5, warm-up .2); its ceiling learns people's labels of the same 1,000 rows. On TREC SmolLM2 is
-tuned by adapters too, of 400 rows. Intervals draw seeds and rows again, all models together; no gap recovered is told
-where the gap is within noise. What was tuned is kept (`.bench/weak-to-strong`), with the seconds it took, which count
-as time of this run. `--quick` takes the embedded support messages, SmolLM2 and one seed.
+tuned by adapters too, of 400 rows, from such a probe's head on. Intervals draw seeds and rows again, all models
+together; no gap recovered is told where the gap is within noise. What was tuned is kept (`.bench/weak-to-strong`),
+with the seconds it took, which count as time of this run. `--quick` takes the embedded support messages, SmolLM2 and
+one seed.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ RUNS = Path(__file__).resolve().parents[1] / ".bench" / "weak-to-strong"
 ENCODER, SMALL, LARGE = "all-minilm-l6-v2", "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"
 SEEDS, DEALT, GOLD, LEARNT, TESTED, TUNED, TOPICS = (30, 31, 32, 33, 34), 1600, 300, 1000, 600, 400, 4
 CONFIDENT = Objective(confidence=0.5, warmup=0.2)
-LORA = Fit(epochs=2, batch_tokens=512, rate=5e-4, rank=8)
+LORA = Fit(epochs=2, batch_tokens=256, rate=2e-4, rank=8)
 Floats = NDArray[np.float64]
 
 
@@ -207,7 +208,8 @@ def _tuned(
         if not (folder / "modules.json").exists():
             encoder_of_lm(SMALL, folder, max_length=64)
         how = Fit(**{**LORA.__dict__, "seed": seed})
-        made = StrongModel(Encoder(folder), how, objective, head_rate=5.0).fit(texts, labels, classes)
+        made = StrongModel(Encoder(folder), how, objective, head_rate=5.0, start=Probe(seed=seed))
+        made.fit(texts, labels, classes)
         told = made.predict_proba(tests).tolist()
         kept.write_text(json.dumps({"seconds": time.perf_counter() - start, "told": told}), encoding="utf-8")
     return np.array(json.loads(kept.read_text(encoding="utf-8"))["told"])

@@ -316,7 +316,6 @@ class Source:
         score: by what found it.
         cited: whether the reply cites it.
         supported: the least that the passage bears out of what cites it, from 0 to 1; None where nothing was checked.
-        text: of the passage, for what checks the reply; it is no part of the trace's JSON.
     """
 
     number: int
@@ -328,13 +327,6 @@ class Source:
     score: float = 0.0
     cited: bool = False
     supported: float | None = None
-    text: str = field(default="", repr=False)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but the text as plain data."""
-        told = dataclasses.asdict(self)
-        del told["text"]
-        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +369,7 @@ class Trace:
         return {
             "calls": [dataclasses.asdict(call) for call in self.calls],
             "decisions": [dataclasses.asdict(decision) for decision in self.decisions],
-            **({"sources": [source.to_json() for source in self.sources]} if self.sources else {}),
+            **({"sources": [dataclasses.asdict(source) for source in self.sources]} if self.sources else {}),
             "cost": self.cost,
             "seconds": self.seconds,
             "usage": dataclasses.asdict(self.usage),

@@ -125,9 +125,15 @@ def test_two_processes_end_with_what_one_does(tiny_folder: Any, tmp_path: Path) 
         _file(folder, tiny_folder("llama", "plain"), "rate = 0.01", 'rate = 0.01\naccumulate = 2\ndtype = "float32"')
         text = (folder / "team.toml").read_text().replace("[distill]\n", f"[distill]\n{own}")
         (folder / "team.toml").write_text(f"{text}warmup = 0.2\n")
-        command = [sys.executable, *launcher, "-m", "pilotfish.cli.main", "distill", "team.toml", "--json", "--quiet"]
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=240, check=False)
+        asked = ("distill", "team.toml", "--json", "--quiet")
+        if launcher:
+            command = [sys.executable, *launcher, "-m", "pilotfish.cli.main", *asked]
+            env = {**os.environ, "OMP_NUM_THREADS": "1"}
+            done: Any = subprocess.run(
+                command, cwd=folder, env=env, capture_output=True, text=True, timeout=240, check=False
+            )
+        else:
+            done = pilotfish(*asked, cwd=folder)
         assert done.returncode == 0, done.stderr[-2000:]
         told.append(json.loads(done.stdout))  # told once
         assert told[-1]["processes"] == (2 if launcher else 1)

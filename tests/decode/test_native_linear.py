@@ -37,7 +37,7 @@ def lib(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     if request.param in LEAVES_OUT and not LEAVES_OUT[request.param] & set(machine()["instructions"]):
         pytest.skip("this processor has none of what the build leaves out: the code is that of another build")
     folder = tmp_path_factory.mktemp("native")
-    return build.load(build.compile_library([*flags, "-O2"], folder=folder))
+    return build.load(build.compile_library([*flags, "-O1"], folder=folder))
 
 
 def run(lib: Any, kind: Any, weight: torch.Tensor, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.errors import ConfigError
-from pilotfish.retrieve._bm25_scores import scores_of
 from pilotfish.retrieve.bm25 import Bm25, Method, Words
 from pilotfish.retrieve.way import Way
+from pilotfish.rows._bm25_scores import scores_of
 
 bm25s = pytest.importorskip("bm25s")
 pytest.importorskip("Stemmer")

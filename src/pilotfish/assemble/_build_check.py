@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
     from pilotfish.prompt.verify import Verifier
 
-__all__ = ["build_check"]
+__all__ = ["build_check", "read_schema"]
 
 
 def build_check(by: str, given: dict[str, Any], folder: Path, catalog: Catalog, part: Callable[[str], Any]) -> Verifier:
@@ -38,7 +38,7 @@ def build_check(by: str, given: dict[str, Any], folder: Path, catalog: Catalog, 
         return checks.Matches(given["pattern"])
     if by == "schema":
         path = given.get("schema_file")
-        return checks.FitsSchema(None if path is None else _schema(folder / path))
+        return checks.FitsSchema(None if path is None else read_schema(folder / path))
     if by == "code":
         return checks.CodeRuns(**given)
     if by == "function":
@@ -72,7 +72,12 @@ def _text(path: Path, key: str) -> str:
         raise ConfigError(f"{key} {path}: {error}") from None
 
 
-def _schema(path: Path) -> dict[str, Any]:
+def read_schema(path: Path) -> dict[str, Any]:
+    """Return the JSON schema of a file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no object.
+    """
     try:
         found = json.loads(_text(path, "schema_file"))
     except ValueError as error:

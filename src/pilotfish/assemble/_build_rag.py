@@ -51,9 +51,13 @@ def build_rag(
 
 def _shorten(name: str, spec: CompressorSpec, model: Any, catalog: Catalog, folder: Path) -> Shorten:
     from pilotfish.assemble._build_compress import compressor_of, count_of
-    from pilotfish.prompt.compress import Passages
+    from pilotfish.models.counting import counter
+    from pilotfish.prompt.compress import Count, Passages
 
-    count = count_of(f"[models.{name}] compress", spec.count, model, catalog, folder)
+    # The budget of passages is counted by the model's own tokenizer, or guessed of an endpoint: shorter ones alike.
+    count = Count(counter(model))
+    if spec.count is not None:
+        count = count_of(f"[models.{name}] compress", spec.count, model, catalog, folder)
     return Passages(compressor_of(spec, count, catalog, folder), name)
 
 

@@ -206,9 +206,9 @@ def _maker(
     from pilotfish.train.settings import Fit
 
     held = _held(weights, strong, spec, models)
+    given = strong.probe.model_dump() if strong.probe is not None else {}
+    probe = Probe(**(given | ({"decays": tuple(given["decays"])} if given else {})))
     if strong.fit is None:
-        given = strong.probe.model_dump() if strong.probe is not None else {}
-        probe = Probe(**(given | ({"decays": tuple(given["decays"])} if given else {})))
         over = Remembered(EncoderFeatures(held))
         return lambda seed: StrongModel(over, replace(probe, seed=seed), objective)
     assert isinstance(held, Encoder)
@@ -216,7 +216,12 @@ def _maker(
     more = {name: value for name in ("head_rate", "held_out") if (value := getattr(strong, name)) is not None}
     assert spec.out is not None
     folder = models.folder / spec.out / RUNS / TUNING
-    return lambda seed: StrongModel(held, replace(fit, seed=seed), objective, folder=folder, **more)
+
+    def tuned(seed: int) -> StrongModel:
+        start = replace(probe, seed=seed) if strong.probe is not None else None
+        return StrongModel(held, replace(fit, seed=seed), objective, folder=folder, start=start, **more)
+
+    return tuned
 
 
 def _held(weights: str, strong: StrongSpec, spec: SuperviseSpec, models: Collaboration) -> Encoder | Any:

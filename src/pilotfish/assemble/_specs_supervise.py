@@ -122,7 +122,10 @@ class ProbeSpec(Spec):
 
 
 class StrongSpec(Spec):
-    """`[supervise.strong]`: the model that learns; a probe, or with `fit` tuned: by adapters with a `rank`."""
+    """`[supervise.strong]`: the model that learns; a probe, or with `fit` tuned: by adapters with a `rank`.
+
+    With `fit` and `probe` tuning starts from the probe's head.
+    """
 
     weights: Text
     through: list[Text] = []
@@ -140,8 +143,6 @@ class StrongSpec(Spec):
 
     @model_validator(mode="after")
     def _fits(self) -> StrongSpec:
-        if self.probe is not None and self.fit is not None:
-            raise ValueError("the model is probed or tuned: give `probe` or `fit`")
         if self.fit is None and self.head_rate is not None:
             raise ValueError("`head_rate` is of `fit`: a probe has no other rate")
         if self.held_out is not None and (self.fit is None or self.fit.patience is None):

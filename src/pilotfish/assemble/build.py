@@ -13,10 +13,12 @@ from pilotfish.assemble._spec_engine import SpreadSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_compress import CompressedSpec
+from pilotfish.assemble._specs_enhance import ENHANCE
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import EndpointSpec
+from pilotfish.assemble._specs_repair import RepairedSpec
 from pilotfish.assemble._specs_resilient import ResilientSpec
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_speculative import SpeculativeSpec
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pilotfish.retrieve.found import Retriever
 
 TREES = "trees.safetensors"  # which only the folder of a tree student holds
+TABLE = "table.json"  # which only the folder of a table's model holds
 
 
 def build(
@@ -104,6 +107,10 @@ def build(
         from pilotfish.assemble._build_knowledge import build_knowledge
 
         return build_knowledge(name, spec, part, catalog, folder)
+    if type(spec) in ENHANCE.values():
+        from pilotfish.assemble._build_enhance import build_enhance
+
+        return build_enhance(name, spec, part, catalog, folder)
     if isinstance(spec, RetrieveSpec):
         from pilotfish.assemble._build_rag import build_rag
 
@@ -112,6 +119,10 @@ def build(
         from pilotfish.assemble._build_verified import build_verified
 
         return build_verified(name, spec, part, catalog, folder)
+    if isinstance(spec, RepairedSpec):
+        from pilotfish.assemble._build_repair import build_repaired
+
+        return build_repaired(name, spec, part, catalog, folder)
     if isinstance(spec, CompressedSpec):
         from pilotfish.assemble._build_compress import build_compressed
 
@@ -130,6 +141,10 @@ def build(
 def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
     from pilotfish.models.classify import ClassifierModel, TextClassifier
 
+    if (path / TABLE).is_file():
+        from pilotfish.compete.tables.model import TableModel, TableReplies
+
+        return TableReplies(TableModel.load(path), name)
     if (path / TREES).is_file():
         from pilotfish.distill.blackbox.tabular import TableClassifier
 

@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_compress import CompressSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
+    from pilotfish.assemble._specs_enhance import PromptsSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
+    from pilotfish.assemble._specs_repair import RepairSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
     from pilotfish.assemble._specs_synthesize import SynthesizeSpec
@@ -55,7 +57,19 @@ if TYPE_CHECKING:
 
 DEFAULT = "assistant"
 # Tables that name models.
-JOBS = ("serve", "distill", "synthesize", "curate", "supervise", "judge", "adapt", "verify", "compress")
+JOBS = (
+    "serve",
+    "distill",
+    "synthesize",
+    "curate",
+    "supervise",
+    "judge",
+    "adapt",
+    "verify",
+    "prompts",
+    "repair",
+    "compress",
+)
 
 
 class Collaboration:
@@ -177,6 +191,16 @@ class Collaboration:
     def verify(self) -> VerifySpec | None:
         """The `[verify]` table, if there is one."""
         return self._file.verify
+
+    @property
+    def prompts(self) -> PromptsSpec | None:
+        """The `[prompts]` tables, if there are any."""
+        return self._file.prompts
+
+    @property
+    def repair(self) -> RepairSpec | None:
+        """The `[repair]` table, if there is one."""
+        return self._file.repair
 
     @property
     def compress(self) -> CompressSpec | None:

@@ -17,11 +17,13 @@ from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_compress import CompressedSpec, CompressSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
+from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
+from pilotfish.assemble._specs_repair import RepairedSpec, RepairSpec
 from pilotfish.assemble._specs_resilient import RESILIENT, RESILIENT_MEANS
 from pilotfish.assemble._specs_route import RouteSpec
 from pilotfish.assemble._specs_serve import ServeSpec
@@ -135,8 +137,10 @@ SPECS: dict[str, type[Spec]] = {
     **RESILIENT,
     **ALIGNED,
     **KNOWLEDGE,
+    **ENHANCE,
     "retrieve": RetrieveSpec,
     "verified": VerifiedSpec,
+    "repaired": RepairedSpec,
     "compressed": CompressedSpec,
     "spread": SpreadSpec,
 }
@@ -211,6 +215,8 @@ class FileSpec(Spec):
     judge: JudgeSpec | None = None
     adapt: AdaptSpec | None = None
     verify: VerifySpec | None = None
+    prompts: PromptsSpec | None = None
+    repair: RepairSpec | None = None
     compress: CompressSpec | None = None
 
 

@@ -1,258 +1,220 @@
-"""The equations that a text states, computed again in exact fractions: "48 / 2 = 24", "$3 x 4 = $12", "<<48/2=24>>".
-
-Source: the calculator annotations of Cobbe et al. 2021 (Training Verifiers to Solve Math Word Problems), appendix C;
-plain sums are read too. What is not plain arithmetic (variables, powers, functions) is left alone, not judged.
-"""
+"""Sums in prose, read exactly: numbers with their groups, signs of money, shares in percent, and units behind them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Equation", "equations"]
+from pilotfish.measure._exact import computed, is_rounded, value_of
+
+__all__ = ["Number", "Sum", "sums"]
 
 _TOKEN = re.compile(
-    r"(?P<num>(?<![\w.])[$€£]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<![\w.])[$€£]?\.\d+)"
-    r"|(?P<eq>=)|(?P<op>[-+*/×÷−–·])|(?P<times>[xX](?=\s*[$€£(]?\.?\d))|(?P<par>[()])|(?P<of>\bof\b)"
-    r"|(?P<cent>%)|(?P<word>[^\W\d_]+)|(?P<space>[ \t]+)|(?P<other>.|\n)",
+    r"(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?P<percent>\s?%)?"
+    r"|(?P<equals>(?<![=<>!:+*/-])=(?![=>]))"
+    r"|(?P<sign>[-+*/()\u2212\u00d7\u00f7\u2013]|(?<![A-Za-z])x(?![A-Za-z]))"
+    r"|(?P<money>[$\u20ac\u00a3])|(?P<word>[A-Za-z\u00b0][A-Za-z\u00b0'-]*)|(?P<blank>[^\S\n]+)|(?P<other>.|\n)"
 )
-_OPERATORS = {"×": "*", "·": "*", "x": "*", "X": "*", "of": "*", "÷": "/", "−": "-", "–": "-"}
-_UNITS = frozenset("mgshl")  # single letters behind a number that are units, not unknowns
-_LONGEST = 200  # tokens of one side: nobody writes more, and nothing takes long
-_DEEPEST = 20  # brackets
+# Behind these words a number belongs to a sum that is written in words: it cannot be read for sure.
+_JOIN = frozenset(["plus", "minus", "times", "of", "over", "by", "divided", "multiplied", "half", "twice"])
+_MAY_JOIN = frozenset(("and", "per"))  # these, where another number stands before them
+_LONGEST = 80  # tokens of a left side
+_SIGNS = {"\u2212": "-", "\u2013": "-", "\u00d7": "*", "x": "*", "\u00f7": "/"}
+_MOST = 10**30  # what is larger is no sum of prose
 
 
 @dataclass(frozen=True)
-class Equation:
-    """Two sides of an equals sign.
+class Number:
+    """A number of a text.
 
     Attributes:
-        start, end: of both, in characters.
-        written: the right side, as it stands.
-        at: where that starts.
-        left: what the left side comes to; None where nothing can be divided by what it divides by.
-        right: what the right side comes to.
-        holds: whether they are equal, or equal after rounding to the digits that are written.
+        start, end: where its digits stand, without sign, money and percent.
+        text: those digits.
+        value: exactly, a share of one hundred where a percent sign follows.
     """
 
     start: int
     end: int
-    written: str
-    at: int
-    left: Fraction | None
-    right: Fraction
-    holds: bool
+    text: str
+    value: Fraction
 
 
 @dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
+class Sum:
+    """A sum and the result that a text gives for it.
+
+    Attributes:
+        start, end: where it stands, from its first operand to its result.
+        left: as it is written.
+        operands: its numbers.
+        value: of the left side, exactly.
+        result: as the text has it; a minus counts to its value and not to its place.
+        percent: whether the result is in percent.
+        negative: whether a minus stands before the result.
+        shares: whether the left side has a percent sign: its result may then be meant in percent without one.
+    """
+
     start: int
     end: int
+    left: str
+    operands: tuple[Number, ...]
+    value: Fraction
+    result: Number
+    percent: bool
+    negative: bool
+    shares: bool = False
+
+    @property
+    def wanted(self) -> Fraction:
+        """The number that the result should show, without its sign."""
+        return abs(self.value) * (100 if self.percent else 1)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the result is the value, or the value rounded to the digits that are shown."""
+        same_sign = self.negative == (self.value < 0) or self.value == 0
+        may = [self.wanted, self.wanted * 100] if self.shares and not self.percent else [self.wanted]
+        return same_sign and any(is_rounded(one, self.result.text) for one in may)
 
 
-def equations(text: str) -> list[Equation]:
-    """Return the equations of plain arithmetic, in order; each sign of a chain `a = b = c` is one.
+def sums(text: str, values: dict[str, Fraction] | None = None) -> Iterator[Sum]:
+    """Yield the sums of a text in order: `48 eggs / 2 = 24 eggs`, `$3 x 4 = $12`, `<<48/2=24>>`.
 
-    A side is numbers, + - * / ("x", "×", "÷", "of"), brackets, units and signs of money. One side at least computes
-    something. A per cent is read as a share or as its number, whichever makes it hold.
+    What cannot be read for sure (a chain of results, a dangling sign, an unknown letter) is left out, not guessed.
+
+    Args:
+        text: the text.
+        values: other values for numbers as they are written, by which a sum is computed.
     """
-    tokens = [
-        _Token(str(one.lastgroup), one.group(), one.start(), one.end())
-        for one in _TOKEN.finditer(text)
-        if one.lastgroup != "space"
-    ]
-    found = []
+    tokens = [one for one in _TOKEN.finditer(text) if one.lastgroup != "blank"]
     for at, token in enumerate(tokens):
-        if token.kind != "eq" or _part_of_another_sign(text, token):
+        if token.lastgroup != "equals":
             continue
-        left, right = _side(tokens, at, -1), _side(tokens, at, 1)
-        if left is None or right is None or not (_computes(left) or _computes(right)) or _converts(left, right):
+        told = _result(tokens, at + 1)
+        left = _left(tokens, at, values or {}) if told is not None else None
+        if told is None or left is None:
             continue
-        found.append(_equation(text, left, right))
-    return found
+        result, percent, negative, end = told
+        value, operands, start = left
+        written = text[start : token.start()].strip()
+        yield Sum(start, end, written, operands, value, result, percent, negative, "%" in written)
 
 
-def _part_of_another_sign(text: str, token: _Token) -> bool:
-    return text[max(0, token.start - 1) : token.start] in ("=", "<", ">", "!") or text[token.end : token.end + 1] == "="
+def _kind(token: re.Match[str]) -> str:
+    return "number" if token["number"] else str(token.lastgroup)
 
 
-def _computes(side: Sequence[_Token]) -> bool:
-    numbers = sum(one.kind == "num" for one in side)
-    return numbers > 1
-
-
-def _converts(left: Sequence[_Token], right: Sequence[_Token]) -> bool:
-    """Return whether a number has its unit on the left (2 kg = 2 x 1000), or dollars become cents."""
-    if not _computes(left) and any(one.kind == "word" for one in left):
-        return True
-    cents = [any(one.text.lower() in ("cent", "cents") for one in side) for side in (left, right)]
-    money = [any(one.kind == "num" and one.text[0] in "$€£" for one in side) for side in (left, right)]
-    return (cents[0] and money[1]) or (cents[1] and money[0])
-
-
-def _side(tokens: Sequence[_Token], sign: int, step: int) -> list[_Token] | None:
-    """Return the tokens of a side that can be computed: the longest that touches the sign; None where there is none."""
-    taken: list[_Token] = []
-    at = sign + step
-    while 0 <= at < len(tokens) and len(taken) < _LONGEST and tokens[at].kind not in ("eq", "other"):
-        taken.append(tokens[at])
-        at += step
-    if len(taken) == _LONGEST:
+def _result(tokens: Sequence[re.Match[str]], at: int) -> tuple[Number, bool, bool, int] | None:
+    """Return the number behind an equals sign, whether it is in percent and negative, and where it ends."""
+    negative = False
+    while at < len(tokens) and (_kind(tokens[at]) == "money" or tokens[at][0] in "-\u2212"):
+        negative |= _kind(tokens[at]) != "money"
+        at += 1
+    if at >= len(tokens) or not tokens[at]["number"]:
         return None
-    ordered = taken[::-1] if step < 0 else taken
-    sizes = range(len(ordered), 0, -1)
-    for size in sizes:
-        side = ordered[-size:] if step < 0 else ordered[:size]
-        if not _whole(side):
+    found = tokens[at]
+    after = tokens[at + 1] if at + 1 < len(tokens) else None
+    # A sign behind it makes it the first operand of another sum; a letter or a digit that touches it, another word.
+    if after is not None and (_kind(after) == "sign" and after[0] != ")" and _goes_on(tokens, at + 2)):
+        return None
+    # So does a number behind it: 1 1/2, 18 000; and a letter that touches it is an unknown.
+    if after is not None and _kind(after) == "number":
+        return None
+    if (
+        after is not None
+        and after.start() == found.end()
+        and (after[0] in "_^\\x" or (len(after[0]) == 1 and _kind(after) == "word"))
+    ):
+        return None
+    digits = found["number"]
+    return (
+        Number(found.start(), found.start() + len(digits), digits, value_of(digits)),
+        bool(found["percent"]),
+        negative,
+        found.end(),
+    )
+
+
+def _goes_on(tokens: Sequence[re.Match[str]], at: int) -> bool:
+    return at < len(tokens) and (_kind(tokens[at]) in ("number", "money") or tokens[at][0] == "(")
+
+
+def _left(
+    tokens: Sequence[re.Match[str]], stop: int, values: dict[str, Fraction]
+) -> tuple[Fraction, tuple[Number, ...], int] | None:
+    """Return the value of the longest sum before an equals sign, its numbers, and where it begins."""
+    first = stop
+    while first and stop - first < _LONGEST and _kind(tokens[first - 1]) in ("number", "sign", "money", "word"):
+        first -= 1
+    for start in range(first, stop):
+        begins = tokens[start]
+        if _kind(begins) not in ("number", "money") and begins[0] not in ("(", "-"):
             continue
-        # What the rest begins with must not belong to it: "x + 5 - 3 = 12" says nothing of 5 - 3.
-        first = sign + step * (size + 1)
-        near = [tokens[i] for i in (first, first + step) if 0 <= i < len(tokens)]
-        return None if _joined(near, side, step) else side
+        read = _read(tokens[start:stop], values)
+        if read is None:
+            continue
+        before = tokens[start - 1] if start else None
+        counted = any(one["number"] for one in tokens[first:start])
+        if before is not None and _touches(before, begins, counted):
+            return None
+        return *read, begins.start()
     return None
 
 
-def _joined(near: Sequence[_Token], side: Sequence[_Token], step: int) -> bool:
-    """Return whether what stands beside a side, nearest first, makes something else of it than what it says alone."""
-    if not near:
-        return False
-    beside = near[0]
-    if beside.kind == "num":  # 1 1/2, 80 000
-        return side[0 if step < 0 else -1].kind != "word"
-    if beside.kind in ("op", "times", "par", "of"):
-        return True
-    touches = beside.end == side[0].start if step < 0 else beside.start == side[-1].end
-    if beside.kind == "word":
-        unknown = len(beside.text) == 1 and beside.text not in "aAI"
-        return touches or unknown or (step < 0 and len(near) > 1 and near[1].kind == "num")  # 1 hour 20 minutes
-    return beside.text in "^√!_{}\\|" or (beside.text == ":" and touches and len(near) > 1 and near[1].kind == "num")
+def _touches(before: re.Match[str], begins: re.Match[str], counted: bool) -> bool:
+    """Say whether a sum cannot begin there: what stands before belongs to it, and cannot be read."""
+    if _kind(before) == "word":
+        word = before[0].casefold()
+        return word in _JOIN or (counted and word in _MAY_JOIN) or before.end() == begins.start()
+    if _kind(before) == "sign":
+        return begins[0] != "(" or before[0] != "("
+    # A whole number before a fraction; an exponent, a word of another kind.
+    return _kind(before) == "number" or (before.end() == begins.start() and before[0] in ".^_\\%")
 
 
-def _whole(side: Sequence[_Token]) -> bool:
-    return _value(side, shares=True) is not _NOTHING
-
-
-class _Nothing:
-    """What is no expression."""
-
-
-_NOTHING = _Nothing()
-
-
-def _value(side: Sequence[_Token], *, shares: bool) -> Fraction | _Nothing | None:
-    """Return what a side comes to, None where it divides by nothing, `_NOTHING` where it is no expression."""
-    parser = _Parser(side, shares)
-    try:
-        found = parser.sum(0)
-    except _NoExpressionError:
-        return _NOTHING
-    except ZeroDivisionError:
+def _read(tokens: Sequence[re.Match[str]], values: dict[str, Fraction]) -> tuple[Fraction, tuple[Number, ...]] | None:
+    """Return the value of a left side and its numbers; None where it is no whole sum."""
+    given: list[tuple[str, Fraction]] = []
+    numbers: list[Number] = []
+    last = ""
+    units = 3  # words since the last number: two may be its unit
+    for token in tokens:
+        kind = _kind(token)
+        if kind == "number":
+            digits = token["number"]
+            if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
+                return None  # a time of day, or a code
+            value = values.get(digits, value_of(digits)) / (100 if token["percent"] else 1)
+            numbers.append(Number(token.start(), token.start() + len(digits), digits, value))
+            given.append(("n", value))
+            units = 0
+        elif kind == "word":
+            units += 1
+            # One letter may be a variable, and what is joined is no unit.
+            if units > 2 or len(token[0]) == 1 or token[0].casefold() in _JOIN | _MAY_JOIN:
+                return None
+        elif kind == "sign":
+            if given and given[-1][0] == "*" and token[0] in "-+" and last == "x":
+                return None  # a variable
+            given.append((_SIGNS.get(token[0], token[0]), Fraction()))
+            units = 3 if token[0] != ")" else 0
+        last = token[0]
+    if len(numbers) < 2 or _is_mixed(tokens):
         return None
-    return found if parser.at == len(side) else _NOTHING
+    found = computed(given)
+    if found is None or abs(found) > _MOST:
+        return None
+    return found, tuple(numbers)
 
 
-class _NoExpressionError(Exception):
-    pass
-
-
-class _Parser:
-    """Sums of products of numbers and brackets, by descent."""
-
-    def __init__(self, tokens: Sequence[_Token], shares: bool) -> None:
-        self.tokens, self.shares, self.at = tokens, shares, 0
-
-    def sum(self, depth: int) -> Fraction:
-        total = self.product(depth)
-        while (sign := self._operator()) in ("+", "-"):
-            self.at += 1
-            value = self.product(depth)
-            total = total + value if sign == "+" else total - value
-        return total
-
-    def product(self, depth: int) -> Fraction:
-        total = self.factor(depth)
-        while (sign := self._operator()) in ("*", "/"):
-            self.at += 1
-            value = self.factor(depth)
-            total = total * value if sign == "*" else total / value
-        return total
-
-    def factor(self, depth: int) -> Fraction:
-        if depth > _DEEPEST or self.at >= len(self.tokens):
-            raise _NoExpressionError
-        token = self.tokens[self.at]
-        self.at += 1
-        if token.kind == "op" and token.text in "-−–":
-            return -self.factor(depth + 1)
-        if token.kind == "par" and token.text == "(":
-            value = self.sum(depth + 1)
-            if self.at >= len(self.tokens) or self.tokens[self.at].text != ")":
-                raise _NoExpressionError
-            self.at += 1
-            return self._unit(value)
-        if token.kind != "num":
-            raise _NoExpressionError
-        value = Fraction(token.text.lstrip("$€£").replace(",", ""))
-        if self.at < len(self.tokens) and self.tokens[self.at].kind == "cent":
-            self.at += 1
-            value = value / 100 if self.shares else value
-        return self._unit(value)
-
-    def _unit(self, value: Fraction) -> Fraction:
-        """Pass over up to two words behind a number; a letter alone is an unknown, but for the common units."""
-        for _ in range(2):
-            if self.at >= len(self.tokens) or self.tokens[self.at].kind != "word":
-                break
-            word = self.tokens[self.at]
-            if len(word.text) == 1 and word.text not in _UNITS:
-                raise _NoExpressionError
-            self.at += 1
-        return value
-
-    def _operator(self) -> str:
-        if self.at >= len(self.tokens) or self.tokens[self.at].kind not in ("op", "times", "of"):
-            return ""
-        text = self.tokens[self.at].text
-        return _OPERATORS.get(text, text)
-
-
-def _equation(text: str, left: Sequence[_Token], right: Sequence[_Token]) -> Equation:
-    ways = []
-    for shares in (True, False):
-        a, b = _value(left, shares=shares), _value(right, shares=shares)
-        assert not isinstance(a, _Nothing) and not isinstance(b, _Nothing)
-        ways.append((a, b))
-    # "0.25 x 100 = 25%" means the number, "50 / 200 = 25%" the share; a left side with both is read as shares.
-    ways.append((ways[0][0], ways[1][1]))
-    start, end, at = left[0].start, right[-1].end, right[0].start
-    for a, b in ways:
-        if a is not None and b is not None and _equal(a, b, left, right):
-            return Equation(start, end, text[at:end], at, a, b, True)
-    a, b = ways[0]
-    if b is None:
-        a, b = None, a if a is not None else Fraction(0)
-    return Equation(start, end, text[at:end], at, a, b, False)
-
-
-def _equal(a: Fraction, b: Fraction, left: Sequence[_Token], right: Sequence[_Token]) -> bool:
-    if a == b:
-        return True
-    for exact, written, side in ((a, b, right), (b, a, left)):
-        digits = _digits(side)
-        # Decimals are rounded by some and cut by others; a whole number is exact.
-        if digits and abs(exact - written) < Fraction(1, 10**digits):
-            return True
+def _is_mixed(tokens: Sequence[re.Match[str]]) -> bool:
+    """Say whether a division by a fraction is meant, as in `3 / 1/4`: its strokes are spaced apart and together."""
+    for at in range(len(tokens) - 4):
+        one, two = tokens[at + 1], tokens[at + 3]
+        if one[0] == two[0] == "/" and all(tokens[at + k]["number"] for k in (0, 2, 4)):
+            loose = [tokens[at + k].end() != tokens[at + k + 1].start() for k in (1, 3)]
+            if loose[0] != loose[1]:
+                return True
     return False
-
-
-def _digits(side: Sequence[_Token]) -> int:
-    """Return the decimals of a side that is one number, two more where they are of a per cent; 0 for any other."""
-    numbers = [one for one in side if one.kind == "num"]
-    if len(numbers) != 1 or any(one.kind in ("op", "times", "of") for one in side[1:]):
-        return 0
-    _, _, decimals = numbers[0].text.partition(".")
-    return len(decimals) + (2 if any(one.kind == "cent" for one in side) else 0)

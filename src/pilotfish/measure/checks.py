@@ -21,7 +21,7 @@ from pilotfish.measure.answers import code_of, unfenced
 from pilotfish.measure.grade import function_at
 from pilotfish.model import Reply, Request, Trace
 
-__all__ = ["Accept", "ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict"]
+__all__ = ["Accept", "ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict", "validator_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class FitsSchema:
 
     @cached_property
     def _own(self) -> Any:
-        return None if self.schema is None else _validator(self.schema)
+        return None if self.schema is None else validator_of(self.schema)
 
     def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Validate the reply.
@@ -93,7 +93,7 @@ class FitsSchema:
             asked = _asked(request)
             if asked is None:
                 raise ConfigError("a check by schema: give `schema`, or ask with response_format = json_schema")
-            validator = _validator(asked)
+            validator = validator_of(asked)
         try:
             value = json.loads(unfenced(reply.text))
         except (ValueError, RecursionError) as error:
@@ -158,7 +158,12 @@ class ByFunction:
         return Verdict(said >= self.above, float(said), threshold=self.above)
 
 
-def _validator(schema: Mapping[str, Any]) -> Any:
+def validator_of(schema: Mapping[str, Any]) -> Any:
+    """Return what validates by a JSON schema.
+
+    Raises:
+        ConfigError: it is no schema.
+    """
     import jsonschema
 
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)

@@ -9,14 +9,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ByWords", "Supports"]
+__all__ = ["COMMON", "ByWords", "Supports"]
 
 # From (premise, hypothesis) pairs to how far the first bears out the second, from 0 to 1.
 Supports = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 
 _WORD = re.compile(r"\w+(?:[.,]\w+)*")
 # Words that stand in any text and bear out nothing.
-_COMMON = frozenset(
+COMMON = frozenset(
     re.findall(
         r"\w+",
         "a an and are as at be been but by can could did do does for from had has have he her his i if in "
@@ -43,7 +43,7 @@ class ByWords:
         found = []
         for premise, hypothesis in pairs:
             there = set(_words(premise))
-            wanted = set(_words(hypothesis)) - _COMMON
+            wanted = set(_words(hypothesis)) - COMMON
             missing = wanted - there
             if self.numbers and any(word[0].isdigit() for word in missing):
                 found.append(0.0)

@@ -10,88 +10,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish._extras import need
-from pilotfish.errors import ConfigError
 from pilotfish.retrieve._appended import Appended
 from pilotfish.retrieve._best import best_of, found_of
-from pilotfish.retrieve._bm25_scores import Scores, scores_of
 from pilotfish.retrieve.found import Found
 from pilotfish.rows._atomic import atomic
+from pilotfish.rows._bm25_scores import Scores, scores_of
+from pilotfish.rows.bm25 import Method, Words
 
 __all__ = ["Bm25", "Method", "Words"]
 
-Method = Literal["lucene", "robertson", "atire", "bm25l", "bm25+"]
 BUILT = "built.json"
-
-
-@dataclass(frozen=True)
-class Words:
-    """What counts as a word, and what each is worth.
-
-    Args:
-        method: the variant; "lucene" is exact, without Lucene's lengths of one byte.
-        k1: how soon further occurrences of a word in a passage count less.
-        b: how much a long passage's words count less, 0 to 1.
-        delta: of "bm25l" and "bm25+": what a word counts however long the passage.
-        stemmer: a language of Snowball's stemmers ("english", "german" ...); None takes words as they are.
-        stop_words: a language whose most frequent words do not count ("english", "german" ...), as bm25s has them; None
-            counts all.
-
-    Raises:
-        ConfigError: another method, or a number out of range.
-    """
-
-    method: Method = "lucene"
-    k1: float = 1.5
-    b: float = 0.75
-    delta: float = 0.5
-    stemmer: str | None = "english"
-    stop_words: str | None = "english"
-
-    def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise ConfigError(f"BM25 comes as {', '.join(get_args(Method))}, not {self.method!r}")
-        if self.k1 < 0 or not 0 <= self.b <= 1 or self.delta < 0:
-            raise ConfigError(f"k1 and delta are 0 or more and b 0 to 1, not {self.k1}, {self.delta} and {self.b}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as plain data."""
-        return asdict(self)
-
-    def reader(self) -> Callable[[Sequence[str]], list[list[str]]]:
-        """Return what finds the words of texts.
-
-        Raises:
-            ConfigError: no such stemmer or stop words.
-            MissingExtra: bm25s or PyStemmer are not installed.
-        """
-        tokenization = need("bm25s.tokenization", "retrieve")
-        stem = None
-        if self.stemmer is not None:
-            try:
-                stem = need("Stemmer", "retrieve").Stemmer(self.stemmer)
-            except KeyError:
-                raise ConfigError(f"no stemmer for {self.stemmer!r}: name a language, as english") from None
-        try:
-            tokenization.tokenize("a", stopwords=self.stop_words, return_ids=False, show_progress=False)
-        except ValueError:
-            raise ConfigError(f"no stop words of {self.stop_words!r}: name a language, as english") from None
-
-        def read(texts: Sequence[str]) -> list[list[str]]:
-            found: list[list[str]] = tokenization.tokenize(
-                list(texts), stopwords=self.stop_words, stemmer=stem, return_ids=False, show_progress=False
-            )
-            return found
-
-        return read
 
 
 class Bm25:

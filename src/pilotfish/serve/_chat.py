@@ -6,6 +6,7 @@ Source: the OpenAI API reference, "Create chat completion" and "The chat complet
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pilotfish.errors import ConfigError
@@ -86,7 +87,7 @@ def chat_json(visit: Visit, reply: Reply) -> dict[str, Any]:
 
 def _sources(reply: Reply) -> dict[str, Any]:
     """Return the passages that an answer stands on, in a field of ours; nothing where it was given none."""
-    found = [source.to_json() | {"score": finite(source.score)} for source in reply.trace.sources]
+    found = [asdict(source) | {"score": finite(source.score)} for source in reply.trace.sources]
     return {"pilotfish": {"sources": found}} if found else {}
 
 

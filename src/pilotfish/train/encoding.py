@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish._extras import need
-from pilotfish.train.examples import Example
+from pilotfish.train.examples import Example, Learnable
 from pilotfish.train.loop import Fitted, fit
 from pilotfish.train.lora import adapted, merged
 from pilotfish.train.plan import planned
@@ -170,7 +170,7 @@ def _task(module: Any, head: Any, groups: Sequence[tuple[str, ...]], losses: tup
     return EncoderTask()
 
 
-def freeze_unused(task: Any, examples: Sequence[Example]) -> None:
+def freeze_unused(task: Any, examples: Sequence[Learnable]) -> None:
     """Take out of training what no gradient comes to, as BERT's pooler: a checkpoint would lack its moments."""
     if not examples:
         return
@@ -191,10 +191,17 @@ class ScaledHead:
         rate: how many times the encoder's learning rate its own is.
         seed: of its first weights.
         bias: (outputs,) its first biases; zeros where there are none.
+        weight: (outputs, width) its first weights; small random ones where there are none.
     """
 
     def __init__(
-        self, width: int, outputs: int, rate: float, seed: int, bias: NDArray[np.float64] | None = None
+        self,
+        width: int,
+        outputs: int,
+        rate: float,
+        seed: int,
+        bias: NDArray[np.floating[Any]] | None = None,
+        weight: NDArray[np.floating[Any]] | None = None,
     ) -> None:
         torch = need("torch", "train")
         with torch.random.fork_rng(devices=[]):
@@ -203,6 +210,8 @@ class ScaledHead:
             torch.nn.init.normal_(linear.weight, std=0.01 / rate)
         first = np.zeros(outputs) if bias is None else np.asarray(bias) / rate
         linear.bias.data = torch.tensor(first, dtype=torch.float32)
+        if weight is not None:
+            linear.weight.data = torch.tensor(np.asarray(weight) / rate, dtype=torch.float32)
         self.rate, self.linear = rate, linear
         self.module = torch.nn.Sequential(linear, _times(rate))
 

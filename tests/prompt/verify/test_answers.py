@@ -58,13 +58,13 @@ def test_it_learns_what_log_probabilities_do_not_tell(reader: Reader, tmp_path: 
 def test_no_prompt_is_learnt_from_and_measured_on(reader: Reader) -> None:
     made = AnswerVerifier(reader, held_out=0.3, seed=3)
     seen: list[tuple[str, str]] = []
-    features = made._features
+    features = made.features
 
     def noted(asked: list[tuple[str, str]], progress: object = None) -> object:
         seen.extend(asked)
         return features(asked)
 
-    made._features = noted  # type: ignore[method-assign,assignment]
+    made.features = noted  # type: ignore[method-assign,assignment]
     rows = judged(60)
     made.fit(rows)
     assert made.report_.held_out % 2 == 0 and made.report_.rows % 2 == 0

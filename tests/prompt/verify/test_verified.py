@@ -46,7 +46,7 @@ def test_a_refinement_is_told_what_is_wrong() -> None:
     assert reply.text == "3 + 4 = 7"
     turns = model.requests[1].messages
     assert [turn.role for turn in turns] == ["user", "assistant", "user"]
-    assert turns[1].text == "3 + 4 = 8" and "the left side is 7" in turns[2].text
+    assert turns[1].text == "3 + 4 = 8" and "it is 7" in turns[2].text
 
 
 def test_what_nobody_trusts_is_withheld_or_the_best_of_it_given() -> None:
@@ -108,3 +108,27 @@ def test_settings_out_of_range_are_told(settings: dict[str, Any]) -> None:
 def test_several_answers_are_refused() -> None:
     with pytest.raises(ConfigError, match="n = 2"):
         ask(Verified(ScriptedModel(), good), Request.of("q", n=2))
+
+
+def test_passages_that_were_found_on_the_way_are_evidence() -> None:
+    from pilotfish.measure.evidence import shown
+    from pilotfish.measure.support import ByWords
+    from pilotfish.model import WholeReplies
+    from pilotfish.prompt.verify import Grounded
+
+    class Finding(WholeReplies):
+        """Tells of a passage, as what retrieves does, and answers."""
+
+        name = "finding"
+
+        def __init__(self, says: list[str]) -> None:
+            self.says = says
+
+        async def reply(self, request: Request) -> Reply:
+            shown(request, ["Anna painted the bridge."])
+            return Reply(self.says.pop(0))
+
+    model = Finding(["Bob sold the bridge.", "Anna painted the bridge."])
+    reply = ask(Verified(model, Grounded(ByWords(), 0.9)), "Who painted it?")
+    assert reply.text == "Anna painted the bridge."
+    assert reply.trace.decisions[-1].verdict == "accepted at try 2"

@@ -11,7 +11,7 @@ import pytest
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.measure.checks import ByFunction, FitsSchema, Matches, Verdict
 from pilotfish.measure.support import ByWords
-from pilotfish.model import Reply, Request, Source, Trace
+from pilotfish.model import Reply, Request
 from pilotfish.prompt.verify import CitedAgreement, Grounded, PassesTests, SumsHold, Together, by_support
 from pilotfish.prompt.verify.every import judged
 from pilotfish.prompt.verify.evidence import evidence_of
@@ -26,11 +26,8 @@ def verdict(verifier: Any, prompt: str | Request, said: str | Reply) -> Verdict:
 
 def test_evidence_is_the_passages_where_there_are_any() -> None:
     asked = Request.of([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "The sky is red. Why?"}])
-    assert evidence_of(asked, Reply("So.")) == ["Be kind.\n\nThe sky is red. Why?"]
-    given = asked.with_(metadata={"passages": ["one", "two"]})
-    assert evidence_of(given, Reply("So.")) == ["one", "two"]
-    shown = Trace(sources=(Source(1, "a", text="three"), Source(2, "b", text="four"), Source(3, "c")))
-    assert evidence_of(given, Reply("So.", trace=shown)) == ["three", "four"]
+    assert evidence_of(asked) == ["Be kind.\n\nThe sky is red. Why?"]
+    assert evidence_of(asked.with_(metadata={"passages": ["one", "two"]})) == ["one", "two"]
 
 
 def test_a_sentence_that_nothing_bears_out_is_found() -> None:
@@ -60,12 +57,12 @@ def test_a_function_that_gives_no_numbers_is_told() -> None:
 def test_sums_are_computed_again() -> None:
     assert verdict(SumsHold(), "q", "3 + 4 = 7, so 7 * 2 = 14.").score == 1
     wrong = verdict(SumsHold(), "q", "3 + 4 = 8, so 8 * 2 = 16.")
-    assert not wrong.accepted and wrong.score == 0.5 and wrong.why == '"3 + 4 = 8" is wrong: the left side is 7.'
+    assert not wrong.accepted and wrong.score == 0.5 and wrong.why == '"3 + 4 = 8" is wrong: it is 7.'
     assert verdict(SumsHold(above=0.5), "q", "3 + 4 = 8, so 8 * 2 = 16.").accepted
     assert verdict(SumsHold(), "q", "It is seven.").accepted
     assert "no calculation" in verdict(SumsHold(needed=True), "q", "It is seven.").why
-    assert "divides by zero" in verdict(SumsHold(), "q", "3 / 0 = 0").why
-    assert "0.333333" in verdict(SumsHold(), "q", "1 / 3 = 0.5").why
+    assert "it is 0.33" in verdict(SumsHold(), "q", "1 / 3 = 0.50").why
+    assert "it is -2" in verdict(SumsHold(), "q", "3 - 5 = 2").why
 
 
 PROMPT = '''def twice(x):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pilotfish.errors import ConfigError
 from pilotfish.model import Call, Trace
 from pilotfish.retrieve.found import Hit, Passage
-from pilotfish.retrieve.rag.context import packed, tokens_guessed
+from pilotfish.retrieve.rag.context import packed
 
 
 def words(text: str) -> int:
@@ -104,11 +104,6 @@ def test_the_budget_is_never_surpassed_and_no_hit_is_lost_without_a_word(texts: 
 def test_a_budget_is_positive() -> None:
     with pytest.raises(ConfigError, match="at least one token"):
         packed([], 0, words)
-
-
-def test_guessed_tokens_err_high_for_english() -> None:
-    assert tokens_guessed("") == 0
-    assert 15 <= tokens_guessed("The quick brown fox jumps over the lazy dog.") <= 20
 
 
 def test_passages_are_made_shorter_where_they_are_too_many_and_the_whole_ones_are_known() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,8 +13,11 @@ from pilotfish import ask
 from pilotfish.errors import ConfigError
 from pilotfish.infer import Above, Cascade
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.evidence import listening, passages_of, to_look_up
 from pilotfish.measure.support import ByWords
 from pilotfish.model import Call, Delta, Message, Model, Request, Trace
+from pilotfish.repair import Context, Mark, Repaired, Span
+from pilotfish.repair.ways import Mends
 from pilotfish.retrieve.found import Hit, Passage
 from pilotfish.retrieve.rag import NOT_FOUND, EnoughByScore, Retrieving, Sure
 from tests.fakes import ScriptedModel
@@ -259,6 +262,31 @@ def test_what_takes_time_does_not_hold_the_event_loop_up() -> None:
     assert len(threads) > 2 and own not in threads
 
 
+def test_models_around_and_within_are_told_what_was_shown() -> None:
+    model = ScriptedModel("In 1912 [1].")
+    asked, heard = listening(Request.of("when did the boat sink ?"))
+    ask(rag(model), asked)
+    assert heard == ["the boat sank in 1912 .", "a boat is a ship"]
+    assert passages_of(model.requests[0]) == tuple(heard)
+    # A plug-in on either side of it knows them too, in a stream before the first sentence.
+    for made in (Repaired(rag(model), (Knows(),)), rag(Repaired(model, (Knows(),)))):
+        deltas = asyncio.run(_all(made.stream(Request.of("when did the boat sink ?"))))
+        assert "".join(delta.text for delta in deltas) == "In 1912 [1]. [known]"
+
+
+class Knows(Mends):
+    """Marks a sentence once both passages are known."""
+
+    name, way, touch = "knows", Mark(" [known]"), frozenset[str]()
+
+    def detect(self, text: str, context: Context) -> list[Span]:
+        return [Span(0, len(text), "known")] if context.passages[:2] == BOATS[:2] else []
+
+
+async def _all(deltas: AsyncIterator[Delta]) -> list[Delta]:
+    return [delta async for delta in deltas]
+
+
 def test_shorter_passages_are_shown_and_the_whole_ones_bear_out_what_cites_them() -> None:
     def shorten(question: str, passages: Sequence[str], budget: int) -> tuple[list[str], Trace]:
         assert question == "when did the boat sink ?" and budget < 14
@@ -278,3 +306,16 @@ def test_shorter_passages_are_shown_and_the_whole_ones_bear_out_what_cites_them(
     assert [(call.model, call.role) for call in reply.trace.calls][1] == ("short", "compressor")
     # The year is in the whole passage alone.
     assert reply.trace.sources[0].supported == 1.0
+
+
+def test_a_remark_is_not_looked_up() -> None:
+    model = ScriptedModel("In 1912 [1].")
+    turns = [
+        {"role": "user", "content": "when ?"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": "no"},
+    ]
+    library = Library("the boat sank in 1912 .")
+    reply = ask(Retrieving(library, model), to_look_up(Request.of(turns), "when did the boat sink ?"))
+    assert library.asked == ["when did the boat sink ?"] and "no" in model.requests[0].prompt
+    assert reply.text

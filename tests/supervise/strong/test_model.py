@@ -66,6 +66,23 @@ def test_soft_labels_are_learnt_as_they_are() -> None:
     np.testing.assert_allclose(model.predict_proba(["the cat", "the saw"]), [[0.8, 0.2], [0.3, 0.7]], atol=0.01)
 
 
+def test_tuning_starts_from_a_probe(tiny_encoder: Encoder) -> None:
+    texts, truth = rows(120)
+    labels, classes = weak_of(truth, 0.0), ["animals", "tools"]
+    start = Probe(epochs=20, decays=(1e-3,))
+    probe = StrongModel(tiny_encoder, start).fit(texts, labels, classes)
+    still = replace(FIT, epochs=1, rate=1e-12)
+    model = StrongModel(tiny_encoder, still, start=start).fit(texts, labels, classes)
+    np.testing.assert_allclose(model.coef_, probe.coef_, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(texts[:9]), probe.predict_proba(texts[:9]), atol=1e-4)
+    # Rows that stop it early are not in the probe either.
+    early = StrongModel(tiny_encoder, replace(still, patience=1, evaluate_every=1), start=start, held_out=0.3)
+    early.fit(texts, labels, classes)
+    assert not np.allclose(early.coef_, probe.coef_, rtol=1e-4)
+    with pytest.raises(ConfigError, match="starts from nothing"):
+        StrongModel(tiny_encoder, Probe(), start=start)
+
+
 def test_an_encoder_is_tuned_and_stays_as_it_was(tiny_encoder: Encoder, tmp_path: Path) -> None:
     texts, truth = rows(300)
     before = tiny_encoder.encode(texts[:3])

@@ -91,6 +91,8 @@ def corrector_command(file: str, as_json: bool, quiet: bool) -> None:
     if spec.model is not None:
         given = _answered(models, spec, given, quiet=quiet)
     several = any(isinstance(row.get(spec.answer), list) for row in given)
+    if spec.model is None and not several:
+        given = rows_of(models, spec.rows, list(names.values()))
     template = spec.template if spec.template is not None else SEVERAL if several else TEMPLATE
     rows = corrector_rows(
         given,

@@ -13,12 +13,12 @@ from pilotfish.curate._vectors import Vectors
 from pilotfish.curate.barrier import Barrier, Decide
 from pilotfish.curate.coverage.clusters import cluster_balanced
 from pilotfish.curate.coverage.distinct import distinct
-from pilotfish.curate.coverage.facility import facility_location
 from pilotfish.curate.coverage.kcenter import k_center
 from pilotfish.curate.sift import Dropped, Judged
 from pilotfish.errors import ConfigError
 from pilotfish.models._weights import identity_of
 from pilotfish.rows._row import Row
+from pilotfish.rows.facility import facility_location
 
 if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pilotfish.curate.redact.kinds import KINDS, Found, found
 from pilotfish.curate.redact.redact import Redact
+from pilotfish.measure.personal.kinds import KINDS, Found, found
 
 __all__ = ["KINDS", "Found", "Redact", "found"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pilotfish.curate.redact.kinds import KINDS, check_kinds, found
 from pilotfish.curate.sift import Dropped, Judged, Sift
 from pilotfish.errors import ConfigError
+from pilotfish.measure.personal.kinds import KINDS, check_kinds, found
 
 __all__ = ["Redact"]
 

@@ -22,7 +22,7 @@ from pilotfish._extras import need
 from pilotfish._saved import facts_in, reading
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.measure.accepted import accepted_sets
-from pilotfish.measure.arithmetic import equations
+from pilotfish.measure.arithmetic import sums
 from pilotfish.measure.checks import Verdict
 from pilotfish.measure.curve import area
 from pilotfish.measure.folds import folds
@@ -70,8 +70,19 @@ class AnswerVerifier:
         self.reads, self.held_out, self.seed = reads, held_out, seed
         self.calibration_: Calibration = Platt()
 
-    def fit(self, rows: Sequence[Judgement], *, progress: Callable[[int], None] | None = None) -> Self:
+    def fit(
+        self,
+        rows: Sequence[Judgement],
+        *,
+        read: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Self:
         """Learn; all answers to one prompt are learnt from, or measured on.
+
+        Args:
+            rows: graded answers.
+            read: what `features` returned of them, where that was done before.
+            progress: called with the answers that are read.
 
         Raises:
             DataError: too few prompts, or answers that are all right or all wrong.
@@ -85,7 +96,7 @@ class AnswerVerifier:
             parts = {"train": 1 - self.held_out, "test": self.held_out}
             held = np.asarray(split(len(rows), parts, self.seed, group=prompts)["test"])
         taught = np.setdiff1d(np.arange(len(rows)), held)
-        x, likely = self._features([(row.prompt, row.answer) for row in rows], progress)
+        x, likely = self.features([(row.prompt, row.answer) for row in rows], progress) if read is None else read
         self._fit(x[taught], right[taught], [prompts[i] for i in taught])
         self.report_ = self._measured(x[held], likely[held], right[held], [prompts[i] for i in held], len(taught))
         return self
@@ -121,7 +132,7 @@ class AnswerVerifier:
     def _measured(self, x: Any, likely: Any, right: NDArray[np.bool_], prompts: Sequence[str], taught: int) -> Known:
         if not len(right) or not 0 < right.sum() < len(right):
             return Known(taught, len(right), float(right.mean()) if len(right) else 0.0, None, None, None, (), self.c_)
-        scores = self._probability(x)
+        scores = self.probability(x)
         ours = np.stack([scores, right.astype(np.float64)], axis=1)
         settings: dict[str, Any] = {"resamples": 2000, "method": "percentile", "groups": prompts}
         interval = bootstrap(ours, _area, **settings)
@@ -132,7 +143,7 @@ class AnswerVerifier:
         curve = accepted_sets(scores, right, groups=prompts)
         return Known(taught, len(right), float(right.mean()), interval, by_logprob, gain, tuple(curve), self.c_)
 
-    def _features(
+    def features(
         self, asked: Sequence[tuple[str, str]], progress: Callable[[int], None] | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (answers, features), and the mean log-probability of each answer's tokens."""
@@ -152,13 +163,14 @@ class AnswerVerifier:
         states = np.stack([mean for _, mean in read]).astype(np.float64)
         return np.concatenate([plain, told, states], axis=1), told[:, 0]
 
-    def _probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def probability(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how likely answers are right, of what `features` made of them: (answers,)."""
         logits = (x - self.mean_) / self.scale_ @ self.coef_[:-1] + self.coef_[-1]
         return np.asarray(self.calibration_(logits))
 
     def scores(self, asked: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return the probability that each (prompt, answer) is right: (answers,)."""
-        return self._probability(self._features(asked)[0]) if asked else np.zeros(0)
+        return self.probability(self.features(asked)[0]) if asked else np.zeros(0)
 
     def __call__(self, prompt: str, answers: Sequence[str]) -> list[float]:
         """Return the probability that each answer to a prompt is right."""
@@ -219,9 +231,9 @@ _PLAIN, _LIKELY = 3, 6
 
 
 def _plain(answer: str) -> list[float]:
-    """Return log words, log equations, and the share of these that hold."""
-    found = equations(answer)
-    holds = sum(one.holds for one in found) / len(found) if found else 1.0
+    """Return log words, log sums, and the share of these that hold."""
+    found = list(sums(answer))
+    holds = sum(one.is_right for one in found) / len(found) if found else 1.0
     return [float(np.log1p(len(answer.split()))), float(np.log1p(len(found))), holds]
 
 

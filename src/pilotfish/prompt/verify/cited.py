@@ -65,7 +65,7 @@ class CitedAgreement:
 
     async def __call__(self, request: Request, reply: Reply) -> Verdict:
         """Ask the small model, and compare."""
-        passages = evidence_of(request, reply)
+        passages = evidence_of(request)
         numbers = [int(one) for group in _GROUP.findall(reply.text) for one in re.findall(r"\d{1,9}", group)]
         cited = [passages[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(passages)]
         if not cited and not self.all_if_none:

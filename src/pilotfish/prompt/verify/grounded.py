@@ -52,7 +52,7 @@ class Grounded:
         sentences = [one for one in sentences if any(letter.isalnum() for letter in one)]
         if not sentences:
             return Verdict(False, 0.0, threshold=self.above, why="It says nothing.")
-        evidence = "\n\n".join(evidence_of(request, reply))
+        evidence = "\n\n".join(evidence_of(request))
         # In a thread: a model reads, and other requests need not wait.
         told = await asyncio.to_thread(self.supports, [(evidence, one) for one in sentences])
         found = [float(one) for one in told]

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.evidence import listening, shown, to_look_up
 from pilotfish.measure.judging import filled_in
 from pilotfish.model import Message, Model, Reply, Request, Trace, WholeReplies
 from pilotfish.prompt.verify.every import Verifier, judged
@@ -85,10 +86,12 @@ class Verified(WholeReplies):
         spent = Trace()
         tries = 1 if self.on_reject == "stop" else self.tries
         for number in range(tries):
-            said = await self.model.reply(self._asked(request, number, tried))
+            asked, heard = listening(self._asked(request, number, tried))
+            said = await self.model.reply(asked)
             if said.tool_calls:
                 return self._given(request, said, spent, "left: it calls tools")
-            verdict = await judged(self.verifier, request, said)
+            # It is held against what was asked, and against the passages that were found on the way.
+            verdict = await judged(self.verifier, shown(request, heard) if heard else request, said)
             if verdict.accepted:
                 word = "accepted" if not number else f"accepted at try {number + 1}"
                 return self._given(request, verdict.reply or said, spent, word, verdict, said.trace)
@@ -117,7 +120,8 @@ class Verified(WholeReplies):
             said, verdict = tried[-1]
             told = filled_in(self.refine, why=verdict.why or "It was not accepted.")
             turns = (*request.messages, Message("assistant", said.text), Message("user", told))
-            return request.with_(messages=turns, metadata=metadata)
+            # A remark is no question: what looks passages up on the way looks for what was asked.
+            return to_look_up(request.with_(messages=turns, metadata=metadata), request.prompt)
         seed = None if request.seed is None else request.seed + number
         return request.with_(temperature=self.temperature, seed=seed, metadata=metadata)
 

@@ -14,7 +14,7 @@ from pilotfish.errors import ConfigError
 from pilotfish.model import Trace
 from pilotfish.retrieve.found import Hit, Passage
 
-__all__ = ["Context", "Order", "Shorten", "packed", "tokens_guessed"]
+__all__ = ["Context", "Order", "Shorten", "packed"]
 
 # From a question, passages and a budget to as many texts, some of which may be "", and what that took.
 Shorten = Callable[[str, Sequence[str], int], tuple[Sequence[str], Trace]]
@@ -112,14 +112,6 @@ def _shortened(
     texts, trace = shorten(question, [hit.passage.text for hit in hits], max(1, budget - around))
     given = zip(hits, texts, strict=True)
     return [replace(hit, passage=replace(hit.passage, text=text)) for hit, text in given if text.strip()], trace
-
-
-def tokens_guessed(text: str) -> int:
-    """Return about how many tokens a text has, for a model that does not tell: a third of its bytes, which errs high.
-
-    English has about four bytes a token; where a budget is a limit, too few words are better than too many.
-    """
-    return (len(text.encode("utf-8", "replace")) + 2) // 3
 
 
 def _shown(number: int, passage: Passage) -> str:

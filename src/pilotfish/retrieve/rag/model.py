@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from pilotfish.errors import ConfigError
 from pilotfish.measure.checks import Verdict
+from pilotfish.measure.evidence import looked_up, shown
 from pilotfish.measure.judging import filled_in
 from pilotfish.measure.support import Supports
 from pilotfish.model import Call, Delta, Model, Reply, Request, Source, Trace
+from pilotfish.models.counting import counter
 from pilotfish.retrieve._traced import traced
 from pilotfish.retrieve.found import Retriever
 from pilotfish.retrieve.rag.cite import checked, citations, uncited
-from pilotfish.retrieve.rag.context import Context, Order, Shorten, packed, tokens_guessed
+from pilotfish.retrieve.rag.context import Context, Order, Shorten, packed
 from pilotfish.retrieve.rag.enough import Enough
 from pilotfish.retrieve.rag.when import Whether
 
@@ -145,7 +147,7 @@ class Retrieving:
         verdict = Verdict(bool(hits)) if self.enough is None else await _waited(self.enough(request, hits))
         trace += verdict.trace
         # The model's own tokenizer comes with its weights, which may be loaded only now.
-        count = _counter(self.model)
+        count = counter(self.model)
         context = await asyncio.to_thread(
             packed, hits, self.budget, count, order=self.order, shorten=self.shorten, question=query
         )
@@ -157,6 +159,8 @@ class Retrieving:
         return _Plan(self._asked(request, context), trace, context, "answered from passages", verdict)
 
     async def _query(self, request: Request) -> tuple[str, Trace]:
+        if (query := looked_up(request)) is not None:
+            return query, Trace()
         turns = [message for message in request.messages if message.role in ("user", "assistant") and message.text]
         if self.condense is None or len(turns) < 2:
             return request.prompt, Trace()
@@ -172,10 +176,9 @@ class Retrieving:
         text = filled_in(
             self.prompt, passages=context.text, question=request.prompt, cite=cite, otherwise=self.otherwise
         )
-        shown = [hit.passage.searched for hit in context.whole]
-        # For what checks the answer further in; it is not sent.
-        known = {**request.metadata, "passages": shown, "question": request.prompt}
-        return request.with_prompt(text).with_(metadata=known)
+        told = shown(request.with_prompt(text), [hit.passage.searched for hit in context.whole])
+        # For what checks the answer further in: what was asked, without the passages around it.
+        return told.with_(metadata={**told.metadata, "question": request.prompt})
 
     async def _told(self, request: Request, plan: _Plan, said: Reply) -> Reply:
         """Return the model's reply with the whole trace, and with what it cites noted."""
@@ -226,23 +229,10 @@ def _decided(model: Retrieving, reply: Reply, word: str, verdict: Verdict | None
     return reply.decided(model.name, word, score, threshold)
 
 
-def _counter(model: Model) -> Callable[[str], int]:
-    """Return what counts tokens: the model's own tokenizer where it has one here."""
-    count = getattr(model, "count", None)
-    return count if callable(count) else tokens_guessed
-
-
 def _source(number: int, hit: Any) -> Source:
     passage = hit.passage
     return Source(
-        number,
-        passage.id,
-        passage.title,
-        passage.document,
-        passage.start,
-        passage.end,
-        round(float(hit.score), 6),
-        text=passage.searched,
+        number, passage.id, passage.title, passage.document, passage.start, passage.end, round(float(hit.score), 6)
     )
 
 

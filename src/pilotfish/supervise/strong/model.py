@@ -72,6 +72,9 @@ class StrongModel:
             `patience` stops early by the weak labels of rows kept back, never by people's.
         objective: what is made of the labels.
         head_rate: how many times the encoder's learning rate the head's is.
+        start: a probe of the encoder as it is, of the same weak labels, from whose head tuning begins (Kumar et al.
+            2022, LP-FT): few steps then suffice, and the first ones do not pull the encoder towards a head that knows
+            nothing. None begins with a head of nothing.
         held_out: the share of rows that is kept back where there is patience.
         folder: of checkpoints, so that a killed training of the same data goes on; None keeps none.
 
@@ -92,13 +95,16 @@ class StrongModel:
         objective: Objective | None = None,
         *,
         head_rate: float = 30.0,
+        start: Probe | None = None,
         held_out: float = 0.1,
         folder: str | Path | None = None,
     ) -> None:
         self.over, self.how, self.objective = over, how or Probe(), objective or Objective()
-        self.head_rate, self.held_out, self.folder = head_rate, held_out, folder
+        self.head_rate, self.start, self.held_out, self.folder = head_rate, start, held_out, folder
         if isinstance(self.how, Fit) and not isinstance(over, Encoder):
             raise ConfigError("only an encoder can be tuned; other features are for a probe")
+        if start is not None and not isinstance(self.how, Fit):
+            raise ConfigError("a probe starts from nothing: `start` is of a model that is tuned")
         if not head_rate > 0 or not 0 < held_out < 1:
             raise ConfigError(f"head_rate is above 0 and held_out a share, not {head_rate} and {held_out}")
 
@@ -180,10 +186,16 @@ class StrongModel:
         if how.patience is not None:
             held = np.random.default_rng([how.seed, 1]).permutation(rows)[: round(self.held_out * len(rows))]
         loss = WeakLoss(labels, self.objective, encoder.model.device)
-        head = ScaledHead(encoder.dimension, len(self.classes_), self.head_rate, how.seed)
+        first: dict[str, Any] = {}
+        if self.start is not None:
+            x = EncoderFeatures(self.over).transform(texts)
+            own = np.setdiff1d(rows, held)
+            first["weight"], first["bias"], _ = probed(x, own, WeakLoss(labels, self.objective), self.start)
+        head = ScaledHead(encoder.dimension, len(self.classes_), self.head_rate, how.seed, **first)
         weights = np.zeros(len(texts))
         weights[rows] = 1.0
         told = [asdict(how), asdict(self.objective), self.head_rate, self.classes_, held.tolist()]
+        told += [asdict(self.start)] if self.start is not None else []
         identity = digest([*told, identity_of(encoder.weights), labels.tobytes().hex()], texts)
         folder = None if self.folder is None else Path(self.folder) / identity[:16]
         fitted = train(

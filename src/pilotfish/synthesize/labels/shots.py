@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pilotfish.errors import ConfigError
+from pilotfish.rows.diverse import in_turn, marginal
 from pilotfish.rows.vectors import unit_vectors
 
 __all__ = ["Select", "Shots"]
@@ -83,30 +84,10 @@ class Shots:
         elif self.select == "mmr":
             found = self._apart(order[:_NEAREST], near)
         else:
-            found = self._in_turn(order)
+            found = in_turn(order, self.classes, self.count)
         return sorted(found, key=lambda i: near[i])
 
     def _apart(self, order: list[int], near: NDArray[np.float32]) -> list[int]:
         assert self._vectors is not None
-        found: list[int] = []
-        closest = np.zeros(len(order))
-        values = near[order] * self.relevance
-        while len(found) < min(self.count, len(order)):
-            scores = values - (1 - self.relevance) * closest
-            scores[[order.index(i) for i in found]] = -np.inf
-            best = order[int(scores.argmax())]
-            found.append(best)
-            alike = self._vectors[order] @ self._vectors[best]
-            closest = alike if len(found) == 1 else np.maximum(closest, alike)
-        return found
-
-    def _in_turn(self, order: list[int]) -> list[int]:
-        queues: dict[Hashable, list[int]] = {}
-        for i in order:
-            queues.setdefault(self.classes[i], []).append(i)
-        found: list[int] = []
-        while len(found) < self.count and any(queues.values()):
-            for queue in queues.values():
-                if queue and len(found) < self.count:
-                    found.append(queue.pop(0))
-        return found
+        some = self._vectors[order]
+        return [order[at] for at in marginal(near[order], some @ some.T, self.count, self.relevance)]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pilotfish.retrieve.bm25 import Words
+    from pilotfish.rows.bm25 import Words
 
 __all__ = ["Scores", "scores_of"]
 

@@ -12,8 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pilotfish.curate.redact._checks import iban_length, is_card, is_iban, is_phone, is_public
 from pilotfish.errors import ConfigError, did_you_mean
+from pilotfish.measure.personal._checks import iban_length, is_card, is_iban, is_phone, is_public
 
 __all__ = ["KINDS", "Found", "check_kinds", "found"]
 
