@@ -50,10 +50,13 @@ from pilotfish.prompt.compress import (
     Protect,
     RankByVectors,
     RankByWords,
+    Scored,
     TokenClassifier,
+    Way,
     counted_by,
     teach,
 )
+from pilotfish.prompt.compress import Asked as Units
 from pilotfish.rows.run import read_output, run
 from pilotfish.rows.sentences import spans_of
 from pilotfish.rows.stage import AsyncStage
@@ -68,7 +71,7 @@ THREADS, ROUNDS = 2, 3
 RATES = (0.7, 0.5, 0.3, 0.2, 0.1)
 AGAINST = (0.5, 0.3)
 LENGTHS = (20, 50, 100, 150, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
-BESIDE, PEER_ASKED, LARGE_ASKED = 4, 150, 100
+BESIDE, PEER_ASKED, LARGE_ASKED = 4, 100, 100
 # LongLLMLingua's README.
 LONG = {
     "condition_in_question": "after_condition",
@@ -235,7 +238,8 @@ def answers(peer: Peer | None, reader: Reader, data: Path, *, quick: bool) -> It
     ways = ways_of(reader, encoder, None if quick else classifier(encoder, taught))
     some = test[:6] if quick else test
     for name, way in ways.items():
-        if quick and name not in ("random", "sentences by words"):
+        # What is conditioned on what was kept is read anew for each rate. It is held against the peer, below.
+        if name in ITERATIVE or (quick and name not in ("random", "sentences by words")):
             continue
         few = some if name in FAST else some[:PEER_ASKED]
         for rate in AGAINST if quick else RATES:
@@ -246,6 +250,7 @@ def answers(peer: Peer | None, reader: Reader, data: Path, *, quick: bool) -> It
         yield from versus(peer, ways, test[:PEER_ASKED])
 
 
+ITERATIVE = ("perplexity", "question (LongLLMLingua)")
 FAST = ("random", "sentences by words", "sentences by words and vectors", "tokens, question-aware")
 
 
@@ -255,12 +260,14 @@ def ways_of(reader: Reader, encoder: Encoder, tokens: TokenClassifier | None) ->
     both = Mixed((RankByWords(), RankByVectors(encoder)))
     plain = Compressor(AtRandom(), count, protect=NONE)
     ranked = replace(plain, rank=AnsweringDocuments(reader), spread=0.3)
-    blend = Blend((ByQuestion(reader, segment=None), BySentences(both)), (1.0, 2.0))
+    once = Once(ByQuestion(reader, segment=None))
+    blend = Blend((once, BySentences(both)), (1.0, 2.0))
     found = {
         "random": plain,
         "perplexity": replace(plain, way=ByPerplexity(reader)),
+        "perplexity, one pass": replace(plain, way=Once(ByPerplexity(reader, segment=None))),
         "question (LongLLMLingua)": replace(ranked, way=ByQuestion(reader)),
-        "question, one pass": replace(ranked, way=ByQuestion(reader, segment=None)),
+        "question, one pass": replace(plain, way=once),
         "question and sentences": replace(plain, way=blend),
         "sentences by words": replace(plain, way=BySentences(RankByWords())),
         "sentences by words and vectors": replace(plain, way=BySentences(both)),
@@ -268,6 +275,21 @@ def ways_of(reader: Reader, encoder: Encoder, tokens: TokenClassifier | None) ->
     if tokens is not None:
         found["tokens, question-aware"] = replace(plain, way=ByTokens(tokens))
     return found
+
+
+class Once:
+    """A way whose scores do not depend on what is kept, asked once for each text and question."""
+
+    def __init__(self, way: Way) -> None:
+        self.way, self.name = way, way.name
+        self.known: dict[tuple[str, str], Scored] = {}
+
+    def __call__(self, asked: Units) -> Scored:
+        """Return what the way says."""
+        key = (asked.text, asked.question)
+        if key not in self.known:
+            self.known[key] = self.way(asked)
+        return self.known[key]
 
 
 def classifier(encoder: Encoder, taught: Sequence[Asked]) -> TokenClassifier:

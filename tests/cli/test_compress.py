@@ -24,7 +24,7 @@ def test_a_text_is_printed_in_fewer_tokens(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     done = pilotfish("compress", "text.txt", "--rate", ".3", *WORDS, "--json", cwd=tmp_path)
     told = json.loads(done.stdout)
-    assert "7" in told["text"] and told["after"] == 6 and told["budget"] == 6
+    assert told["text"].startswith("Payments take two days.") and told["after"] == told["budget"] == 6
     assert "".join(TEXT[a:b] for a, b in told["spans"]) == told["text"]
 
 
