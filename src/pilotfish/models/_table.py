@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pilotfish.errors import DataError
 from pilotfish.rows._row import need_columns
 
-__all__ = ["Table"]
+__all__ = ["Table", "row_of"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,21 @@ class Table:
         """Read what `to_json` gave."""
         codes = {str(name): {str(k): int(v) for k, v in own.items()} for name, own in told["codes"].items()}
         return cls(tuple(str(name) for name in told["columns"]), codes)
+
+
+def row_of(text: str) -> dict[str, Any]:
+    """Return the row that a text is: a JSON object of columns.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise DataError(f"a model of a table is asked with a JSON object of columns, not {text[:40]!r}")
+    return found
 
 
 def _is_missing(value: Any) -> bool:

@@ -49,9 +49,7 @@ def target(kind: str) -> Any:
 def agrees(forest: Forest, wanted: Any, x: Any, within: float) -> None:
     np.testing.assert_allclose(forest.predict(x), wanted, atol=within, rtol=within)
     plain = np.tile(forest.base, (len(x), 1))
-    walk_numpy(
-        forest.nodes, forest.sets, forest.roots, forest.outputs, np.ascontiguousarray(x), plain, single=forest.single
-    )
+    walk_numpy(forest.trees, np.ascontiguousarray(x), plain)
     np.testing.assert_allclose(forest.raw(x), plain, atol=1e-12)
 
 

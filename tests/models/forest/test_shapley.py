@@ -36,7 +36,7 @@ def test_shares_are_shapley_values_and_all_there_is(library: str, kind: str) -> 
     shares, base = forest.shares(X)
     assert np.abs(base + shares.sum(axis=1) - forest.raw(X)).max() < 1e-6
     slow = np.zeros_like(shares)
-    by_subsets(forest.nodes, forest.sets, forest.roots, forest.outputs, X, slow, single=forest.single)
+    by_subsets(forest.trees, X, slow)
     np.testing.assert_allclose(shares, slow, atol=1e-9)
     assert np.abs(shares).max() > 0.05
 
@@ -51,7 +51,7 @@ def test_a_column_that_decides_twice_is_one_column() -> None:
     forest = from_sklearn(model, 2)
     shares, base = forest.shares(x[:20])
     slow = np.zeros_like(shares)
-    by_subsets(forest.nodes, forest.sets, forest.roots, forest.outputs, x[:20], slow, single=False)
+    by_subsets(forest.trees, x[:20], slow)
     np.testing.assert_allclose(shares, slow, atol=1e-10)
     assert np.abs(base + shares.sum(axis=1) - forest.raw(x[:20])).max() < 1e-10
     assert np.abs(shares[:, 0]).mean() > 5 * np.abs(shares[:, 1]).mean()

@@ -19,9 +19,9 @@ from pilotfish.compete.tables.catboost_file import CatBoostFile
 from pilotfish.compete.tables.kinds import Fitted
 from pilotfish.compete.tables.linear import Linear
 from pilotfish.compete.tables.task import Kind, TableTask
-from pilotfish.errors import DataError, ModelError
+from pilotfish.errors import ModelError
 from pilotfish.model import Call, Reply, Request, TokenLogprob, Trace, WholeReplies
-from pilotfish.models._table import Table
+from pilotfish.models._table import Table, row_of
 from pilotfish.models.additive import Additive
 from pilotfish.models.forest import Forest
 
@@ -125,7 +125,7 @@ class TableReplies(WholeReplies):
             DataError: the turn is no JSON object, or lacks a column.
         """
         started = time.perf_counter()
-        told = self.table.predict([_row(request.prompt)])[0]
+        told = self.table.predict([row_of(request.prompt)])[0]
         call = Call(self.name, "table", seconds=time.perf_counter() - started)
         await asyncio.sleep(0)
         if self.table.kind == "number":
@@ -133,13 +133,3 @@ class TableReplies(WholeReplies):
         order = np.argsort(-told, kind="stable").tolist()
         ranked = tuple((self.table.classes[i], math.log(max(float(told[i]), 1e-300))) for i in order)
         return Reply(ranked[0][0], logprobs=(TokenLogprob(*ranked[0], ranked),), trace=Trace((call,)))
-
-
-def _row(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise DataError(f"a model of a table is asked with a JSON object of columns, not {text[:40]!r}")
-    return found

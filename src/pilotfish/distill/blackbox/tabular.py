@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish.distill.blackbox.students import TreeStudent
-from pilotfish.errors import DataError
+from pilotfish.models._table import row_of
 from pilotfish.models.classify import TextClassifier
 
 __all__ = ["TableClassifier"]
@@ -30,7 +29,7 @@ class TableClassifier(TextClassifier):
 
     def fit(self, texts: Sequence[str], labels: Sequence[str]) -> TableClassifier:
         """Learn from rows as JSON objects and their labels."""
-        self.student.fit([_row(text) for text in texts], labels)
+        self.student.fit([row_of(text) for text in texts], labels)
         return self
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -39,7 +38,7 @@ class TableClassifier(TextClassifier):
         Raises:
             DataError: a text is no JSON object, or lacks a column.
         """
-        return self.student.predict_proba([_row(text) for text in texts])
+        return self.student.predict_proba([row_of(text) for text in texts])
 
     def save(self, folder: Path) -> None:
         """Write the trees."""
@@ -53,13 +52,3 @@ class TableClassifier(TextClassifier):
             ModelError: the folder holds no tree student, or a damaged one.
         """
         return cls(TreeStudent.load(folder))
-
-
-def _row(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise DataError(f"a tree student is asked with a JSON object of columns, not {text[:40]!r}")
-    return found

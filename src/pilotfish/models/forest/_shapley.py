@@ -13,23 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish.errors import ModelError
-from pilotfish.models.forest._walk import goes_left, library
+from pilotfish.models.forest._walk import Trees, goes_left, library
 
 __all__ = ["expected", "shapley"]
 
 _MOST = 20  # columns in one tree that their subsets are still looked at of
 
 
-def shapley(
-    nodes: NDArray[Any],
-    sets: NDArray[np.uint32],
-    roots: NDArray[np.int32],
-    outputs: NDArray[np.int32],
-    x: NDArray[np.float64],
-    out: NDArray[np.float64],
-    *,
-    single: bool,
-) -> None:
+def shapley(trees: Trees, x: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Add the trees' Shapley values to `out`: (rows, columns, outputs). The others are those of `walk`.
 
     Raises:
@@ -37,12 +28,12 @@ def shapley(
     """
     lib = library()
     if lib is None:
-        by_subsets(nodes, sets, roots, outputs, x, out, single=single)
+        by_subsets(trees, x, out)
         return
-    where = [array.ctypes.data for array in (nodes, sets, roots, outputs)]
-    deepest = max((_depth(nodes, int(root)) for root in roots), default=0)
-    size = (len(roots), deepest, x.ctypes.data, len(x), x.shape[1], int(single), out.ctypes.data, out.shape[2])
-    if lib.pf_shares(*where, *size):
+    roots, single = trees.roots, int(trees.single)
+    deepest = max((_depth(trees.nodes, int(root)) for root in roots), default=0)
+    size = (len(roots), deepest, x.ctypes.data, len(x), x.shape[1], single, out.ctypes.data, out.shape[2])
+    if lib.pf_shares(*trees.addresses(), *size):
         raise ModelError(f"no memory for trees of {deepest} levels")
 
 
@@ -67,20 +58,10 @@ def expected(nodes: NDArray[Any], roots: NDArray[np.int32]) -> NDArray[np.float6
     return np.asarray(values[roots], np.float64)
 
 
-def by_subsets(
-    nodes: NDArray[Any],
-    sets: NDArray[np.uint32],
-    roots: NDArray[np.int32],
-    outputs: NDArray[np.int32],
-    x: NDArray[np.float64],
-    out: NDArray[np.float64],
-    *,
-    single: bool,
-) -> None:
+def by_subsets(trees: Trees, x: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Do the same by the definition: every subset of the columns that a tree decides by."""
-    if single:
-        x = x.astype(np.float32).astype(np.float64)
-    for root, output in zip(roots.tolist(), outputs.tolist(), strict=True):
+    x, nodes, sets = trees.rounded(x), trees.nodes, trees.sets
+    for root, output in zip(trees.roots.tolist(), trees.outputs.tolist(), strict=True):
         columns = sorted(_columns(nodes, root))
         if len(columns) > _MOST:
             raise ModelError(f"a tree of {len(columns)} columns is explained in C alone; see PILOTFISH_NATIVE")

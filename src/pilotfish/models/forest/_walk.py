@@ -5,14 +5,14 @@ from __future__ import annotations
 import ctypes
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._native import NativeUnavailable, plain, turned_off
 
-__all__ = ["CATEGORICAL", "LISTED_RIGHT", "MISSING_LEFT", "NODE", "goes_left", "library", "walk", "walk_numpy"]
+__all__ = ["CATEGORICAL", "LISTED_RIGHT", "MISSING_LEFT", "NODE", "Trees", "goes_left", "library", "walk", "walk_numpy"]
 
 MISSING_LEFT, CATEGORICAL, LISTED_RIGHT = 1, 2, 4
 # One split or leaf (a leaf has no child on the left, -1), as the C file has it; `cover` is how much of the rows that
@@ -34,34 +34,46 @@ SOURCE = Path(__file__).parent / "_forest.c"
 FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC")
 
 
-def walk(
-    nodes: NDArray[Any],
-    sets: NDArray[np.uint32],
-    roots: NDArray[np.int32],
-    outputs: NDArray[np.int32],
-    x: NDArray[np.float64],
-    out: NDArray[np.float64],
-    *,
-    single: bool,
-) -> None:
-    """Add the trees' values to `out`.
+class Trees(NamedTuple):
+    """What is walked.
 
-    Args:
+    Attributes:
         nodes: of all trees, `NODE` each.
         sets: bits of the categories that splits list.
         roots: (trees,) the first node of each.
         outputs: (trees,) the output that each adds to.
+        single: whether values are rounded to single precision before they are compared.
+    """
+
+    nodes: NDArray[Any]
+    sets: NDArray[np.uint32]
+    roots: NDArray[np.int32]
+    outputs: NDArray[np.int32]
+    single: bool
+
+    def addresses(self) -> list[int]:
+        """Return where the four arrays stand, for the C file."""
+        return [array.ctypes.data for array in self[:4]]
+
+    def rounded(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values as they are compared."""
+        return x.astype(np.float32).astype(np.float64) if self.single else x
+
+
+def walk(trees: Trees, x: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Add the trees' values to `out`.
+
+    Args:
+        trees: of it.
         x: (rows, columns); NaN where a value is missing.
         out: (rows, outputs).
-        single: whether values are rounded to single precision before they are compared.
     """
     lib = library()
     if lib is None:
-        walk_numpy(nodes, sets, roots, outputs, x, out, single=single)
+        walk_numpy(trees, x, out)
         return
-    arrays = (nodes, sets, roots, outputs)
-    where = [array.ctypes.data for array in arrays]
-    lib.pf_forest(*where, len(roots), x.ctypes.data, len(x), x.shape[1], int(single), out.ctypes.data, out.shape[1])
+    size = (len(trees.roots), x.ctypes.data, len(x), x.shape[1], int(trees.single), out.ctypes.data, out.shape[1])
+    lib.pf_forest(*trees.addresses(), *size)
 
 
 def library() -> ctypes.CDLL | None:
@@ -82,21 +94,11 @@ def _library() -> ctypes.CDLL | None:
     return lib
 
 
-def walk_numpy(
-    nodes: NDArray[Any],
-    sets: NDArray[np.uint32],
-    roots: NDArray[np.int32],
-    outputs: NDArray[np.int32],
-    x: NDArray[np.float64],
-    out: NDArray[np.float64],
-    *,
-    single: bool,
-) -> None:
+def walk_numpy(trees: Trees, x: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Do the same in numpy: all rows one step at a time."""
-    if single:
-        x = x.astype(np.float32).astype(np.float64)
+    x, nodes = trees.rounded(x), trees.nodes
     rows = np.arange(len(x))
-    for root, output in zip(roots.tolist(), outputs.tolist(), strict=True):
+    for root, output in zip(trees.roots.tolist(), trees.outputs.tolist(), strict=True):
         at = np.full(len(x), root)
         while True:
             here = nodes[at]
@@ -104,7 +106,8 @@ def walk_numpy(
             if not moving.any():
                 break
             value = x[rows, np.where(moving, here["feature"], 0)]
-            at = np.where(moving, np.where(goes_left(here, sets, value), here["left"], here["right"]), at)
+            left = goes_left(here, trees.sets, value)
+            at = np.where(moving, np.where(left, here["left"], here["right"]), at)
         out[:, output] += nodes["value"][at]
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
 from pilotfish.models.forest._shapley import expected, shapley
-from pilotfish.models.forest._walk import NODE, walk
+from pilotfish.models.forest._walk import NODE, Trees, walk
 
 __all__ = ["Forest", "Link", "linked"]
 
@@ -59,6 +59,11 @@ class Forest:
     link: Link
     single: bool = False
 
+    @property
+    def trees(self) -> Trees:
+        """What is walked."""
+        return Trees(self.nodes, self.sets, self.roots, self.outputs, self.single)
+
     def raw(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums: (rows, outputs).
 
@@ -69,7 +74,7 @@ class Forest:
         if x.ndim != 2 or x.shape[1] != self.columns:
             raise DataError(f"rows of {self.columns} columns, not of shape {x.shape}")
         out = np.tile(self.base, (len(x), 1))
-        walk(self.nodes, self.sets, self.roots, self.outputs, x, out, single=self.single)
+        walk(self.trees, x, out)
         return out
 
     def predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,7 +90,7 @@ class Forest:
         if x.ndim != 2 or x.shape[1] != self.columns:
             raise DataError(f"rows of {self.columns} columns, not of shape {x.shape}")
         out = np.zeros((len(x), self.columns, len(self.base)))
-        shapley(self.nodes, self.sets, self.roots, self.outputs, x, out, single=self.single)
+        shapley(self.trees, x, out)
         base = self.base.copy()
         np.add.at(base, self.outputs, expected(self.nodes, self.roots))
         return out, base
