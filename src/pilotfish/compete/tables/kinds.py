@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pilotfish._extras import need
 from pilotfish.compete.tables.catboost_file import CatBoostFile, as_catboost
 from pilotfish.compete.tables.linear import Encoded, Linear
+from pilotfish.models._trees import grown
 from pilotfish.models.additive import from_interpret
 from pilotfish.models.forest import from_lightgbm, from_sklearn, from_xgboost
 
@@ -105,7 +106,8 @@ def _histogram(
         categorical_features=own or None,
         early_stopping=False,
         random_state=seed,
-    ).fit(x, y if task == "number" else y.astype(int))
+    )
+    grown(model, x, y if task == "number" else y.astype(int))
     return Fitted(from_sklearn(model, x.shape[1]), model)
 
 

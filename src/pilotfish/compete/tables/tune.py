@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,6 @@ class Tuned:
     seconds: float
     fitted: Fitted
     fit_seconds: float
-    spread: list[float] = field(default_factory=list)
 
 
 def tuned(
@@ -81,9 +80,8 @@ def tuned(
         raise ConfigError("two folds or more, one trial or more, and no seconds below 0")
     begun = time.perf_counter()
     parts = _parts(task, count, seed)
-    losses = _crossed(kind, task, dict(kind.usual), parts, seed)
-    usual = best = float(np.mean(losses))
-    settings, spread = dict(kind.usual), losses
+    settings = dict(kind.usual)
+    usual = best = float(np.mean([_fold(kind, task, settings, part, seed) for part in parts]))
     done = pruned = 0
     if seconds:
         study, optuna = _study(seed)
@@ -103,14 +101,14 @@ def tuned(
             study.tell(trial, float(np.mean(found)) if ended else None, state=state)
             done, pruned = done + ended, pruned + (not ended)
             if ended and float(np.mean(found)) < best:
-                best, settings, spread = float(np.mean(found)), given, found
+                best, settings = float(np.mean(found)), given
             if progress:
                 progress(1)
     looked = time.perf_counter() - begun
     start = time.perf_counter()
     fitted = kind.fit(task.x, task.y, task.categorical, task.kind, settings, seed)
     fit_seconds = time.perf_counter() - start
-    return Tuned(kind.name, settings, best, usual, done + 1, pruned, looked, fitted, fit_seconds, spread)
+    return Tuned(kind.name, settings, best, usual, done + 1, pruned, looked, fitted, fit_seconds)
 
 
 def _study(seed: int) -> tuple[Any, Any]:
@@ -131,10 +129,6 @@ def _parts(task: TableTask, count: int, seed: int) -> list[tuple[NDArray[np.int6
         return list(folds(np.arange(len(task.y)), count, seed))
     cut = selection.StratifiedKFold(count, shuffle=True, random_state=seed)
     return [(np.asarray(a), np.asarray(b)) for a, b in cut.split(task.x, task.y.astype(int))]
-
-
-def _crossed(kind: Kind, task: TableTask, settings: dict[str, Any], parts: Any, seed: int) -> list[float]:
-    return [_fold(kind, task, settings, part, seed) for part in parts]
 
 
 def _fold(kind: Kind, task: TableTask, settings: dict[str, Any], part: Any, seed: int) -> float:
