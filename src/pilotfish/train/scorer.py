@@ -7,8 +7,6 @@ trained, kept and asked is the same.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +22,7 @@ from pilotfish.models._weights import identity_of
 from pilotfish.models.encoder import Encoder
 from pilotfish.train.encoding import ScaledHead, train
 from pilotfish.train.folder import digest
+from pilotfish.train.kept import FOLDER, HEAD, keep_encoder
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIT", "Scorer", "text_of"]
 
-FOLDER, HEAD, FORMAT = "encoder", "head.safetensors", 1
+FORMAT = 1
 FIT = Fit(epochs=3, batch_tokens=1024, rate=5e-5, decay=0.01, dtype="float32")
 
 
@@ -127,15 +126,8 @@ class Scorer:
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder, the head, and what it learnt; the file of facts goes first and comes last."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / self.file).unlink(missing_ok=True)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        self.encoder_.model.save(str(folder / FOLDER), create_model_card=False)
         arrays = {"weight": self.weight_, "bias": np.array([self.bias_], np.float32)}
-        need("safetensors.numpy", "local").save_file(arrays, folder / HEAD)
-        told = {"format": FORMAT, "name": self.encoder_.name, "report": self._report()}
-        (folder / self.file).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        keep_encoder(folder, self.file, self.encoder_, {"format": FORMAT, "report": self._report()}, arrays)
 
     @classmethod
     def load(cls, folder: str | Path, catalog: Catalog | None = None) -> Self:

@@ -6,8 +6,6 @@ question may stand before the text, as a first segment, so that it decides, too.
 
 from __future__ import annotations
 
-import json
-import shutil
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +22,14 @@ from pilotfish.models._tokens import buckets
 from pilotfish.models.encoder import Encoder
 from pilotfish.prompt.compress.units import Span, per_unit
 from pilotfish.prompt.compress.way import Asked, Scored
+from pilotfish.train.kept import FOLDER, HEAD, keep_encoder
 
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
 __all__ = ["ByTokens", "TokenClassifier", "Window", "states", "windows"]
 
-WHAT, FILE, FOLDER, HEAD, FORMAT = "token classifier", "keeps.json", "encoder", "head.safetensors", 1
+WHAT, FILE, FORMAT = "token classifier", "keeps.json", 1
 
 
 @dataclass(frozen=True)
@@ -209,15 +208,9 @@ class TokenClassifier:
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder, the layer, and what it learnt from; the file of facts goes first and comes last."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        self.encoder.model.save(str(folder / FOLDER), create_model_card=False)
         arrays = {"weight": np.asarray(self.weight, np.float32), "bias": np.array([self.bias], np.float32)}
-        need("safetensors.numpy", "local").save_file(arrays, folder / HEAD)
-        told = {"format": FORMAT, "name": self.encoder.name, "length": self._length, "asks": self.asks}
-        (folder / FILE).write_text(json.dumps({**told, "report": self.report}) + "\n", encoding="utf-8")
+        told = {"format": FORMAT, "length": self._length, "asks": self.asks, "report": self.report}
+        keep_encoder(folder, FILE, self.encoder, told, arrays)
 
     @classmethod
     def load(

@@ -7,8 +7,6 @@ Both teach two encoders; here one reads questions and demonstrations, and a demo
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ from pilotfish.rows.split import split
 from pilotfish.rows.vectors import unit_vectors
 from pilotfish.train.encoding import train
 from pilotfish.train.folder import digest
+from pilotfish.train.kept import FOLDER, keep_encoder
 from pilotfish.train.settings import Fit
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE", "FIT", "FORM", "RetrieverLearner", "Taught", "taught_finder"]
 
-FOLDER, FILE, FORMAT = "encoder", "retriever.json", 1
+FILE, FORMAT = "retriever.json", 1
 FORM = "{input}\n{output}"
 FIT = Fit(epochs=3, batch_tokens=4096, rate=3e-5, decay=0.01, dtype="float32")
 
@@ -211,13 +210,8 @@ class RetrieverLearner:
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder, and what it learnt; the file of facts goes first and comes last."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        self.encoder_.model.save(str(folder / FOLDER), create_model_card=False)
-        told = {"format": FORMAT, "name": self.encoder_.name, "form": self.form, "report": self.report_.to_json()}
-        (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        told = {"format": FORMAT, "form": self.form, "report": self.report_.to_json()}
+        keep_encoder(folder, FILE, self.encoder_, told)
 
 
 def contrastive_loss(found: Any, wrong: Any, temperature: float) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -33,6 +32,7 @@ from pilotfish.repair.tokens.rows import Answered, marked
 from pilotfish.repair.tokens.windows import FEATURES, Cutter, Pieces
 from pilotfish.train.encoding import ScaledHead, freeze_unused
 from pilotfish.train.folder import digest
+from pilotfish.train.kept import FOLDER, HEAD, keep_encoder
 from pilotfish.train.loop import fit
 from pilotfish.train.settings import Fit
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIT", "SpanDetector"]
 
-FILE, FOLDER, HEAD, FORMAT, WHAT = "spans.json", "encoder", "head.safetensors", 1, "detector of spans"
+FILE, FORMAT, WHAT = "spans.json", 1, "detector of spans"
 _PRIOR = (-2.0, -1.0, 1.0, -0.5)  # of the head's weights of a word's facts, before anything is learnt
 FIT = Fit(epochs=3, batch_tokens=2048, rate=5e-5, decay=0.01, dtype="float32")
 
@@ -203,22 +203,15 @@ class SpanDetector:
 
     def save(self, folder: str | Path) -> None:
         """Write the encoder, the head and what was chosen; the file of facts goes first and comes last."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).unlink(missing_ok=True)
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        self.encoder_.model.save(str(folder / FOLDER), create_model_card=False)
         arrays = {"weight": self.weight_, "bias": np.array([self.bias_], np.float32)}
-        need("safetensors.numpy", "local").save_file(arrays, folder / HEAD)
         told = {
             "format": FORMAT,
-            "name": self.encoder_.name,
             "length": self.length,
             "combined": self.combined_.to_json(),
             "threshold": self.threshold_,
             "answer_threshold": self.answer_threshold_,
         }
-        (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+        keep_encoder(folder, FILE, self.encoder_, told, arrays)
 
     @classmethod
     def load(cls, folder: str | Path, catalog: Catalog | None = None) -> SpanDetector:
