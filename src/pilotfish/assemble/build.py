@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pilotfish.retrieve.found import Retriever
 
 TREES = "trees.safetensors"  # which only the folder of a tree student holds
+TAGGER = "fields-tagger.json"  # which only the folder of a field tagger holds
 TABLE = "table.json"  # which only the folder of a table's model holds
 
 
@@ -145,6 +146,10 @@ def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
         from pilotfish.compete.tables.model import TableModel, TableReplies
 
         return TableReplies(TableModel.load(path), name)
+    if (path / TAGGER).is_file():
+        from pilotfish.compete.extraction import FieldTagger, TaggerReplies
+
+        return TaggerReplies(FieldTagger.load(path, catalog), name)
     if (path / TREES).is_file():
         from pilotfish.distill.blackbox.tabular import TableClassifier
 

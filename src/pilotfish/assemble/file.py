@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.assemble._spec import Spec
+from pilotfish.assemble._specs_advise import EveryAdviseSpec, advise_spec
 from pilotfish.assemble._specs_aligned import RewardSpec
 from pilotfish.assemble._specs_knowledge import EnergySpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
@@ -27,7 +28,6 @@ from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import (
     MEANS,
     SPECS,
-    AdviseSpec,
     EncoderSpec,
     FileSpec,
     MapSpec,
@@ -103,6 +103,7 @@ class Collaboration:
                     raise ConfigError(
                         f"{where}: [{table}] {key} = {target!r}: no such model{did_you_mean(target, self._specs)}"
                     )
+        self._advise = None if self._file.advise is None else advise_spec(self._file.advise, f"{where}: [advise]")
         self._metrics = {name: self._metric(name, table) for name, table in self._file.metrics.items()}
         self._retrieval = self._retrieves()
         self._check_circles()
@@ -153,9 +154,9 @@ class Collaboration:
         raise ConfigError(f"{self.where}: several models and none called {DEFAULT!r}: say which with --model")
 
     @property
-    def advise(self) -> AdviseSpec | None:
+    def advise(self) -> EveryAdviseSpec | None:
         """The `[advise]` table, if there is one."""
-        return self._file.advise
+        return self._advise
 
     @property
     def map(self) -> MapSpec | None:
@@ -365,6 +366,15 @@ class Collaboration:
     def catalog_tables(self) -> dict[str, dict[str, object]]:
         """The file's own catalog entries, as it has them."""
         return dict(self._file.catalog)
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """The names of the models that were built so far."""
+        return tuple(self._built)
+
+    def take(self, built: Mapping[str, Any]) -> None:
+        """Take models over from a file in which the same tables stand, so that none is loaded twice."""
+        self._built |= {name: part for name, part in built.items() if name in self._specs}
 
     async def aclose(self) -> None:
         """Close the connections of the models that have any."""

@@ -146,35 +146,6 @@ SPECS: dict[str, type[Spec]] = {
 }
 
 
-class AdviseSpec(Spec):
-    """The `[advise]` table: what the flags of `pilotfish advise` say, in a file. Paths are relative to the file."""
-
-    rows: Text
-    text: Text
-    label: Text
-    small: Ref = "small"
-    large: Ref | None = None
-    test: str | None = None
-    unlabelled: str | None = None
-    names: dict[str, str] = {}
-    format: str | None = None
-    encoding: str | None = None
-    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    drop_leaks: bool = False
-    margin: float = 0.02
-    counts: list[int] | None = None
-    seeds: int = 3
-    shots: int = 1
-    test_rows: int = 500
-    calibrate_rows: int = 300
-    unlabelled_rows: int = 400
-    max_seconds: float | None = None
-    max_cost: float | None = None
-    max_memory: str | None = None
-    licences: list[str] = []
-    seed: int = 0
-
-
 class MapSpec(EngineSpec):
     """The `[map]` table: what the flags of `pilotfish map` say, in a file. Paths are relative to the file."""
 
@@ -205,7 +176,7 @@ class FileSpec(Spec):
     indexes: dict[str, dict[str, object]] = {}
     retrievers: dict[str, dict[str, object]] = {}
     catalog: dict[str, dict[str, object]] = {}
-    advise: AdviseSpec | None = None
+    advise: dict[str, object] | None = None
     map: MapSpec | None = None
     serve: ServeSpec | None = None
     distill: DistillSpec | None = None

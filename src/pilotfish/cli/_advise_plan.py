@@ -15,15 +15,16 @@ import click
 from pilotfish._extras import need
 from pilotfish._sync import wait
 from pilotfish.assemble import Collaboration, model_of
+from pilotfish.assemble._specs_advise import AdviseSpec
 from pilotfish.assemble.check import checked
-from pilotfish.assemble.specs import AdviseSpec, EncoderSpec, LocalSpec, OpenAISpec
+from pilotfish.assemble.specs import EncoderSpec, LocalSpec, OpenAISpec
 from pilotfish.errors import ConfigError, did_you_mean
 from pilotfish.model import Request
 
 if TYPE_CHECKING:
     from pilotfish.compete.advise import Settings
 
-__all__ = ["Plan", "check_endpoints", "check_extras", "check_rows", "settings_of"]
+__all__ = ["Plan", "bytes_of", "check_endpoints", "check_extras", "check_rows", "pair_of", "settings_of"]
 
 # What the advisor imports on its way, some of it only for the report at the end.
 NEEDED = ("torch", "transformers", "sentence_transformers", "sklearn", "model2vec", "matplotlib", "jinja2")
@@ -49,7 +50,7 @@ class Plan:
             ModelError: a model's weights are not known.
         """
         given = {key: value for key, value in flags.items() if value not in (None, ())}
-        given["names"] = dict(_pair(pair) for pair in given.get("names", ()))
+        given["names"] = dict(pair_of(pair) for pair in given.get("names", ()))
         given["licences"] = list(given.get("licences", ()))
         given["format"] = given.pop("format_", None)
         given = {key: value for key, value in given.items() if value not in (None, {}, [])}
@@ -116,7 +117,7 @@ def settings_of(spec: AdviseSpec) -> Settings:
 
     names = ("margin", "seeds", "shots", "test_rows", "calibrate_rows", "unlabelled_rows", "max_seconds", "max_cost")
     chosen = {name: getattr(spec, name) for name in names}
-    memory = _bytes(spec.max_memory) if spec.max_memory is not None else None
+    memory = bytes_of(spec.max_memory) if spec.max_memory is not None else None
     counts = tuple(spec.counts) if spec.counts is not None else COUNTS
     return Settings(counts=counts, max_memory=memory, licences=tuple(spec.licences), seed=spec.seed, **chosen)
 
@@ -191,14 +192,14 @@ def check_extras() -> None:
             need(module, "train")
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair_of(text: str) -> tuple[str, str]:
     label, equals, name = text.partition("=")
     if not equals or not label or not name:
         raise click.UsageError(f"--name takes LABEL=NAME, not {text!r}")
     return label, name
 
 
-def _bytes(text: str) -> int:
+def bytes_of(text: str) -> int:
     """Read a size such as 512MB, 2GiB or 1e9."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:[eE]\d\d?)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
     if found is None:

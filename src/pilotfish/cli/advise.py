@@ -12,7 +12,7 @@ from pilotfish.cli._common import Stopped, say_rejects
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pilotfish.assemble.specs import AdviseSpec
+    from pilotfish.assemble._specs_advise import AdviseSpec
     from pilotfish.cli._advise_plan import Plan
     from pilotfish.compete.advise import Advice
     from pilotfish.compete.task import TextTask
@@ -25,9 +25,24 @@ __all__ = ["command"]
 
 @click.command("advise")
 @click.argument("rows")
+@click.option(
+    "--task",
+    type=click.Choice(["classification", "table", "extraction", "retrieval", "generation"]),
+    help="What the rows are for.  [default: classification, or what the file says]",
+)
 @click.option("--text", help="The column with the text.")
 @click.option("--label", help="The column with the label.")
 @click.option("--test", help="Held-out rows; otherwise a share of ROWS is held out.")
+@click.option("--target", help="Of a table: the column that is foretold.")
+@click.option("--prompt", help='Of answers: what is asked, with columns in braces: "{question}".')
+@click.option("--system", help="Of answers: a system message; it may hold columns too.")
+@click.option("--gold", help="Of answers: the column of the right answer.")
+@click.option("--field", "fields", multiple=True, help="Of extraction: a column of right values; repeatable.")
+@click.option("--grade", help="Of answers: word-f1, exact-match, rougeL, last-number, unit-tests, judge …")
+@click.option("--judge", help="Of answers graded by judge: the model that grades.")
+@click.option("--documents", help="Of retrieval: rows or a folder to look things up in.")
+@click.option("--max-tokens", type=click.IntRange(1), help="Of answers: the most tokens of one.  [default: 128]")
+@click.option("--max-p95", type=click.FloatRange(0), help="Of a table: seconds that a single row may take, at p95.")
 @click.option("--unlabelled", help="Rows without labels, for the large model to label.")
 @click.option("--small", help="An encoder or small language model: a name, hf:…, or folder.")
 @click.option("--large", help="The large model: a name, hf:…, a folder, a GGUF file, or openai:NAME.")
@@ -51,10 +66,20 @@ __all__ = ["command"]
 def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> None:
     """Measure small, large and both on ROWS, and say which to deploy, with the evidence.
 
+    Tasks are texts with labels, a table with a column to foretell (--task table), fields to read out of texts
+    (extraction), answers that stand in documents (retrieval), and answers in general (generation).
+
     ROWS is a file of labelled rows, or a TOML file with an [advise] table (flags win over it). The report, the chosen
     model and a file for `pilotfish ask` go into the folder --out. A run that was stopped goes on where it was: what the
     large model answered is kept there.
     """
+    if _kind(rows, flags) != "classification":
+        from pilotfish.cli._advise_whole import run
+
+        given = {**flags, "format": flags.pop("format_", None), "names": _pairs(flags.get("names", ()))}
+        run(rows, out, {key: value for key, value in given.items() if key != "format_"}, strict=strict, quiet=quiet)
+        return
+    flags = {key: value for key, value in flags.items() if key not in _WHOLE}
     from rich.console import Console
 
     console = Console(stderr=True, quiet=quiet)
@@ -90,6 +115,45 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
         write_folder(found, out, _portable(plan, plan.spec.large) if plan.spec.large else None)
         _complete(plan, out)
     _show(found, out, console)
+
+
+_WHOLE = (
+    "task",
+    "target",
+    "prompt",
+    "system",
+    "gold",
+    "fields",
+    "grade",
+    "judge",
+    "documents",
+    "max_tokens",
+    "max_p95",
+)
+
+
+def _kind(rows: str, flags: dict[str, Any]) -> str:
+    """Return what kind of task it is: by the flag, or by the file."""
+    if flags["task"] is not None or not rows.endswith(".toml"):
+        kind = str(flags["task"] or "classification")
+    else:
+        from pilotfish.assemble import Collaboration
+
+        table = Collaboration.load(rows).advise
+        kind = str(getattr(table, "task", "classification"))
+    if kind == "classification":
+        for name in _WHOLE[1:]:
+            if flags[name] not in (None, ()):
+                raise click.UsageError(
+                    f"--{name.rstrip('s').replace('_', '-')} is of another --task than classification"
+                )
+    return kind
+
+
+def _pairs(names: tuple[str, ...]) -> dict[str, str]:
+    from pilotfish.cli._advise_plan import pair_of
+
+    return dict(pair_of(one) for one in names)
 
 
 def _task(spec: AdviseSpec, out: Path, *, strict: bool) -> TextTask:

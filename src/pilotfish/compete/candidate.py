@@ -76,6 +76,11 @@ class Candidate:
         return wilson(int(self.correct.sum()), len(self.rows))
 
     @property
+    def counted(self) -> bool:
+        """Whether each answer is simply right or wrong."""
+        return True
+
+    @property
     def macro_f1(self) -> float:
         """The mean F1 over the labels; an answer without a label counts against the true one only."""
         return macro_f1(list(self.truth), list(self.answers))

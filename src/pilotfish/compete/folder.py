@@ -51,16 +51,16 @@ def write_folder(advice: Advice, out: Path, large: Mapping[str, Any] | None) -> 
                 out / "examples.jsonl",
             )
         write(_answers(advice), out / "answers.jsonl")
-        _put(out / "report.html", render_html(page(advice)))
-        _put(out / "pilotfish.toml", _toml(advice, large))
-        _put(out / LAST, json.dumps(plain(advice.to_json()), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        put(out / "report.html", render_html(page(advice)))
+        put(out / "pilotfish.toml", _toml(advice, large))
+        put(out / LAST, json.dumps(plain(advice.to_json()), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     except (OSError, need("safetensors", "local").SafetensorError) as error:
         # safetensors says "…: I/O error: No space left on device (os error 28)".
         said = getattr(error, "strerror", None) or str(error).rpartition("I/O error: ")[2]
         raise DataError(f"cannot write the advice into {out}: {said}") from error
 
 
-def _put(path: Path, text: str) -> None:
+def put(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     with atomic(path) as file:
         file.write(text.encode())
@@ -100,7 +100,7 @@ def _toml(advice: Advice, large: Mapping[str, Any] | None) -> str:
     default = choice[advice.verdict.answer]
     lines = [
         '# Written by `pilotfish advise`. Try it:  pilotfish ask pilotfish.toml "…" --trace',
-        _comment(f"{advice.verdict.answer}: {advice.verdict.reason}"),
+        comment(f"{advice.verdict.answer}: {advice.verdict.reason}"),
     ]
     if large is None and default in ("large", "cascade"):
         lines.append(f"# The choice, {default}, needs the large model, whose table was not given: add it to use it.")
@@ -130,7 +130,7 @@ def _toml(advice: Advice, large: Mapping[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
     """Return a TOML comment; line breaks and control characters, which one may not hold, become spaces."""
     return "# " + "".join(char if char.isprintable() else " " for char in text)
 

@@ -62,5 +62,11 @@ def unseen_gate(unseen: Mapping[str, int], rows: int) -> Gate:
     )
 
 
+def silent_gate(failed: int, rows: int) -> Gate:
+    """Check how many rows got no answer at all: one warns, more than 2% fail."""
+    status: Status = "fail" if failed > 0.02 * rows else "warn" if failed else "pass"
+    return Gate("Answers", status, f"{rows - failed:,} of {rows:,} held-out rows got an answer")
+
+
 def _mib(size: int) -> str:
     return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

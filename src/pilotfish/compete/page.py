@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,10 @@ def page(advice: Advice) -> Report:
         highlights=_highlights(advice),
         sections=[
             Section("The candidates", _candidates(advice)),
-            Section("Cost and quality", _frontier(advice)),
+            Section(
+                "Cost and quality",
+                cost_blocks(advice.candidates, advice.verdict.chosen, taught=advice.distilled is not None),
+            ),
             Section("How many labels it takes", curves(advice)),
             *([Section("Using both models", both_models(advice))] if advice.judged else []),
             Section("Where the choice is wrong", errors(advice)),
@@ -176,55 +180,60 @@ def _ece(advice: Advice, one: Candidate) -> float | None:
     return ece(one.probabilities[known], np.array([index[one.truth[i]] for i in known]))
 
 
-def _frontier(advice: Advice) -> list[Block]:
-    priced = any(one.dollars for one in advice.candidates)
-    # What a teacher took is paid once and counts in full; so the cost is that of many rows, not of one.
-    rows = FIRST_ROWS if advice.distilled is not None else 1000
+def cost_blocks(candidates: Sequence[Candidate], chosen: Candidate, *, taught: bool) -> list[Block]:
+    """Return the frontier of cost and quality, and what each candidate takes to run.
+
+    Args:
+        candidates: baselines have no place on the frontier.
+        chosen: one of them.
+        taught: a teacher was paid for, once, so the cost is that of many rows, not of one.
+    """
+    priced = any(one.dollars for one in candidates)
+    rows = FIRST_ROWS if taught else 1000
     points = []
-    for one in advice.candidates:
+    for one in candidates:
         cost = cost_of(one, rows, priced=priced)
         if cost is not None and one.family != "baseline":
             points.append(Point(one.title, cost, one.accuracy))
-    unit = (
-        f"{'USD' if priced else 'seconds'} {'for the first' if advice.distilled is not None else 'per'} {rows:,} rows"
-    )
+    if not points:
+        return [_costs(candidates, chosen)]
+    unit = f"{'USD' if priced else 'seconds'} {'for the first' if taught else 'per'} {rows:,} rows"
     frontier = Frontier(points, unit)
-    chosen = advice.verdict.chosen.title
-    svg = plots.frontier_plot(frontier, chosen=chosen if any(p.name == chosen for p in points) else None)
+    svg = plots.frontier_plot(frontier, chosen=chosen.title if any(p.name == chosen.title for p in points) else None)
     best = ", ".join(point.name for point in frontier.optimal)
     return [
         Figure(svg, f"Quality against {unit}; the dashed line is what mixing the best of them at random gives."),
         Paragraph(f"No other candidate is both cheaper and better than: {best}."),
-        _costs(advice),
+        _costs(candidates, chosen),
     ]
 
 
-def _costs(advice: Advice) -> Table:
+def _costs(candidates: Sequence[Candidate], chosen: Candidate) -> Table:
     """Return the table of what each candidate takes to run; only the columns of which something is known."""
-    kinds = " and ".join(sorted({one.joules_kind for one in advice.candidates if one.joules_kind}))
+    kinds = " and ".join(sorted({one.joules_kind for one in candidates if one.joules_kind}))
     columns: list[tuple[Column, list[Cell]]] = [
         (
             Column("s / 1,000", "right", help="rows, in batches"),
-            [digits(one.seconds, 1000) for one in advice.candidates],
+            [digits(one.seconds, 1000) for one in candidates],
         ),
-        (Column("p50 ms", "right", help="one row"), [digits(one.p50, 1000) for one in advice.candidates]),
-        (Column("p95 ms", "right", help="one row"), [digits(one.p95, 1000) for one in advice.candidates]),
+        (Column("p50 ms", "right", help="one row"), [digits(one.p50, 1000) for one in candidates]),
+        (Column("p95 ms", "right", help="one row"), [digits(one.p95, 1000) for one in candidates]),
         (
             Column("$ / 1,000", "right", help="rows"),
-            [None if one.dollars is None else dollars(one.dollars) for one in advice.candidates],
+            [None if one.dollars is None else dollars(one.dollars) for one in candidates],
         ),
-        (Column("J / 1,000", "right", help=kinds), [digits(one.joules, 1000) for one in advice.candidates]),
+        (Column("J / 1,000", "right", help=kinds), [digits(one.joules, 1000) for one in candidates]),
         (
             Column("MiB", "right", help="weights"),
-            [digits(one.weights / 2**20) if one.weights else None for one in advice.candidates],
+            [digits(one.weights / 2**20) if one.weights else None for one in candidates],
         ),
     ]
     shown = [(column, cells) for column, cells in columns if any(cell is not None for cell in cells)]
     return Table(
         [Column("Candidate"), *(column for column, _ in shown)],
-        [[one.title, *(cells[i] for _, cells in shown)] for i, one in enumerate(advice.candidates)],
+        [[one.title, *(cells[i] for _, cells in shown)] for i, one in enumerate(candidates)],
         "What each candidate takes to run; a dash is not known, or not measured.",
-        chosen=next(i for i, one in enumerate(advice.candidates) if one is advice.verdict.chosen),
+        chosen=next(i for i, one in enumerate(candidates) if one is chosen),
         note=(
             "Models on this machine cost seconds and joules, no dollars. A cascade takes what the small model takes, "
             "and for the share of rows that it defers, what the large one takes. What a distilled student's teacher "

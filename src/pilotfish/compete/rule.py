@@ -34,7 +34,7 @@ class Contest:
 
     Attributes:
         order: their families, the cheapest to run first.
-        scores: family -> (rows,) 1 where right.
+        scores: family -> (rows,) 1 where right, or a grade of at most 1.
         margin: the loss of accuracy that does not matter.
         alpha: the one-sided error rate of each comparison.
         whole: family -> scores on every held-out row, for the families that answered them all: two of those are
@@ -86,8 +86,8 @@ class Contest:
         return max(able, key=lambda one: float(self.scores[one].mean())), False
 
     def with_more_right(self, one: Family, more: int) -> Contest:
-        """Return the contest had `one` been right on `more` of the rows it got wrong (a seeded choice of them)."""
-        wrong = np.random.default_rng(0).permutation(np.flatnonzero(self.scores[one] == 0))
+        """Return the contest had `one` been right on `more` of the rows it was not (a seeded choice of them)."""
+        wrong = np.random.default_rng(0).permutation(np.flatnonzero(self.scores[one] < 1))
         changed = self.scores[one].copy()
         changed[wrong[:more]] = 1.0
         # What it would be right on elsewhere is not supposed, so only the shared rows are left to compare on.
@@ -126,7 +126,7 @@ def nearest_flip(contest: Contest) -> tuple[Family, int, Family] | None:
     for one in contest.order:
         if one == chosen:
             continue
-        low, high = 0, int((contest.scores[one] == 0).sum())
+        low, high = 0, int((contest.scores[one] < 1).sum())
         if not high or contest.with_more_right(one, high).choose()[0] == chosen:
             continue
         while high - low > 1:

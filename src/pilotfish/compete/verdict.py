@@ -95,7 +95,7 @@ def decide(
     family, settled = contest.choose()
     chosen = by_family[family]
     differences = {
-        by_family[other].key: _difference(*contest.pair(family, other)) for other in contest.order if other != family
+        by_family[other].key: difference(*contest.pair(family, other)) for other in contest.order if other != family
     }
     return Verdict(
         answer=TITLES[family],
@@ -109,7 +109,7 @@ def decide(
     )
 
 
-def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> Interval:
+def difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> Interval:
     """Return a - b with its 95% interval; where they never differ, which a bootstrap takes for certainty, by Tango."""
     if (a == b).all():
         return paired_score(a, b)
@@ -127,9 +127,7 @@ def _reason(
 ) -> str:
     """Say in one sentence how good the choice is, against what, and at what cost."""
     rival = by_family.get("large" if chosen.family in ("small", "cascade") else "small")
-    text = (
-        f"{_subject(chosen, by_family)} is right on {chosen.accuracy.value:.1%} of {len(chosen.rows):,} held-out rows"
-    )
+    text = f"{_subject(chosen, by_family)} {_worth(chosen)} {len(chosen.rows):,} held-out rows"
     if rival is not None and rival.key in differences:
         text += f", {_against(differences[rival.key], rival)}{_price(chosen, rival)}"
     small = by_family.get("small")
@@ -144,6 +142,12 @@ def _reason(
             f"{_points(margin)} worse than every other candidate"
         )
     return text + "."
+
+
+def _worth(one: Candidate) -> str:
+    if one.counted:
+        return f"is right on {one.accuracy.value:.1%} of"
+    return f"reaches {one.accuracy.value:.3f} ({getattr(one, 'measure', 'score')}) on"
 
 
 def _taught(chosen: Candidate) -> str:
@@ -167,6 +171,10 @@ def _subject(chosen: Candidate, by_family: Mapping[Family, Candidate]) -> str:
 
 def _against(gap: Interval, rival: Candidate) -> str:
     where = f"95% interval {gap.low * 100:+.1f} to {gap.high * 100:+.1f}, on {gap.n:,} shared rows".replace("-", "−")
+    if not rival.counted:
+        if round(gap.value, 3) == 0:
+            return f"as much as {rival.title} ({where})"
+        return f"{_points(abs(gap.value))} {'more' if gap.value > 0 else 'less'} than {rival.title} ({where})"
     if round(gap.value, 3) == 0:
         return f"as often as {rival.title} ({where})"
     return f"{_points(abs(gap.value))} {'more' if gap.value > 0 else 'less'} often than {rival.title} ({where})"

@@ -6,6 +6,7 @@ heart: Bordt et al. 2024 (Elephants Never Forget), section 4, whose perturbed ta
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -19,9 +20,10 @@ from pilotfish.model import Model, Trace
 from pilotfish.models.classify.labeller import Labeller
 from pilotfish.rows._row import Row
 
-__all__ = ["Naming", "Read", "as_text", "read_by", "renamed"]
+__all__ = ["Form", "Naming", "Read", "as_text", "read_by", "reader_of", "renamed", "shown_rows"]
 
 Naming = Literal["own", "shuffled", "hidden"]
+Form = Literal["sentences", "json"]
 INSTRUCTION = "A row of a table is described below. Say which category it belongs to, by its name and nothing else."
 
 
@@ -42,15 +44,30 @@ class Read:
     cut: int
 
 
-def as_text(row: Row, columns: Sequence[str], names: Mapping[str, str] | None = None) -> str:
-    """Return a row as sentences, a column each: "The age is 39. The plan is basic."; what is empty is unknown."""
+def as_text(row: Row, columns: Sequence[str], names: Mapping[str, str] | None = None, form: Form = "sentences") -> str:
+    """Return a row as text.
+
+    Args:
+        row: the row.
+        columns: that are shown, in order.
+        names: column -> what it is called.
+        form: "sentences", a column each: "The age is 39. The plan is basic."; what is empty is unknown. "json", an
+            object, what is empty null: what a served model of a table is asked with, too.
+    """
     known = names or {}
+    if form == "json":
+        shown = {known.get(column, column): None if _empty(row.get(column)) else row[column] for column in columns}
+        return json.dumps(shown, ensure_ascii=False, default=str)
     parts = []
     for column in columns:
         value = row.get(column)
-        shown = "unknown" if value is None or (isinstance(value, str) and not value.strip()) else str(value).strip()
-        parts.append(f"The {known.get(column, column).replace('_', ' ')} is {shown}.")
+        told = "unknown" if _empty(value) else str(value).strip()
+        parts.append(f"The {known.get(column, column).replace('_', ' ')} is {told}.")
     return " ".join(parts)
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def renamed(columns: Sequence[str], naming: Naming, seed: int = 0) -> dict[str, str]:
@@ -82,6 +99,7 @@ def read_by(
     question: str = INSTRUCTION,
     label_names: Mapping[str, str] | None = None,
     columns: Sequence[str] | None = None,
+    form: Form = "sentences",
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Read:
@@ -95,31 +113,65 @@ def read_by(
         naming: how columns are called.
         question: the task in words.
         label_names: what classes are called in the prompt.
-        columns: column -> what it is called is its own name; None shows all columns of the task.
+        columns: that are shown; None shows all columns of the task.
+        form: of a row as text.
         seed: of the rows that are shown, and of shuffled names.
         progress: called with the rows that are answered.
 
     Raises:
         ConfigError: a number is to be foretold, or shots below 0.
     """
-    if task.kind != "classes" or shots < 0:
-        raise ConfigError("a model is asked for classes, with no rows or some shown")
-    shown = list(task.table.columns if columns is None else columns)
-    names = renamed(shown, naming, seed)
-    labeller = Labeller(
+    labeller, shown = reader_of(
         model,
-        task.classes,
-        names=dict(label_names or {}),
-        examples=[(as_text(row, shown, names), str(row[task.target]).strip()) for row in _shots(task, shots, seed)],
-        instruction=question,
+        task,
+        shots=shots,
+        naming=naming,
+        question=question,
+        label_names=label_names,
+        columns=columns,
+        form=form,
+        seed=seed,
     )
-    told = labeller.predict([as_text(row, shown, names) for row in rows], progress=progress)
+    told = labeller.predict([shown(row) for row in rows], progress=progress)
     probabilities = None if told.logprobs is None else np.exp(told.logprobs)
     return Read(told.labels, probabilities, told.traces, told.truncated)
 
 
-def _shots(task: TableTask, count: int, seed: int) -> list[Row]:
-    """Return training rows, drawn class by class in turn, in a drawn order."""
+def reader_of(
+    model: Model,
+    task: TableTask,
+    *,
+    shots: int = 0,
+    naming: Naming = "own",
+    question: str = INSTRUCTION,
+    label_names: Mapping[str, str] | None = None,
+    columns: Sequence[str] | None = None,
+    form: Form = "sentences",
+    seed: int = 0,
+) -> tuple[Labeller, Callable[[Row], str]]:
+    """Return what asks a model about rows, and what makes a row the text that it is asked with; see `read_by`."""
+    if task.kind != "classes" or shots < 0:
+        raise ConfigError("a model is asked for classes, with no rows or some shown")
+    shown = list(task.table.columns if columns is None else columns)
+    names = renamed(shown, naming, seed)
+
+    def text(row: Row) -> str:
+        return as_text(row, shown, names, form)
+
+    labeller = Labeller(
+        model,
+        task.classes,
+        names=dict(label_names or {}),
+        examples=[
+            (text(task.train[row]), str(task.train[row][task.target]).strip()) for row in shown_rows(task, shots, seed)
+        ],
+        instruction=question,
+    )
+    return labeller, text
+
+
+def shown_rows(task: TableTask, count: int, seed: int) -> list[int]:
+    """Return the numbers of the training rows that are shown: drawn class by class in turn, in a drawn order."""
     rng = np.random.default_rng(seed)
     by_class: list[list[Any]] = [
         rng.permutation(np.flatnonzero(task.y == code)).tolist() for code in range(len(task.classes))
@@ -129,4 +181,4 @@ def _shots(task: TableTask, count: int, seed: int) -> list[Row]:
         for own in by_class:
             if own and len(chosen) < count:
                 chosen.append(own.pop())
-    return [task.train[i] for i in rng.permutation(chosen).tolist()] if chosen else []
+    return [int(row) for row in rng.permutation(chosen)] if chosen else []

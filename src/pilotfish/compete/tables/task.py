@@ -65,6 +65,7 @@ def table_task(
     columns: Sequence[str] | None = None,
     kind: Kind | None = None,
     test: float = 0.2,
+    held_out: Sequence[Row] | None = None,
     group: str | None = None,
     seed: int = 0,
 ) -> TableTask:
@@ -76,6 +77,7 @@ def table_task(
         columns: to go by; None for all others.
         kind: None decides: a number where the target is one everywhere and has more than 20 values, else classes.
         test: the share that is held out; of classes stratified.
+        held_out: rows that are held out instead; all of `rows` are learnt from then.
         group: a column of which no value straddles the split; it is not gone by.
         seed: of the split.
 
@@ -85,6 +87,7 @@ def table_task(
     """
     if not rows:
         raise DataError("a table needs rows")
+    rows, own = [*rows, *(held_out or ())], len(rows)
     known = list(dict.fromkeys(name for row in rows for name in row))
     for name in [target, *([] if columns is None else columns), *([] if group is None else [group])]:
         if name not in known:
@@ -92,18 +95,13 @@ def table_task(
     names = [name for name in (known if columns is None else columns) if name not in (target, group)]
     whole = [{name: row.get(name) for name in known} for row in rows]
     kept = [row for row in whole if not _empty(row[target])]
+    learnt = sum(not _empty(row[target]) for row in whole[:own])
     values = [row[target] for row in kept]
     kind = _kind(values) if kind is None else kind
     if len(kept) < 10:
         raise DataError(f"{len(kept)} rows with a value in {target!r}: too few to learn from and to measure on")
     y, classes = _targets(values, kind, target)
-    parts = split(
-        len(kept),
-        {"train": 1 - test, "test": test},
-        seed,
-        stratify=[int(one) for one in y] if kind == "classes" and group is None else None,
-        group=None if group is None else [str(row[group]) for row in kept],
-    )
+    parts = _cut(kept, y, kind, learnt if held_out is not None else None, test, group, seed)
     train, held = parts["train"], parts["test"]
     if kind == "classes" and len(set(y[train].tolist())) < len(classes):
         raise DataError(f"a class of {target!r} has no row to learn from: {_rare(values)}")
@@ -120,6 +118,26 @@ def table_task(
         table.matrix([kept[i] for i in held]),
         y[held],
         len(whole) - len(kept),
+    )
+
+
+def _cut(
+    rows: Sequence[Row],
+    y: NDArray[np.float64],
+    kind: Kind,
+    learnt: int | None,
+    test: float,
+    group: str | None,
+    seed: int,
+) -> dict[str, NDArray[np.int64]]:
+    if learnt is not None:
+        return {"train": np.arange(learnt), "test": np.arange(learnt, len(rows))}
+    return split(
+        len(rows),
+        {"train": 1 - test, "test": test},
+        seed,
+        stratify=[int(one) for one in y] if kind == "classes" and group is None else None,
+        group=None if group is None else [str(row[group]) for row in rows],
     )
 
 

@@ -20,7 +20,7 @@ from pilotfish.compete.tables.task import TableTask
 from pilotfish.errors import ConfigError
 from pilotfish.measure.folds import folds
 
-__all__ = ["Tuned", "loss_of", "tuned"]
+__all__ = ["Tuned", "loss_of", "out_of_fold", "tuned"]
 
 Floats = NDArray[np.float64]
 
@@ -111,6 +111,31 @@ def tuned(
     return Tuned(kind.name, settings, best, usual, done + 1, pruned, looked, fitted, fit_seconds)
 
 
+def out_of_fold(kind: Kind, task: TableTask, settings: dict[str, Any], *, count: int = 4, seed: int = 0) -> Floats:
+    """Return what training rows are foretold by models that did not learn from them.
+
+    Returns:
+        (training rows, classes) probabilities, a class that a fold lacks at 1e-6; or (training rows,) numbers.
+    """
+    whole = np.zeros((len(task.y), len(task.classes))) if task.kind == "classes" else np.zeros(len(task.y))
+    for learnt, held in _parts(task, count, seed):
+        fitted = kind.fit(task.x[learnt], task.y[learnt], task.categorical, task.kind, settings, seed)
+        told = fitted.predict(task.x[held])
+        if task.kind == "classes":
+            whole[np.ix_(held, np.arange(len(task.classes)))] = _whole(task, told, np.unique(task.y[learnt]))
+        else:
+            whole[held] = told
+    return whole
+
+
+def _whole(task: TableTask, predicted: Floats, known: Floats) -> Floats:
+    """Return probabilities of all classes, of those that the columns do not stand for 1e-6."""
+    found = np.full((len(predicted), len(task.classes)), 1e-6)
+    found[:, known.astype(int)] = np.maximum(predicted, 1e-6)
+    found /= found.sum(axis=1, keepdims=True)
+    return found
+
+
 def _study(seed: int) -> tuple[Any, Any]:
     optuna = need("optuna", "tables")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -148,8 +173,5 @@ def loss_of(task: TableTask, predicted: Floats, y: Floats, known: Floats | None 
     """
     if task.kind == "number":
         return float(np.sqrt(np.mean((predicted - y) ** 2)))
-    classes = np.arange(len(task.classes)) if known is None else known.astype(int)
-    whole = np.full((len(y), len(task.classes)), 1e-6)
-    whole[:, classes] = np.maximum(predicted, 1e-6)
-    whole /= whole.sum(axis=1, keepdims=True)
+    whole = _whole(task, predicted, np.arange(len(task.classes)) if known is None else known)
     return float(-np.mean(np.log(whole[np.arange(len(y)), y.astype(int)])))

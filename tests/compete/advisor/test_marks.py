@@ -1,0 +1,85 @@
+"""What answers are worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pilotfish.compete.advisor.marks import fields_f1, marks_by
+from pilotfish.compete.advisor.task import AnswerTask, answer_task
+from pilotfish.errors import ConfigError, DataError
+from pilotfish.model import Call, Reply, Request, Trace, WholeReplies
+
+WORDS = ["apple", "river", "stone", "cloud", "lantern", "copper", "violet", "thunder", "meadow", "harbour", "falcon"]
+
+
+def rows(count: int = 40) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    found = []
+    for i in range(count):
+        a, b, c = rng.choice(WORDS, 3, replace=False)
+        found.append({"q": f"{a} {i * 37 % 101} {b} {c} {i}", "a": str(a), "city": str(b), "names": [str(a), str(c)]})
+    return found
+
+
+def task(**how: Any) -> AnswerTask:
+    return answer_task(rows(), "generation", prompt="Say: {q}", gold="a", **how)
+
+
+def test_fields_are_marked_by_pairs() -> None:
+    truth = {"name": "Ada Lovelace", "towns": ["London", "Paris"], "age": None}
+    assert fields_f1(json.dumps({"name": "ada lovelace.", "towns": ["Paris", "London"], "age": None}), truth) == 1
+    # Two right of three told and of three true ones.
+    assert fields_f1(json.dumps({"name": "Ada Lovelace", "towns": ["Paris", "Rome"]}), truth) == pytest.approx(4 / 6)
+    assert fields_f1("no object", truth) == 0
+    assert fields_f1('{"name": null}', {"name": None}) == 1
+    assert fields_f1('{"name": "x"}', {"name": None}) == 0
+    assert fields_f1('Here: {"name": "Ada Lovelace", "towns": "London"} done', truth) == pytest.approx(4 / 5)
+
+
+def test_words_numbers_and_own_functions() -> None:
+    one = task()
+    marks, title = marks_by("word-f1", one)
+    right = one.rows[0]["a"]
+    assert title == "word F1" and marks([0, 0, 0], [right, f"{right} more", None]).tolist() == [1, 2 / 3, 0]
+    assert marks_by("rougeL", one)[0]([0], [right]).tolist() == [1.0]
+    assert marks_by("contains", one)[0]([0], [f"it is {right}!"]).tolist() == [1.0]
+    with pytest.raises(ConfigError, match="fields"):
+        marks_by("fields", one)
+    with pytest.raises(ConfigError, match="judge"):
+        marks_by("judge", one)
+    bare = answer_task(rows(), "generation", prompt="Say: {q}", system="Be brief")
+    with pytest.raises(ConfigError, match="gold"):
+        marks_by("word-f1", bare)
+
+
+def test_a_row_without_a_right_answer_is_no_row_to_mark() -> None:
+    one = task()
+    one.rows[3]["a"] = ""
+    with pytest.raises(DataError, match="right answer"):
+        marks_by("word-f1", one)[0]([3], ["x"])
+
+
+class Strict(WholeReplies):
+    """Grades by length."""
+
+    name = "strict"
+    asked = 0
+
+    async def reply(self, request: Request) -> Reply:
+        Strict.asked += 1
+        grade = 10 if "long answer" in request.prompt else 1
+        return Reply(f"Grade: {grade}", trace=Trace((Call(self.name, "model"),)))
+
+
+def test_a_judge_s_grades_are_shares_and_are_asked_once(tmp_path: Path) -> None:
+    Strict.asked = 0
+    one = task()
+    marks, _ = marks_by("judge", one, judge=Strict(), folder=tmp_path / "judge")
+    assert marks([0, 1, 2], ["a long answer", "short", None]).tolist() == [1.0, 0.0, 0.0]
+    assert marks([0, 1], ["a long answer", "short"]).tolist() == [1.0, 0.0]
+    assert Strict.asked == 2
