@@ -1,13 +1,13 @@
 """Small specialists teach SmolLM2-135M and Qwen2.5-Coder-0.5B: weak, weak to strong, ceiling, the gap recovered.
 
-SST-2, TREC, Subj and CR. Each of five seeds deals 1,600 rows anew: 300 with people's labels teach the supervisors,
-1,000 others are labelled by them and teach the strong model; 600 fixed test rows measure. Supervisors: a generalist (a
+SST-2, TREC, Subj and CR. Each of five seeds deals 1,500 rows anew: 300 with people's labels teach the supervisors,
+1,000 others are labelled by them and teach the strong model; 500 fixed test rows measure. Supervisors: a generalist (a
 linear head on MiniLM's vectors, of all 300); four specialists (the same, each of one topic's rows: k-means of the
 vectors of rows without labels), of which each row has its own; and the label model over the specialists, a TF-IDF
 classifier and keywords (the words that tell most in the 300): GLAD, the best of nine on three seeds of TREC's 1,000
 rows, not its test rows. The strong model is probed on its averaged hidden states, with cross-entropy and with the
 confidence loss (at most .5, warm-up .2); its ceiling learns people's labels of the same 1,000 rows. On TREC SmolLM2 is
-tuned by adapters too, of 400 rows, from such a probe's head on. Intervals draw seeds and rows again, all models
+tuned by adapters too, of 256 rows, from such a probe's head on. Intervals draw seeds and rows again, all models
 together; no gap recovered is told where the gap is within noise. What was tuned is kept (`.bench/weak-to-strong`),
 with the seconds it took, which count as time of this run. `--quick` takes the embedded support messages, SmolLM2 and
 one seed.
@@ -43,7 +43,7 @@ from pilotfish.train.settings import Fit
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "weak-to-strong"
 ENCODER, SMALL, LARGE = "all-minilm-l6-v2", "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"
-SEEDS, DEALT, GOLD, LEARNT, TESTED, TUNED, TOPICS = (30, 31, 32, 33, 34), 1600, 300, 1000, 600, 400, 4
+SEEDS, DEALT, GOLD, LEARNT, TESTED, TUNED, TOPICS = (30, 31, 32, 33, 34), 1500, 300, 1000, 500, 256, 4
 CONFIDENT = Objective(confidence=0.5, warmup=0.2)
 LORA = Fit(epochs=2, batch_tokens=256, rate=2e-4, rank=8)
 Floats = NDArray[np.float64]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotfish.cli._advise_log import is_log, rows_of_log
 from pilotfish.cli._common import Stopped, say_rejects
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ def planned(rows: str, flags: Mapping[str, Any]) -> tuple[EveryAdviseSpec, Colla
         tables, catalog = {name: there.table(name) for name in there.names}, there.catalog_tables
     else:
         where, folder, table, tables, catalog = "the command line", Path(), {"rows": rows}, {}, {}
+    if is_log(str(table.get("rows", ""))):
+        # What was asked and sent; the reply is the right answer where nothing else says so.
+        table = {
+            "prompt": "{prompt}",
+            **({} if given.get("grade", table.get("grade")) == "judge" else {"gold": "reply"}),
+            **table,
+        }
     for role in ("small", "large", "judge"):
         if role in given and given[role] not in tables:
             here = Path(given[role])
@@ -118,6 +126,8 @@ class _Reader:
         """Return the rows, and those of the test where they are given apart."""
         from pilotfish.rows import Rejects, read
 
+        if is_log(self.spec.rows):
+            return rows_of_log(self.spec.rows, self.path.parent), None
         self.path.unlink(missing_ok=True)
         how = {"strict": self.strict, "format": self.spec.format, "encoding": self.spec.encoding}
         with Rejects(self.path) as rejects:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.compete import gates
+from pilotfish.compete.advisor.text_found import text_findings
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.curve import Crossover, Curve, crossover, learning_curves, mean_labels
 from pilotfish.compete.distilled import Distilled
@@ -40,6 +41,7 @@ from pilotfish.models.local import LocalModel
 from pilotfish.models.remote import RemoteModel
 
 if TYPE_CHECKING:
+    from pilotfish.compete.advisor.leaves import Finding
     from pilotfish.compete.task import TextTask
     from pilotfish.measure.report import Gate
     from pilotfish.model import Model
@@ -53,6 +55,7 @@ class Advice:
         candidates: all of them, baselines first.
         contenders: the one of each family that the verdict is about.
         crossings: where each student's learning curve overtakes the large model.
+        had_large: a large model was given, whether or not the budget paid for it.
         small: the best small model that people's labels alone taught.
         classifier: the one behind it, fitted on every training row.
         distilled: the student that learnt from the large model too; None where there is no large model, or its labels
@@ -76,6 +79,12 @@ class Advice:
     reading: Reading
     spent: float
     machine: dict[str, Any] = field(default_factory=dict)
+    had_large: bool = False
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found of every leaf of the survey."""
+        return text_findings(self)
 
     @property
     def passed(self) -> bool:
@@ -89,6 +98,7 @@ class Advice:
             "verdict": self.verdict.to_json(),
             "gates": [{"name": gate.name, "status": gate.status, "text": gate.text} for gate in self.gates],
             "candidates": [one.to_json() for one in self.candidates],
+            "survey": [one.to_json() for one in self.findings],
             "distilled": None if self.distilled is None else self.distilled.to_json(),
             "learning_curves": [curve.to_json() for curve in self.curves],
             "crossings": {key: crossing.to_json() for key, crossing in self.crossings.items()},
@@ -217,6 +227,7 @@ def advise(
         meter.reading,
         budget.spent,
         machine(),
+        large is not None,
     )
 
 

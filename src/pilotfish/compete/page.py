@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pilotfish.compete.advisor.survey_page import errors_page, survey_page
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.evidence import both_models, curves, errors, method
 from pilotfish.measure.frontier import Frontier, Point
@@ -41,6 +42,7 @@ ANSWERS = {
 def page(advice: Advice) -> Report:
     """Return the report of an advice, for the terminal and for HTML."""
     verdict, task = advice.verdict, advice.task
+    worth = errors_page(advice.candidates, "USD" if any(one.dollars for one in advice.candidates) else "seconds")
     return Report(
         title=f"Small, large, or both? {len(task.labels)} labels, {len(task.train) + len(task.test):,} labelled rows",
         verdict=verdict.reason,
@@ -56,9 +58,11 @@ def page(advice: Advice) -> Report:
                 "Cost and quality",
                 cost_blocks(advice.candidates, advice.verdict.chosen, taught=advice.distilled is not None),
             ),
+            *([Section("What an error costs you", worth)] if worth else []),
             Section("How many labels it takes", curves(advice)),
             *([Section("Using both models", both_models(advice))] if advice.judged else []),
             Section("Where the choice is wrong", errors(advice)),
+            Section("Every role of small models", survey_page(advice.findings)),
             Section("Hard gates", [Gates(advice.gates, "Checked before the choice is put to work.")]),
             Section("The data and the method", method(advice)),
         ],

@@ -161,7 +161,7 @@ def _taught(chosen: Candidate) -> str:
 
 def _subject(chosen: Candidate, by_family: Mapping[Family, Candidate]) -> str:
     small, large = by_family.get("small"), by_family.get("large")
-    if chosen.family == "cascade" and small is not None and large is not None:
+    if chosen.family == "cascade" and small is not None and large is not None and "deferred" in chosen.details:
         share = float(chosen.details.get("deferred", 0.0))
         return f"The cascade of {small.title} and, for {share:.0%} of the rows, {large.title}"
     if chosen.family == "taught" and "student" in chosen.details:

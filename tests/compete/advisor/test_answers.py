@@ -23,7 +23,7 @@ def advised(folder: Path, **models: Any) -> tuple[Advised, Bench]:
     one = task()
     bench = Bench(folder, {"small": Adds("Little", 20, 0.0), "large": Adds("Big", 40, 0.01), **models})
     marks, measure = marks_by("text", one)
-    settings = Settings(max_cost=50.0)
+    settings = Settings(max_cost=50.0, margin=0.05)
     return advise_answers(one, bench, marks, FACTS, NAMES, settings, measure=measure), bench
 
 

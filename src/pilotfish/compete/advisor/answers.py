@@ -76,7 +76,7 @@ def advise_answers(
             raise ConfigError(f"--max-seconds: {race.lanes['small'].out or 'the small model answered nothing'}")
         found = Measured(work, race, measure)
         verdict = decide(found.contenders, margin=settings.margin, alpha=settings.alpha, twin=found.twin)
-    findings = findings_of(task, facts, race, found.candidates, found.tried, names)
+    findings = findings_of(task, facts, race, found.candidates, found.tried)
     tables = {name: table for lane in race.lanes.values() for name, table in (lane.way.tables or {}).items()}
     chosen = verdict.chosen
     return Advised(

@@ -56,9 +56,11 @@ class Chooser:
         """Return where the large model is asked: (rows,)."""
         if self._router is None:
             assert signals is not None
-            return _scores(signals, self._score) < self._above
+            unsure: NDArray[np.bool_] = _scores(signals, self._score) < self._above
+            return unsure
         forecast = self._router.predict(texts)
-        return Trade(self._price).choose(forecast.quality, forecast.cost) == 1
+        chosen: NDArray[np.bool_] = Trade(self._price).choose(forecast.quality, forecast.cost) == 1
+        return chosen
 
 
 def cascaded(small: Answers, large: Answers, names: tuple[str, str]) -> Chooser | None:

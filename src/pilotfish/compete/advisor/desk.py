@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from pilotfish.compete.watch import Budget
     from pilotfish.model import Model
 
-__all__ = ["ALONE", "Answers", "Desk"]
+__all__ = ["ALONE", "Answers", "Desk", "SpentError"]
 
 ALONE = 6  # rows that are asked one at a time, for what a single row takes
+
+
+class SpentError(ModelError):
+    """The dollars do not do for the next answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,8 @@ class Desk:
         """Return the answers to rows: what was asked before comes from the file.
 
         Raises:
+            SpentError: the budget's dollars do not do for all of them; what was answered is kept.
+            ModelError: it can answer none.
             UpstreamError: the endpoint fails for row after row.
         """
         requests = [self._request(row) for row in rows]
@@ -154,11 +160,13 @@ class Desk:
             try:
                 replies = wait(calls.replies(requests, progress=False))
             finally:
-                asked, bill = calls.asked, calls.bill
+                asked, bill, spent = calls.asked, calls.bill, calls.spent
                 calls.close()
         if asked:
             self._timed(asked, time.perf_counter() - start, meter, alone=alone)
             self.budget.spent += (bill.cost or 0.0) - (before.cost or 0.0)
+        if spent:
+            raise SpentError("the dollars are spent")
         if asked == 0 and all(isinstance(one, Failure) for one in replies):
             raise ModelError(next(one.reason for one in replies if isinstance(one, Failure)))
         return replies

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.compete.advisor.both import Chooser, cascaded, routed
+from pilotfish.compete.advisor.desk import SpentError
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.graded import Graded
 from pilotfish.models.local import LocalModel
@@ -41,12 +42,17 @@ class Measured:
         with work.watch.phase("the best ways on held-out rows", len(there) * len(self.rows)) as advance:
             for key, lane in there.items():
                 assert lane.desk is not None
-                self.answers[key] = lane.desk.ask(self.rows)
+                try:
+                    self.answers[key] = lane.desk.ask(self.rows)
+                except SpentError:
+                    lane.out = "the dollars did not do for the held-out rows"
+                    work.watch.say(f"{lane.way.title}: {lane.out}")
+                    continue
                 advance(len(self.rows))
                 self.candidates.append(self._candidate(lane, self.answers[key]))
         by_key = {one.key: one for one in self.candidates}
         self.contenders = [by_key[one.way.key] for one in (small, taught, large) if one and one.way.key in by_key]
-        deferring = self._both(small, large)
+        deferring: list[Candidate] = [*self._both(small, large)]
         if both is not None and both.way.key in by_key:
             deferring.append(by_key[both.way.key])
         if deferring:
@@ -74,13 +80,15 @@ class Measured:
         each = sum((lane.desk.seconds or 0.0) for lane in lanes if lane.desk is not None)
         left = 0.85 * self.work.budget.seconds_left()
         count = min(len(test), self.work.settings.test_rows)
-        if each and np.isfinite(left):
-            paid = int(left / each)
+        price = sum(float(np.nan_to_num(lane.answers.dollars).mean()) for lane in lanes if lane.answers is not None)
+        paid = min(left / each if each else np.inf, 0.8 * self.work.budget.dollars_left() / price if price else np.inf)
+        if np.isfinite(paid):
+            paid = int(paid)
             if paid < count:
                 kept = max(paid, min(count, MIN_TEST))
-                self.work.watch.say(f"the time pays for {kept:,} of {count:,} held-out rows")
+                self.work.watch.say(f"the budget pays for {kept:,} of {count:,} held-out rows")
                 count = kept
-        return test[:count]
+        return [int(row) for row in test[:count]]
 
     def _candidate(self, lane: Lane, found: Answers) -> Graded:
         assert lane.desk is not None and lane.answers is not None

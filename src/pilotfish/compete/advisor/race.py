@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pilotfish.compete.advisor.desk import Answers, Desk
+from pilotfish.compete.advisor.desk import Answers, Desk, SpentError
 from pilotfish.errors import PilotfishError, UpstreamError
 
 if TYPE_CHECKING:
@@ -103,6 +103,9 @@ class Race:
             lane.answers = lane.desk.ask(self.rows[:rows])
         except UpstreamError:
             raise
+        except SpentError as error:
+            lane.out = str(error)
+            return False
         except PilotfishError as error:
             if lane.way.key in _ANCHORS:
                 raise

@@ -168,8 +168,9 @@ def _parts(
     rows: list[Row], test: list[Row], prompt: str, seed: int, notes: list[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return the row numbers of the three parts: no near-duplicate of a row is in another part."""
-    template = Template(prompt)
-    texts = [template.fill(row) for row in rows + test]
+    # Of the columns alone: the words of the prompt, which all share, would make each row like any other.
+    columns = Template(prompt).columns
+    texts = [" ".join(str(row.get(name)) for name in columns) for row in rows + test]
     group = np.arange(len(texts))
     if len(texts) <= MAX_DEDUPE:
         group = np.asarray(near_duplicates(texts, NEAR).group)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -83,12 +85,24 @@ class Lessons:
         self.seconds[TAUGHT] = time.perf_counter() - start
         return why
 
+    def _make_way(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Remove a student that an earlier run taught on other rows."""
+        from pilotfish.train.folder import digest
+
+        mark = self.folder / "work" / f"{name}.lessons"
+        told = digest([self.weights], [json.dumps(row, sort_keys=True) for row in rows])
+        if not mark.exists() or mark.read_text(encoding="utf-8") != told:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.write_text(told, encoding="utf-8")
+
     def _lesson(self, row: int, answer: str) -> dict[str, Any]:
         return {"messages": self.task.requests[row].to_json()["messages"], "answer": answer}
 
     def _each_dollars(self, teacher: Desk, rows: Sequence[int]) -> float:
-        probe = teacher.ask(rows[:1]).dollars if rows and self.budget.max_cost is not None else []
-        return float(probe[0]) if len(probe) else 0.0
+        if not rows or self.budget.max_cost is None:
+            return 0.0
+        return float(teacher.ask(rows[:1]).dollars[0])
 
     def _taught(self, name: str, rows: list[dict[str, Any]]) -> str:
         from pilotfish.distill.distiller import REPORT, Distiller
@@ -103,6 +117,7 @@ class Lessons:
         examples, _ = examples_of(local.tokenizer, rows, 512, name=local.name)
         expected = FIT.epochs * _PASSES * sum(len(one.ids) for one in examples) * self.pace
         left = self.budget.seconds_left()
+        self._make_way(name, rows)
         if expected > _SHARE * left and not (self.folder / name / REPORT).exists():
             return f"teaching it would take about {expected:,.0f} s of the {left:,.0f} s left"
         start = time.perf_counter()
@@ -156,4 +171,4 @@ def _pace(local: Any, texts: Sequence[str]) -> float:
     start = time.perf_counter()
     local.score([("", text) for text in texts])
     tokens = sum(local.count(text) for text in texts)
-    return (time.perf_counter() - start) / max(1, tokens)
+    return float((time.perf_counter() - start) / max(1, tokens))

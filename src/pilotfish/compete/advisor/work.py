@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pilotfish.compete.advisor.desk import Desk
 from pilotfish.compete.advisor.train import Lessons, tagged
+from pilotfish.train.folder import digest
 
 if TYPE_CHECKING:
     from pilotfish.compete.advisor.marks import Marks
@@ -36,6 +38,7 @@ class Work:
         self.settings, self.budget, self.watch = settings, budget, watch
         self.desks: dict[str, Desk] = {}
         self.indexed = False
+        self.learnt = digest([task.prompt], [json.dumps(row, sort_keys=True) for row in task.examples()])
         weights = parts.weights(facts.small)
         self.lessons = None if weights is None else Lessons(task, weights, parts.folder, budget, watch)
 
@@ -74,4 +77,4 @@ class Work:
 
     def _made(self, way: Way) -> Any:
         """What was made from the rows decides answers too: other training rows, other examples."""
-        return [self.task.train.tolist(), self.task.prompt] if way.tables is not None else None
+        return self.learnt if way.tables is not None else None

@@ -50,7 +50,8 @@ def envelope(candidates: Sequence[Candidate], unit: str) -> list[Span]:
         return []
     # At an error's price of 0 the cheapest wins, of equals the one that errs less; then whoever crosses it first.
     cost, errs, now = min(lines, key=lambda line: (line[0], line[1]))
-    low, found = 0.0, []
+    low = 0.0
+    found: list[Span] = []
     while True:
         crossings = [((c - cost) / (errs - e), e, c, one) for c, e, one in lines if e < errs]
         if not crossings:

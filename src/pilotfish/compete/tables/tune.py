@@ -173,5 +173,5 @@ def loss_of(task: TableTask, predicted: Floats, y: Floats, known: Floats | None 
     """
     if task.kind == "number":
         return float(np.sqrt(np.mean((predicted - y) ** 2)))
-    whole = _whole(task, predicted, np.arange(len(task.classes)) if known is None else known)
+    whole = _whole(task, predicted, np.arange(len(task.classes), dtype=np.float64) if known is None else known)
     return float(-np.mean(np.log(whole[np.arange(len(y)), y.astype(int)])))
