@@ -54,8 +54,8 @@ class Reads(WholeReplies):
 
 def test_trees_beat_a_reader_and_every_leaf_is_told(tmp_path: Path) -> None:
     large = Reads()
-    settings = Settings(max_seconds=8.0, shots=2, test_rows=60, calibrate_rows=40, seeds=1)
-    found = advise_table(task(), large, settings, tmp_path, kinds=("linear", "histogram"))
+    settings = Settings(shots=2, test_rows=60, calibrate_rows=40, seeds=1)
+    found = advise_table(task(), large, settings, tmp_path, kinds=("linear", "histogram"), tuning=2.0)
     one = {candidate.key: candidate for candidate in found.candidates}
     assert set(one) == {"baseline", "linear", "histogram", "large-zero", "large-few", "cascade"}
     assert found.verdict.answer == "small" and found.verdict.chosen.key == "histogram"
@@ -67,7 +67,7 @@ def test_trees_beat_a_reader_and_every_leaf_is_told(tmp_path: Path) -> None:
     assert own > 0.6 > shuffled  # the reader finds no age under the name of the plan
     assert found.details["learning_curve"]["points"] and found.details["crossing_rows"]
     asked = large.asked
-    again = advise_table(task(), large, settings, tmp_path, kinds=("linear", "histogram"))
+    again = advise_table(task(), large, settings, tmp_path, kinds=("linear", "histogram"), tuning=2.0)
     assert large.asked == asked and again.verdict.reason.split(",")[0] == found.verdict.reason.split(",")[0]
     write_advised(found, tmp_path / "out", {"models.large-model": {"use": "recorded", "path": "x"}})
     served = TableModel.load(tmp_path / "out" / "model")

@@ -33,19 +33,19 @@ def table_findings(
     if large is not None and task.kind != "classes":
         none = "a number is foretold, and a large model is asked for classes"
     rival = asked.best if asked is not None else baseline(task)
-    told = f"{best.kind.name}, the best of {', '.join(one.kind.name for one in smalls)} in folds of the training rows"
+    told = f"{best.candidate.title}, the best of {len(smalls)} kinds in folds of the training rows"
     found = [gained("tables", best.candidate, rival, told)]
     clear = [one for one in smalls if one.kind.name in TRANSPARENT]
     if clear:
         clearest = max(clear, key=lambda one: one.candidate.chosen_by)
-        what = f"the price of a model that can be read whole: {clearest.kind.name}"
+        what = f"the price of a model that can be read whole: {clearest.candidate.title}"
         found.append(
             gained("explain", clearest.candidate, best.candidate, what)
             if clearest is not best
             else Finding(
                 "explain",
                 "tried",
-                f"{best.kind.name} is the choice among small models, and can be read whole",
+                f"{best.candidate.title} is the choice among small models, and can be read whole",
                 best.candidate.key,
             )
         )

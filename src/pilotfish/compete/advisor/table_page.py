@@ -52,7 +52,7 @@ def _measures(task: TableTask, smalls: Sequence[SmallTable], best: SmallTable) -
     for one in smalls:
         measures = worth(task, one.predicted, resamples=1000).measures
         trials, untuned = one.candidate.details["trials"], one.candidate.details["loss_untuned"]
-        rows.append([one.kind.name, *(measures[name] for name in names), one.loss, float(untuned), int(trials)])
+        rows.append([one.candidate.title, *(measures[name] for name in names), one.loss, float(untuned), int(trials)])
     return Table(
         [
             Column("Kind"),

@@ -27,9 +27,17 @@ if TYPE_CHECKING:
     from pilotfish.compete.tables.task import TableTask
     from pilotfish.compete.watch import Watch
 
-__all__ = ["TRANSPARENT", "SmallTable", "baseline", "graded", "small_table", "small_tables"]
+__all__ = ["TITLES", "TRANSPARENT", "SmallTable", "baseline", "graded", "small_table", "small_tables"]
 
 TRANSPARENT = ("linear", "additive")
+TITLES = {
+    "linear": "linear model",
+    "histogram": "boosted trees (scikit-learn)",
+    "lightgbm": "boosted trees (LightGBM)",
+    "xgboost": "boosted trees (XGBoost)",
+    "catboost": "boosted trees (CatBoost)",
+    "additive": "additive model (EBM)",
+}
 _PATIENCE = 1.0  # seconds of each of two timings
 
 
@@ -84,7 +92,7 @@ def small_table(task: TableTask, kind: Kind, seconds: float, kept: Path, seed: i
         fitted = kind.fit(task.x, task.y, task.categorical, task.kind, held["settings"], seed)
     model = TableModel.of(task, fitted, kind.name)
     predicted = fitted.predict(task.x_test)
-    one = graded(task, kind.name, kind.name, predicted, chosen_by=-float(held["loss"]))
+    one = graded(task, kind.name, TITLES[kind.name], predicted, chosen_by=-float(held["loss"]))
     one.weights = _bytes(model)
     one.details |= {"trials": held["trials"], "loss_in_folds": held["loss"], "loss_untuned": held["usual"]}
     one.details["tuning_seconds"] = round(held["seconds"], 2)
@@ -149,14 +157,27 @@ def baseline(task: TableTask) -> Graded:
 
 def small_tables(
     task: TableTask, kinds: Sequence[str], seconds: float, folder: Path, watch: Watch, seed: int
-) -> list[SmallTable]:
-    """Return each kind of model, tuned within an equal share of the seconds."""
-    found = []
+) -> tuple[list[SmallTable], list[str]]:
+    """Return each kind of model, tuned within its share of the seconds, and the kinds that there was no time for.
+
+    What one kind leaves of its share, or takes beyond it (the usual settings are tried whatever that takes), the others
+    share. The first kind is there in any case.
+    """
+    found: list[SmallTable] = []
+    late: list[str] = []
+    until = time.perf_counter() + seconds
     with watch.phase(f"tuning {len(kinds)} kinds of model", len(kinds)) as advance:
-        for name in kinds:
-            found.append(small_table(task, KINDS[name], seconds / len(kinds), folder / f"{name}.json", seed))
+        for number, name in enumerate(kinds):
+            left = until - time.perf_counter()
+            if found and left <= 0:
+                late.append(name)
+            else:
+                share = max(left, 0.0) / (len(kinds) - number)
+                found.append(small_table(task, KINDS[name], share, folder / f"{name}.json", seed))
             advance(1)
-    return found
+    if late:
+        watch.say(f"there was no time for {', '.join(late)}")
+    return found, late
 
 
 def _time(one: Candidate, task: TableTask, fitted: Fitted, model: TableModel) -> None:

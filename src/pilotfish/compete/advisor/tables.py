@@ -41,6 +41,7 @@ __all__ = ["SECONDS", "advise_table"]
 
 SECONDS = 120.0  # of looking for settings, where there is no limit
 _TUNING, _CURVE = 0.45, 0.25  # of the time that is left
+_LOADING = 0.25  # of the whole time, without which the large model is not even loaded
 
 
 def advise_table(
@@ -53,6 +54,7 @@ def advise_table(
     question: str | None = None,
     names: Mapping[str, str] | None = None,
     max_p95: float | None = None,
+    tuning: float = SECONDS,
     watch: Watch | None = None,
 ) -> Advised:
     """Measure every kind of model on a table, a large one that reads the rows, and both; decide.
@@ -66,6 +68,7 @@ def advise_table(
         question: the task in words, for the large model.
         names: class -> what it is called in the prompt.
         max_p95: seconds that a single row may take the choice, at the 95th percentile.
+        tuning: seconds of looking for settings, where the whole has no limit.
         watch: where progress shows.
 
     Raises:
@@ -78,11 +81,11 @@ def advise_table(
     work = folder / "work" / f"table-{_digest(task, settings.seed)}"
     with Meter() as meter:
         left = budget.seconds_left()
-        seconds = SECONDS if not np.isfinite(left) else _TUNING * left * (1.0 if large is None else 0.7)
-        smalls = small_tables(task, kinds, seconds, work, watch, settings.seed)
+        seconds = tuning if not np.isfinite(left) else _TUNING * left * (1.0 if large is None else 0.7)
+        smalls, late = small_tables(task, kinds, seconds, work, watch, settings.seed)
         best = _best(smalls, max_p95)
         asked = None
-        if large is not None and task.kind == "classes":
+        if large is not None and task.kind == "classes" and budget.seconds_left() > _LOADING * left:
             asked = large_table(
                 task,
                 large,
@@ -127,7 +130,7 @@ def advise_table(
             "test": len(task.test),
             **({"classes": len(task.classes)} if task.classes else {}),
         },
-        _notes(task),
+        _notes(task, late),
         _tables(asked, deferring),
         {"small": "small", "large": "large", "cascade": "cascade"}[verdict.chosen.family],
         _said(task, candidates),
@@ -155,7 +158,14 @@ def _learning(
         return None, None
     with watch.phase(f"learning curve of {best.kind.name}"):
         curve = row_curve(
-            task, best.kind, best.settings, seeds=settings.seeds, seed=settings.seed, budget=budget, share=_CURVE
+            task,
+            best.kind,
+            best.settings,
+            seeds=settings.seeds,
+            seed=settings.seed,
+            budget=budget,
+            share=_CURVE,
+            title=best.candidate.title,
         )
     if asked is None or not curve.counts:
         return curve, None
@@ -216,8 +226,10 @@ def _gates(chosen: Candidate, settings: Settings, peak: int, max_p95: float | No
     return found
 
 
-def _notes(task: TableTask) -> list[str]:
+def _notes(task: TableTask, late: Sequence[str]) -> list[str]:
     notes = [f"{len(task.test):,} of the rows are held out for the test" + (", stratified" if task.classes else "")]
+    if late:
+        notes.append(f"there was no time to tune {', '.join(late)}")
     if task.left_out:
         notes.append(f"{task.left_out:,} rows have no value in {task.target!r} and are left out")
     return notes

@@ -27,6 +27,7 @@ def row_curve(
     seed: int = 0,
     budget: Budget | None = None,
     share: float = 1.0,
+    title: str = "",
 ) -> Curve:
     """Fit a kind of model on ever more training rows, each count with several draws of them.
 
@@ -42,13 +43,14 @@ def row_curve(
         seed: of the draws.
         budget: None has no limit.
         share: of the time that is left when it begins, which it may take.
+        title: what a reader sees; the kind's name where it is not given.
 
     Returns:
         A curve whose counts are rows, not labels a class.
     """
     left = budget.seconds_left() * share if budget is not None else float("inf")
     until = (budget.elapsed + left) if budget is not None else float("inf")
-    curve = Curve(kind.name, kind.name)
+    curve = Curve(kind.name, title or kind.name)
     classes = [np.flatnonzero(task.y == code) for code in range(len(task.classes))]
     asked = [count for count in counts if len(classes) * 2 <= count < len(task.y)]
     for count in [*asked, len(task.y)]:
