@@ -156,12 +156,12 @@ def baseline(task: TableTask) -> Graded:
 
 
 def small_tables(
-    task: TableTask, kinds: Sequence[str], seconds: float, folder: Path, watch: Watch, seed: int
+    task: TableTask, kinds: Sequence[str], seconds: float, folder: Path, watch: Watch, seed: int, *, limited: bool
 ) -> tuple[list[SmallTable], list[str]]:
     """Return each kind of model, tuned within its share of the seconds, and the kinds that there was no time for.
 
     What one kind leaves of its share, or takes beyond it (the usual settings are tried whatever that takes), the others
-    share. The first kind is there in any case.
+    share. The first kind is there in any case, and all are where the time is not `limited`.
     """
     found: list[SmallTable] = []
     late: list[str] = []
@@ -169,7 +169,7 @@ def small_tables(
     with watch.phase(f"tuning {len(kinds)} kinds of model", len(kinds)) as advance:
         for number, name in enumerate(kinds):
             left = until - time.perf_counter()
-            if found and left <= 0:
+            if limited and found and left <= 0:
                 late.append(name)
             else:
                 share = max(left, 0.0) / (len(kinds) - number)

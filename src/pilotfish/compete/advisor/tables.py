@@ -82,7 +82,7 @@ def advise_table(
     with Meter() as meter:
         left = budget.seconds_left()
         seconds = tuning if not np.isfinite(left) else _TUNING * left * (1.0 if large is None else 0.7)
-        smalls, late = small_tables(task, kinds, seconds, work, watch, settings.seed)
+        smalls, late = small_tables(task, kinds, seconds, work, watch, settings.seed, limited=np.isfinite(left))
         best = _best(smalls, max_p95)
         asked = None
         if large is not None and task.kind == "classes" and budget.seconds_left() > _LOADING * left:
