@@ -85,7 +85,7 @@ def advise_table(
         smalls, late = small_tables(task, kinds, seconds, work, watch, settings.seed, limited=np.isfinite(left))
         best = _best(smalls, max_p95)
         asked = None
-        if large is not None and task.kind == "classes" and budget.seconds_left() > _LOADING * left:
+        if large is not None and task.kind == "classes" and budget.seconds_left() >= _LOADING * left:
             asked = large_table(
                 task,
                 large,
