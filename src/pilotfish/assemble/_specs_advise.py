@@ -104,6 +104,8 @@ class AdviseAnswersSpec(EveryAdviseSpec):
             raise ValueError("`documents` are of retrieval, which needs them")
         if (self.grade == "judge") != (self.judge is not None):
             raise ValueError('a `judge` goes with `grade = "judge"`')
+        if self.is_log:
+            return self
         if self.task != "extraction" and self.prompt is None:
             raise ValueError("`prompt` is missing: what is asked, with columns in braces")
         if self.task == "extraction" and self.prompt is None and self.text is None:
@@ -111,6 +113,23 @@ class AdviseAnswersSpec(EveryAdviseSpec):
         if self.task != "extraction" and self.grade is None and self.gold is None:
             raise ValueError("`gold` is missing: the column of the right answer; or a `judge`")
         return self
+
+    @property
+    def is_log(self) -> bool:
+        """Whether the rows are a gateway's decision log: an SQLite file, or a PostgreSQL URL."""
+        return self.rows.endswith((".sqlite", ".sqlite3", ".db")) or self.rows.startswith(
+            ("postgresql://", "postgres://")
+        )
+
+    @property
+    def asked(self) -> str | None:
+        """What is asked: of a log what was asked, where nothing else is said."""
+        return "{prompt}" if self.is_log and self.prompt is None else self.prompt
+
+    @property
+    def right(self) -> str | None:
+        """The column of the right answer: of a log what was sent, where nothing else says what is right."""
+        return "reply" if self.is_log and self.gold is None and self.judge is None else self.gold
 
     @property
     def marks(self) -> str:

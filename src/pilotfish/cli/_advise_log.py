@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pilotfish.rows import Row
 
-__all__ = ["is_log", "rows_of_log"]
+__all__ = ["rows_of_log"]
 
-_ENDINGS = (".sqlite", ".sqlite3", ".db")
 _GOOD = 0.5  # of a quality from 0 to 1
-
-
-def is_log(source: str) -> bool:
-    """Say whether a source of rows is a decision log: an SQLite file, or a PostgreSQL URL."""
-    return source.endswith(_ENDINGS) or source.startswith(("postgresql://", "postgres://"))
 
 
 def rows_of_log(source: str, out: Path) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pilotfish.cli._advise_log import is_log, rows_of_log
+from pilotfish.cli._advise_log import rows_of_log
 from pilotfish.cli._common import Stopped, say_rejects
 
 if TYPE_CHECKING:
@@ -87,13 +87,6 @@ def planned(rows: str, flags: Mapping[str, Any]) -> tuple[EveryAdviseSpec, Colla
         tables, catalog = {name: there.table(name) for name in there.names}, there.catalog_tables
     else:
         where, folder, table, tables, catalog = "the command line", Path(), {"rows": rows}, {}, {}
-    if is_log(str(table.get("rows", ""))):
-        # What was asked and sent; the reply is the right answer where nothing else says so.
-        table = {
-            "prompt": "{prompt}",
-            **({} if given.get("grade", table.get("grade")) == "judge" else {"gold": "reply"}),
-            **table,
-        }
     for role in ("small", "large", "judge"):
         if role in given and given[role] not in tables:
             here = Path(given[role])
@@ -126,7 +119,7 @@ class _Reader:
         """Return the rows, and those of the test where they are given apart."""
         from pilotfish.rows import Rejects, read
 
-        if is_log(self.spec.rows):
+        if getattr(self.spec, "is_log", False):
             return rows_of_log(self.spec.rows, self.path.parent), None
         self.path.unlink(missing_ok=True)
         how = {"strict": self.strict, "format": self.spec.format, "encoding": self.spec.encoding}
@@ -201,9 +194,9 @@ def _answers(
     task = answer_task(
         rows,
         spec.task,
-        prompt=spec.prompt,
+        prompt=spec.asked,
         text=spec.text,
-        gold=spec.gold,
+        gold=spec.right,
         fields=spec.fields,
         system=spec.system,
         test=test,

@@ -36,8 +36,8 @@ class Measured:
         small, large, taught = race.best("small"), race.best("large"), race.best("taught")
         both = race.best("cascade")
         lanes = [race.lanes["small"], small, race.lanes.get("large"), large, taught, race.lanes.get("tuned"), both]
-        there = {one.way.key: one for one in lanes if one is not None and not one.out and one.answers is not None}
-        self.rows = self._rows(list(there.values()))
+        there = {one.way.key: one for one in lanes if one is not None and one.stands}
+        self.rows = self._afforded(there)
         self.answers: dict[str, Answers] = {}
         with work.watch.phase("the best ways on held-out rows", len(there) * len(self.rows)) as advance:
             for key, lane in there.items():
@@ -74,20 +74,30 @@ class Measured:
             found.append({"prompt": task.requests[row].prompt, "right": task.right(row), "answers": told})
         return found
 
-    def _rows(self, lanes: list[Lane]) -> list[int]:
-        """Return the held-out rows that the time pays for: a seeded choice, the same for all."""
-        test = self.work.task.test.tolist()
-        each = sum((lane.desk.seconds or 0.0) for lane in lanes if lane.desk is not None)
-        left = 0.85 * self.work.budget.seconds_left()
-        count = min(len(test), self.work.settings.test_rows)
-        price = sum(float(np.nan_to_num(lane.answers.dollars).mean()) for lane in lanes if lane.answers is not None)
-        paid = min(left / each if each else np.inf, 0.8 * self.work.budget.dollars_left() / price if price else np.inf)
-        if np.isfinite(paid):
-            paid = int(paid)
-            if paid < count:
-                kept = max(paid, min(count, MIN_TEST))
-                self.work.watch.say(f"the budget pays for {kept:,} of {count:,} held-out rows")
-                count = kept
+    def _afforded(self, lanes: dict[str, Lane]) -> list[int]:
+        """Return the held-out rows that the budget pays for: a seeded choice, the same for all.
+
+        Where that is too few for all lanes the dearest go first; the small model by itself stays.
+        """
+        test, budget = self.work.task.test.tolist(), self.work.budget
+        wanted = min(len(test), self.work.settings.test_rows)
+        while True:
+            seconds = sum((one.desk.seconds or 0.0) for one in lanes.values() if one.desk is not None)
+            dollars = sum(_dollars(one) for one in lanes.values())
+            paid = min(
+                0.85 * budget.seconds_left() / seconds if seconds else np.inf,
+                0.8 * budget.dollars_left() / dollars if dollars else np.inf,
+            )
+            dear = [key for key in lanes if key != "small"]
+            if paid >= min(wanted, MIN_TEST) or not dear:
+                break
+            gone = max(dear, key=lambda key: (_dollars(lanes[key]), _seconds(lanes[key])))
+            lanes[gone].out = "the budget does not pay for held-out rows"
+            self.work.watch.say(f"{lanes[gone].way.title}: {lanes[gone].out}")
+            del lanes[gone]
+        count = int(max(min(paid, wanted), min(wanted, MIN_TEST)))
+        if count < wanted:
+            self.work.watch.say(f"the budget pays for {count:,} of {wanted:,} held-out rows")
         return [int(row) for row in test[:count]]
 
     def _candidate(self, lane: Lane, found: Answers) -> Graded:
@@ -196,6 +206,14 @@ class Measured:
             scores=np.where(defer, b.marks, a.marks),
             measure=self.measure,
         )
+
+
+def _dollars(lane: Lane) -> float:
+    return 0.0 if lane.answers is None else float(np.nan_to_num(lane.answers.dollars).mean())
+
+
+def _seconds(lane: Lane) -> float:
+    return 0.0 if lane.desk is None or lane.desk.seconds is None else lane.desk.seconds
 
 
 def _weights(model: Any) -> int:

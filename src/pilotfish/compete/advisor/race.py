@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FIRST", "Lane", "Race", "raced"]
 
 FIRST = 12  # rows that every way answers
+_PROBE = 2  # rows that tell what a way takes
 _ANCHORS = ("small", "large")
 
 
@@ -33,7 +34,7 @@ class Lane:
         desk: None until it is first asked.
         answers: to the rows to choose by, as far as it came.
         out: why it is no longer in the race, "" while it is.
-        cut: it lost its place to better ones, rather than failed or ran out of budget.
+        cut: it lost its place to better ones, or does not work; else it only ran out of budget, and stands as it is.
     """
 
     way: Way
@@ -46,6 +47,15 @@ class Lane:
     def mean(self) -> float:
         """The mean mark so far."""
         return self.answers.mean if self.answers is not None else float("-inf")
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has answers, and was not put out for them."""
+        return self.answers is not None and not self.cut
+
+    def mean_of(self, rows: int) -> float:
+        """Return the mean mark of the first rows."""
+        return float(self.answers.marks[:rows].mean()) if self.answers is not None and rows else float("-inf")
 
 
 @dataclass
@@ -67,9 +77,13 @@ class Race:
         return [one for one in self.lanes.values() if not one.out and family in (None, one.way.family)]
 
     def best(self, *families: str) -> Lane | None:
-        """Return the lane of these families with the best mean, of equals the plainer one; None without any."""
-        found = [one for one in self.running() if one.way.family in families and one.answers and not one.way.same]
-        return max(found, key=lambda one: round(one.mean, 9), default=None)
+        """Return the lane of these families that does best on the rows that all of them answered; None without any.
+
+        Of equals it is the plainer one.
+        """
+        found = [one for one in self.lanes.values() if one.stands and one.way.family in families and not one.way.same]
+        rows = min((len(one.answers.rows) for one in found if one.answers is not None), default=0)
+        return max(found, key=lambda one: round(one.mean_of(rows), 9), default=None)
 
     def run(self, lane: Lane, rows: int, budget: Budget, reserve: float) -> bool:
         """Have a lane answer the first `rows`; False where it is out.
@@ -86,6 +100,11 @@ class Race:
         rows = min(rows, len(self.rows))
         if rows <= had:
             return True
+        if not had and rows > _PROBE and math.isfinite(budget.seconds_left()):
+            # What it takes is best told by itself.
+            if not self.run(lane, _PROBE, budget, reserve):
+                return False
+            had = _PROBE
         expected = self._expected(lane) * (rows - had)
         if budget.seconds_left() - reserve < expected:
             lane.out = (
@@ -109,7 +128,7 @@ class Race:
         except PilotfishError as error:
             if lane.way.key in _ANCHORS:
                 raise
-            lane.out = f"it did not work: {error}"
+            lane.out, lane.cut = f"it did not work: {error}", True
             return False
         return True
 
