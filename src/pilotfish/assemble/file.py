@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_enhance import PromptsSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
+    from pilotfish.assemble._specs_phrases import PhrasesSpec
     from pilotfish.assemble._specs_repair import RepairSpec
     from pilotfish.assemble._specs_serve import ServeSpec
     from pilotfish.assemble._specs_supervise import SuperviseSpec
@@ -67,6 +68,7 @@ JOBS = (
     "adapt",
     "verify",
     "prompts",
+    "phrases",
     "repair",
     "compress",
 )
@@ -197,6 +199,11 @@ class Collaboration:
     def prompts(self) -> PromptsSpec | None:
         """The `[prompts]` tables, if there are any."""
         return self._file.prompts
+
+    @property
+    def phrases(self) -> PhrasesSpec | None:
+        """The `[phrases]` table, if there is one."""
+        return self._file.phrases
 
     @property
     def repair(self) -> RepairSpec | None:

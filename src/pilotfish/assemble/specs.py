@@ -21,6 +21,7 @@ from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
+from pilotfish.assemble._specs_phrases import PhrasesSpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import BATCH_MEANS, OPENAI_MEANS, BatchSpec, EndpointSpec
 from pilotfish.assemble._specs_repair import RepairedSpec, RepairSpec
@@ -187,6 +188,7 @@ class FileSpec(Spec):
     adapt: AdaptSpec | None = None
     verify: VerifySpec | None = None
     prompts: PromptsSpec | None = None
+    phrases: PhrasesSpec | None = None
     repair: RepairSpec | None = None
     compress: CompressSpec | None = None
 

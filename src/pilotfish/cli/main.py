@@ -39,6 +39,7 @@ COMMANDS = {
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),
     "judge": ("pilotfish.cli.judge", "command", "Judge answers by a rubric: models, panels, reward models."),
     "learn": ("pilotfish.cli.learn", "command", "Fit a route's router, on your rows or on logged traffic."),
+    "phrases": ("pilotfish.cli.phrases", "command", "Teach an encoder your phrases; compare, group and find them."),
     "prompts": ("pilotfish.cli.prompts", "command", "Let small models choose what a large one is told."),
     "repair": ("pilotfish.cli.repair", "command", "Mend stored answers by plug-ins, and teach such plug-ins."),
     "replay": ("pilotfish.cli.replay", "command", "Judge a cascade or route on recorded answers, asking nothing."),
