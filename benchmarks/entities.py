@@ -1,0 +1,442 @@
+"""Entities: names found among 100,000, mentions linked with NIL, hard ones left to a large model, records matched.
+
+The base: 100,000 entities, of wikigold (see `_entity_sets`), DBpedia-Entity v2's names, and invented names. Misspelt
+DBpedia names are looked up by our names, by rapidfuzz over all names (its weighted ratio) and by BM25; recall at 1 and
+10, and the time of a query in one thread. DBpedia-Entity's own queries are asked of the names alone, which is all that
+is at hand of its entities. Mentions of wikigold are linked; the weights are learnt on half of the entities' mentions,
+the thresholds of all ways chosen on a fifth, the rest told. Beside the linker: the nearest name by rapidfuzz, and BM25.
+Of the mentions that are told, a drawn sample goes to Qwen2.5-Coder-1.5B (int8) too, which chooses among five candidates
+or none; half of it chooses what is easy, the other tells the accuracy and the tokens saved.
+
+Records: Ditto's five sets with their own parts; similarities under a linear model or trees, MiniLM fine-tuned on pairs
+(five passes, Amazon-Google two), against a threshold on rapidfuzz's token set ratio and on BM25's share of the best
+possible score; all thresholds are chosen on the valid part. The blocks' recall is of all pairs of the same thing.
+
+What was built and learnt is kept in `.bench/entities`. `--quick` takes 3,000 entities, names and words, and one set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks._entity_sets import DITTO, Asked, corrupted, dbpedia, filled, queries, record_pairs, wikigold
+from benchmarks._result import Cases, estimated
+from pilotfish._extras import need
+from pilotfish.compete.entities import (
+    Entity,
+    EntityBase,
+    LinkedModel,
+    Linker,
+    LinkReport,
+    Mention,
+    SplitTrial,
+    reported,
+    tried,
+)
+from pilotfish.compete.entities.match import Blocking, Matcher, Pair, PairEncoder, judged
+from pilotfish.compete.entities.match.encoded import FIT
+from pilotfish.compete.entities.match.pairs import labels_of, serialised
+from pilotfish.compete.entities.match.report import best_threshold
+from pilotfish.compete.entities.names import normalised
+from pilotfish.compete.entities.report import f1_of
+from pilotfish.errors import DataError
+from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap, wilson
+from pilotfish.measure.meters import measure_latency
+from pilotfish.measure.ranking import metric_of
+from pilotfish.models.encoder import Encoder
+from pilotfish.models.local import LocalModel
+from pilotfish.retrieve import Encoders
+from pilotfish.retrieve.dense import Vectors
+from pilotfish.rows.bm25 import WordScores
+from pilotfish.rows.split import split
+
+RUNS = Path(__file__).resolve().parents[1] / ".bench" / "entities"
+SMALL, LARGE = "all-minilm-l6-v2", "qwen2.5-coder-1.5b-instruct"
+SIZE, ASKED, BRUTE, TIMED, SAMPLE = 100_000, 1000, 300, 300, 240
+BARS = {"p95 of a query, milliseconds": 20.0}
+Floats = NDArray[np.float64]
+
+
+def main(quick: bool, data: Path | None) -> dict[str, Any]:
+    """Return the figures of names, links, the split and records."""
+    if data is None:
+        return {"name": "entities", "peer": "needs --data: the folder of data sets", "cases": []}
+    cases = Cases("entities", quick=quick)
+    names, asked, said = wikigold(data)
+    others = [one for one in dbpedia(data) if normalised(one.name) not in said]
+    if quick:
+        others = others[:2500]
+    size = 3000 if quick else SIZE
+    entities = [*names, *others]
+    entities += filled(entities, size)
+    small = Encoder(SMALL, device="cpu", threads=1)
+    ways: dict[str, Any] = {"bm25": None} if quick else {"bm25": None, "dense": Vectors(search="graph"), "late": None}
+    RUNS.mkdir(parents=True, exist_ok=True)
+    folder = RUNS / ("base.quick" if quick else "base")
+    encoders = Encoders() if quick else Encoders(dense=small, late=SMALL)
+    with EntityBase.create(folder, ways, encoders=encoders) as base:
+        started = time.perf_counter()
+        added = base.add(entities)
+        if added.new:
+            cases.add(
+                [
+                    _number(
+                        f"entities taken in, {'+'.join(base.ways)}",
+                        added.new / (time.perf_counter() - started),
+                        "a second",
+                        added.new,
+                    )
+                ]
+            )
+        cases.add(by_names(base, entities, others, 100 if quick else ASKED, 30 if quick else BRUTE))
+        if not quick:
+            cases.add(by_queries(base, data))
+        cases.add(timed(base, asked, 50 if quick else TIMED))
+        cases.add(linked(base, entities, asked, sample=0 if quick else SAMPLE))
+    for name in DITTO[1:2] if quick else DITTO:
+        cases.add(records(name, record_pairs(data, name), None if quick else small))
+    return {"name": "entities", "peer": "rapidfuzz and BM25", "bars": BARS, "cases": cases.found}
+
+
+def by_names(
+    base: EntityBase, entities: Sequence[Entity], others: Sequence[Entity], count: int, brute: int
+) -> Iterator[dict[str, Any]]:
+    """Yield recall and time of misspelt names."""
+    rng = np.random.default_rng(1)
+    drawn = [others[int(place)] for place in rng.choice(len(others), count, replace=False)]
+    typed = [(one, *corrupted(one.name, rng)) for one in drawn]
+    surfaces = [surface for _, surface, _ in typed]
+    fuzzy = need("rapidfuzz", "entities")
+    known = [normalised(one.name) for one in entities]
+
+    def nearest(surface: str) -> list[str]:
+        found = fuzzy.process.extract(normalised(surface), known, scorer=fuzzy.fuzz.WRatio, limit=10)
+        return [entities[place].id for _, _, place in found]
+
+    ranked = {
+        "names": [[hit.passage.id for hit in hits] for hits in base.search(surfaces, 10, ["names"])],
+        "bm25": [[hit.passage.id for hit in hits] for hits in base.search(surfaces, 10, ["bm25"])],
+        "rapidfuzz": [nearest(surface) for surface in surfaces[:brute]],
+    }
+    # A name that another entity has too (as Mercury) is found where any of its bearers is.
+    same: dict[str, set[str]] = {}
+    for one in entities:
+        same.setdefault(normalised(one.name), set()).add(one.id)
+    golds = [same[normalised(one.name)] for one, _, _ in typed]
+    hits = {}
+    for way, lists in ranked.items():
+        for k in (1, 10):
+            right = np.array([bool(gold & set(ids[:k])) for ids, gold in zip(lists, golds, strict=False)], float)
+            hits[way, k] = right
+            yield estimated(f"misspelt names, {way}: recall at {k}", wilson(right.sum(), len(right)), "share")
+    for other in ("rapidfuzz", "bm25"):
+        n = len(hits[other, 1])
+        gain = paired_bootstrap(hits["names", 1][:n], hits[other, 1])
+        yield estimated(f"misspelt names, names over {other}: recall at 1", gain, "share")
+    some = surfaces[: min(brute, 60)]
+    pairs = [(_seconds(lambda one: base.search([one], 10, ["names"]), one), _seconds(nearest, one)) for one in some]
+    ours, theirs = (np.array(column) for column in zip(*pairs, strict=True))
+    ratios = theirs / ours
+    yield {
+        "case": "misspelt names, a query: names against rapidfuzz over all names",
+        "ours": float(np.median(ours)),
+        "peer": float(np.median(theirs)),
+        "unit": "seconds",
+        "ratio": float(np.median(ratios)),
+        "ratio_min": float(ratios.min()),
+        "ratio_max": float(ratios.max()),
+        # What both do is not the same: by how much ours is right less often.
+        "parity": max(0.0, float(hits["rapidfuzz", 1].mean() - hits["names", 1][:brute].mean())),
+        "n": len(some),
+    }
+
+
+def by_queries(base: EntityBase, data: Path) -> Iterator[dict[str, Any]]:
+    """Yield nDCG and recall of DBpedia-Entity's queries, asked of names alone."""
+    asked, grades = queries(data)
+    held = {id for id, one in zip(_all_ids(grades), base.get(_all_ids(grades)), strict=True) if one is not None}
+    # Judgements of entities that the base lacks (they have a name of wikigold's) count for no way.
+    grades = {query: {id: grade for id, grade in some.items() if id in held} for query, some in grades.items()}
+    names = [query for query in asked if any(grade > 0 for grade in grades.get(query, {}).values())]
+    found: dict[str, Floats] = {}
+    for ways in (["names"], ["bm25"], ["dense"], ["late"], ["names", "bm25", "dense", "late"]):
+        hits = base.search([asked[name] for name in names], 100, ways)
+        for metric in ("ndcg@10", "recall@100"):
+            told = np.array(
+                [
+                    metric_of(metric)([hit.passage.id for hit in some], grades[name])
+                    for name, some in zip(names, hits, strict=True)
+                ]
+            )
+            title = "+".join(ways)
+            found[f"{title} {metric}"] = told
+            yield estimated(f"DBpedia-Entity's queries, names alone, {title}: {metric}", bootstrap(told), metric)
+    gain = paired_bootstrap(found["names+bm25+dense+late ndcg@10"], found["bm25 ndcg@10"])
+    yield estimated("DBpedia-Entity's queries, all ways over bm25: ndcg@10", gain, "ndcg@10")
+
+
+def timed(base: EntityBase, asked: Sequence[Asked], count: int) -> Iterator[dict[str, Any]]:
+    """Yield the time of whole queries, one thread, one at a time."""
+    need("torch", "local").set_num_threads(1)
+    rng = np.random.default_rng(2)
+    some = [asked[int(place)].mention for place in rng.choice(len(asked), count, replace=False)]
+    sets = [["names"], ["names", "bm25"]]
+    if "dense" in base.ways:
+        sets += [["names", "dense"], ["names", "bm25", "dense"], ["late"], base.ways]
+    for ways in sets:
+        title = "+".join(ways)
+        told = measure_latency(lambda rows, w=ways: base.search([one.surface for one in rows], 10, w), some, warmup=5)
+        yield from _latency(f"search, {len(base):,} entities, {title}", told)
+    linker = Linker(base, ways=[way for way in base.ways if way != "late"])
+    yield from _latency(
+        f"link, {len(base):,} entities, {'+'.join(linker.candidates.asked)}",
+        measure_latency(linker.link, some, warmup=5),
+    )
+
+
+def linked(base: EntityBase, entities: Sequence[Entity], asked: list[Asked], sample: int) -> Iterator[dict[str, Any]]:
+    """Yield how well mentions are linked, by the linker and by what is simpler, and the split with a large model."""
+    parts = split(len(asked), {"train": 0.5, "tune": 0.2, "test": 0.3}, 0, group=[one.entity for one in asked])
+    learn, tune, test = ([asked[place] for place in parts[name]] for name in ("train", "tune", "test"))
+    golds = [one.gold for one in test]
+    told: dict[str, Floats] = {}
+    reports: dict[str, LinkReport] = {}
+    made = {}
+    wanted = [[way for way in base.ways if way != "late"], base.ways] if "late" in base.ways else [base.ways]
+    for ways in wanted:
+        title = f"linker, {'+'.join(ways)}"
+        linker = Linker(base, ways=ways)
+        untaught = reported(linker.link([one.mention for one in test]), golds)
+        yield estimated(f"links, {title}, untaught: accuracy", untaught.accuracy, "share")
+        linker.fit(_answers(learn)).calibrate(_answers(tune))
+        found = linker.link([one.mention for one in test])
+        reports[title], made[title] = reported(found, golds), linker
+        told[title] = np.array([_id(one.entity) == gold for one, gold in zip(found, golds, strict=True)], float)
+        yield from _of_report(f"links, {title}", reports[title])
+    first = next(iter(told))
+    for form in ("same", "last word", "initials", "typo"):
+        mine = [place for place, one in enumerate(test) if one.form == form and one.gold is not None]
+        if mine:
+            yield estimated(
+                f"links, {first}, said as {form}: right of those meant",
+                wilson(told[first][mine].sum(), len(mine)),
+                "share",
+            )
+    for name, way in (("rapidfuzz", _by_fuzzy(entities)), ("bm25", partial(_by_words, base))):
+        best, scores = way([one.mention for one in tune])
+        right = [one == asked.gold for one, asked in zip(best, tune, strict=True)]
+        threshold = _best_cut(scores, np.array(right), np.array([one.gold is None for one in tune]))
+        best, scores = way([one.mention for one in test])
+        said = [id if score >= threshold else None for id, score in zip(best, scores, strict=True)]
+        told[name] = np.array([one == gold for one, gold in zip(said, golds, strict=True)], float)
+        rows = np.array(
+            [[a == b and a is not None, a is not None, b is not None] for a, b in zip(said, golds, strict=True)]
+        )
+        yield estimated(f"links, {name}: accuracy", wilson(told[name].sum(), len(golds)), "share")
+        yield estimated(f"links, {name}: F1", bootstrap(rows, f1_of, method="percentile", resamples=2000), "F1")
+        gain = paired_bootstrap(told[first], told[name], groups=[one.entity for one in test])
+        yield estimated(f"links, {first} over {name}: accuracy", gain, "share")
+    if sample:
+        yield from with_large(made[first], test, sample)
+
+
+def with_large(linker: Linker, test: Sequence[Asked], sample: int) -> Iterator[dict[str, Any]]:
+    """Yield what a large model adds on hard mentions, and the tokens that are saved on easy ones."""
+    rng = np.random.default_rng(3)
+    drawn = [test[int(place)] for place in rng.permutation(len(test))[:sample]]
+    # What was said is asked again where the linker or the mentions are others.
+    told = json.dumps(
+        [linker.weights_.tolist(), linker.nil_, linker.threshold_, [vars(one) for one in drawn]], default=str
+    )
+    path = RUNS / f"split.{LARGE}.{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
+    if path.is_file():
+        trial = SplitTrial(
+            **{k: np.array(v) if isinstance(v, list) else v for k, v in json.loads(path.read_text()).items()}
+        )
+    else:
+        model = LinkedModel(linker, LocalModel(LARGE, quantize="int8", threads=1), concurrency=4)
+        trial = asyncio.run(tried(model, _answers(drawn)))
+        path.write_text(json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(trial).items()}))
+    half = len(trial) // 2
+    choose, tell = trial.take(range(half)), trial.take(range(half, len(trial)))
+    yield estimated("split: the linker alone, accuracy", wilson(tell.small.sum(), len(tell)), "share")
+    yield estimated(f"split: {LARGE} every time, accuracy", wilson(tell.large.sum(), len(tell)), "share")
+    yield _number("split: tokens of the large model a mention", float(trial.tokens.mean()), "tokens", len(trial))
+    yield _number("split: answers of the large model that named no candidate", trial.unread, "answers", len(trial))
+    goal = max(choose.small.mean(), choose.large.mean())
+    for title, above in (
+        ("as right as the better of both alone", _least(choose, goal)),
+        ("the most right", _most(choose)),
+    ):
+        found = tell.at(above)
+        for name, value in found.items():
+            yield estimated(f"split, {title}: {name}", value, "share")
+    for accuracy in (0.9, 0.85, 0.8, 0.75, 0.7, 0.6):
+        try:
+            above = choose.reaching(accuracy)
+        except DataError:
+            continue
+        for name, value in tell.at(above).items():
+            yield estimated(f"split, vouched for {accuracy:g} at a risk of .1: {name}", value, "share")
+        break
+    yield estimated("split: mean accuracy over all shares asked, above random order", above_random(tell), "share")
+
+
+def above_random(trial: SplitTrial) -> Interval:
+    """Return the area under a split's curve above that of a random order, by bootstrap of the mentions."""
+    rows = np.stack([trial.ease, trial.small, trial.large], axis=1)
+
+    def above(some: Floats) -> float:
+        part = SplitTrial(some[:, 0], some[:, 1], some[:, 2], np.ones(len(some)))
+        return part.curve.area - float(part.small.mean() + part.large.mean()) / 2
+
+    return bootstrap(rows, above, method="percentile", resamples=2000)
+
+
+def records(name: str, parts: dict[str, list[Pair]], encoder: Encoder | None) -> Iterator[dict[str, Any]]:
+    """Yield F1 of one of Ditto's sets, and how well its blocks hold the pairs."""
+    title = name.replace("Structured/", "").replace("/", " ")
+    train, valid, test = (parts[part] for part in ("train", "valid", "test"))
+    truth, tuned = np.array(labels_of(test)), np.array(labels_of(valid))
+    matcher = Matcher().fit(train, valid)
+    scored = {f"similarities ({matcher.kind_})": (matcher.probabilities(test), matcher.threshold_)}
+    if encoder is not None:
+        folder = RUNS / f"pairs.{title.replace(' ', '-')}"
+        if (folder / "pairs.json").is_file():
+            read = PairEncoder.load(folder)
+        else:
+            # Two passes over thousands of pairs, five over hundreds.
+            read = PairEncoder(encoder, replace(FIT, epochs=2 if len(train) > 2000 else 5)).fit(train, valid)
+            read.save(folder)
+        scored["MiniLM on pairs"] = (read.probabilities(test), read.threshold_)
+    fuzz = need("rapidfuzz.fuzz", "entities")
+
+    def ratio(pairs: Sequence[Pair]) -> Floats:
+        texts = [
+            (normalised(" ".join(pair.left.values())), normalised(" ".join(pair.right.values()))) for pair in pairs
+        ]
+        return np.array([fuzz.token_set_ratio(*pair) for pair in texts]) / 100
+
+    right = list(dict.fromkeys(serialised(pair.right) for some in parts.values() for pair in some))
+    words = WordScores(right)
+    place = {text: at for at, text in enumerate(right)}
+
+    def shared(pairs: Sequence[Pair]) -> Floats:
+        found = np.zeros(len(pairs))
+        for at, pair in enumerate(pairs):
+            told = words.scores([serialised(pair.left)])[0]
+            found[at] = told[place[serialised(pair.right)]] / max(1e-9, float(told.max()))
+        return found
+
+    for other, way in (("rapidfuzz", ratio), ("bm25", shared)):
+        scored[other] = (way(test), best_threshold(way(valid), tuned)[0])
+    called = {}
+    for way, (scores, threshold) in scored.items():
+        report = judged(scores, truth.tolist(), threshold)
+        called[way] = np.stack([(scores >= threshold) & truth, scores >= threshold, truth], axis=1)
+        yield estimated(f"{title}, {way}: F1", report.f1, "F1")
+    ours = list(scored)[: 1 + (encoder is not None)]
+    for mine in ours:
+        for other in ("rapidfuzz", "bm25"):
+            both = np.concatenate([called[mine], called[other]], axis=1)
+            gain = bootstrap(
+                both, lambda rows: f1_of(rows[:, :3]) - f1_of(rows[:, 3:]), method="percentile", resamples=2000
+            )
+            yield estimated(f"{title}, {mine} over {other}: F1", gain, "F1")
+    tables = [
+        list({serialised(r): r for some in parts.values() for p in some for r in [getattr(p, side)]}.values())
+        for side in ("left", "right")
+    ]
+    places = [{serialised(record): at for at, record in enumerate(table)} for table in tables]
+    every = [pair for some in parts.values() for pair in some]
+    same = [(places[0][serialised(p.left)], places[1][serialised(p.right)]) for p in every if p.same]
+    for by in ("words", "trigrams"):
+        blocks = Blocking(by).pairs(*tables)  # type: ignore[arg-type]
+        yield estimated(f"{title}, blocks by {by}: recall", blocks.recall(same), "share")
+        yield _number(f"{title}, blocks by {by}: pairs left out", blocks.reduction, "share", len(blocks))
+
+
+def _by_fuzzy(entities: Sequence[Entity]) -> Any:
+    fuzzy = need("rapidfuzz", "entities")
+    known = [normalised(one.name) for one in entities]
+
+    def way(mentions: Sequence[Mention]) -> tuple[list[str], Floats]:
+        ids, scores = [], []
+        for mention in mentions:
+            _, score, place = fuzzy.process.extractOne(normalised(mention.surface), known, scorer=fuzzy.fuzz.WRatio)
+            ids.append(entities[place].id)
+            scores.append(score)
+        return ids, np.array(scores)
+
+    return way
+
+
+def _by_words(base: EntityBase, mentions: Sequence[Mention]) -> tuple[list[str], Floats]:
+    hits = base.search([one.surface for one in mentions], 1, ["bm25"])
+    return [some[0].passage.id if some else "" for some in hits], np.array(
+        [some[0].score if some else 0.0 for some in hits]
+    )
+
+
+def _best_cut(scores: Floats, right: NDArray[np.bool_], none: NDArray[np.bool_]) -> float:
+    """Return the threshold with the best accuracy, NIL below it."""
+    cuts = np.append(np.unique(scores), np.inf)
+    return float(max(cuts, key=lambda cut: float(np.where(scores >= cut, right, none).mean())))
+
+
+def _least(trial: SplitTrial, accuracy: float) -> float:
+    """Return the lowest threshold that is so right on the mentions that choose."""
+    cuts = np.append(np.unique(trial.ease), np.inf)
+    return float(next((cut for cut in cuts if trial.right(float(cut)).mean() >= accuracy), np.inf))
+
+
+def _most(trial: SplitTrial) -> float:
+    """Return the lowest of the thresholds that are most right on the mentions that choose."""
+    cuts = np.append(np.unique(trial.ease), np.inf)
+    return float(max(cuts, key=lambda cut: (trial.right(float(cut)).mean(), -cut)))
+
+
+def _of_report(title: str, report: LinkReport) -> Iterator[dict[str, Any]]:
+    for name in ("accuracy", "found", "precision", "recall", "f1", "nil_precision", "nil_recall"):
+        value = getattr(report, name)
+        if value is not None:
+            yield estimated(f"{title}: {name.replace('_', ' ')}", value, "F1" if name == "f1" else "share")
+
+
+def _latency(title: str, told: Any) -> Iterator[dict[str, Any]]:
+    seconds = np.asarray(told.seconds) if hasattr(told, "seconds") else np.array([])
+    yield _number(f"{title}: p50", told.p50 * 1e3, "milliseconds", max(1, len(seconds)))
+    yield _number(f"{title}: p95", told.p95 * 1e3, "milliseconds", max(1, len(seconds)))
+
+
+def _answers(asked: Sequence[Asked]) -> list[tuple[Mention, str | None]]:
+    return [(one.mention, one.gold) for one in asked]
+
+
+def _number(title: str, value: float, unit: str, n: int) -> dict[str, Any]:
+    return {"case": title, "value": float(value), "unit": unit, "n": n}
+
+
+def _seconds(way: Callable[[str], object], surface: str) -> float:
+    started = time.perf_counter()
+    way(surface)
+    return time.perf_counter() - started
+
+
+def _all_ids(grades: dict[str, dict[str, int]]) -> list[str]:
+    return list(dict.fromkeys(id for some in grades.values() for id in some))
+
+
+def _id(entity: Entity | None) -> str | None:
+    return None if entity is None else entity.id
