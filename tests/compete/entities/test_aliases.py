@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotfish.compete.entities.aliases import AliasIndex, Trigrams, trigrams
@@ -93,6 +93,7 @@ def test_what_was_not_committed_is_cut_off(tmp_path: Path) -> None:
     assert again.near("Obama", 1)[0].score == pytest.approx(1.0)
 
 
+@settings(max_examples=20)
 @given(st.lists(st.text(max_size=8), max_size=6))
 def test_any_text_is_a_name(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     index = made(tmp_path_factory.mktemp("names"), [[name] for name in names])

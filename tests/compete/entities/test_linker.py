@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -120,12 +121,13 @@ def test_the_threshold_with_the_best_f1(rows: list[tuple[float, bool]], missed: 
 
 def test_a_precision_that_is_vouched_for() -> None:
     rng = np.random.default_rng(0)
-    broken = 0
+    found = []
     for _ in range(60):
-        scores = rng.random(400)
-        right = rng.random(400) < scores  # so that links above t are right on (1 + t) / 2
-        threshold = precise(scores, right, 0.8, 0.1)
-        broken += (1 + threshold) / 2 < 0.8
-    assert broken <= 12  # 6 expected at most; 12 with probability .01
+        scores = rng.random(600)
+        right = rng.random(600) < scores  # so that links above t are right on (1 + t) / 2
+        with suppress(DataError):  # nothing is promised
+            found.append(precise(scores, right, 0.8, 0.1))
+    broken = sum((1 + threshold) / 2 < 0.8 for threshold in found)
+    assert len(found) > 40 and broken <= 12  # 6 expected at most; more than 12 with probability .01
     with pytest.raises(DataError, match="a precision is a share"):
         precise(np.ones(3), np.ones(3, bool), 1.0, 0.1)

@@ -44,11 +44,11 @@ def test_weights_are_found_again() -> None:
     rng = np.random.default_rng(0)
     truth, nil = np.array([2.0, -1.0, 0.5]), 0.4
     choices = []
-    for _ in range(4000):
+    for _ in range(1500):
         table = rng.normal(size=(4, 3))
         at = int(rng.choice(5, p=probabilities(table, truth, nil)))
         choices.append(Choice(table, at if at < 4 else None))
-    assert learnt(choices, np.zeros(4), 1e-6) == pytest.approx([*truth, nil], abs=0.15)
+    assert learnt(choices, np.zeros(4), 1e-6) == pytest.approx([*truth, nil], abs=0.25)
     held = learnt(choices, np.ones(4), 1e9)
     assert held == pytest.approx(np.ones(4), abs=1e-3)
 

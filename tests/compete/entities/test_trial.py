@@ -6,7 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotfish.compete.entities import EntityBase, LinkedModel, Linker, Mention, SplitTrial, tried
@@ -32,6 +32,7 @@ def test_both_are_asked_about_every_mention(base: EntityBase) -> None:
 rows = st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.9]), st.booleans(), st.booleans()), min_size=2, max_size=15)
 
 
+@settings(max_examples=8)
 @given(rows, st.sampled_from([0.0, 0.3, 0.4, 0.95]))
 def test_a_threshold_by_hand(some: list[tuple[float, bool, bool]], above: float) -> None:
     trial = SplitTrial(*(np.array(column, float) for column in zip(*some, strict=True)), np.full(len(some), 5.0))

@@ -28,6 +28,7 @@ _AROUND, _ABOUT = 400, 200  # characters of the text on each side, and of a cand
 _END = r"(?=\s*$|\s*\n|[^\w\s'’])"  # so that "A planet" and "I think" are no letters
 _FIRST = re.compile(rf"^\W*([A-Z]){_END}")
 _LAST = re.compile(rf"(?i:\b(?:answer|letter|choice)\b\W*(?:is\W*)?)\b([A-Z]){_END}")
+_NONE = re.compile(r"^\W*none of (?:these|them)\b", re.IGNORECASE)
 _PLACE = re.compile(r"\{(text|mention|choices)\}")
 
 
@@ -66,7 +67,7 @@ def read(said: str, candidates: int) -> int | None:
     """Return the place of the candidate that an answer names, `candidates` for none of them, None for no answer."""
     found = _FIRST.search(said) or _LAST.search(said)
     if found is None:
-        return candidates if NONE in said.lower() else None
+        return candidates if _NONE.search(said) else None
     place = LETTERS.index(found.group(1))
     return place if place <= candidates else None
 

@@ -249,11 +249,14 @@ def precise(scores: Floats, right: NDArray[np.bool_], precision: float, risk: fl
     """
     if not 0 < precision < 1:
         raise DataError(f"a precision is a share between 0 and 1, not {precision}")
-    # With fewer links than this nothing could be shown, were they all right: the sequence starts behind them.
-    least = math.ceil(math.log(1 / risk) / -math.log(precision))
+    # With fewer links than this nothing could be shown, were they all right; the sequence starts at twice as many, for it
+    # ends where a test fails.
+    least = 1
+    while evidence(np.full(least, 1 - precision), -precision, 1 - precision) < 1 / risk:
+        least += 1 + least // 10
     values = np.unique(scores)[::-1]
     counts = (scores[:, None] >= values).sum(axis=0)
-    tried = values[counts >= least]
+    tried = values[counts >= 2 * least]
     if len(tried) > STEPS:
         tried = tried[np.linspace(0, len(tried) - 1, STEPS).astype(int)]
 

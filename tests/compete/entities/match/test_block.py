@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotfish.compete.entities.match import Blocking
@@ -28,6 +28,7 @@ def test_all_that_share_a_word_are_there(left: list[str], right: list[str]) -> N
     assert ((blocks.weight > 0) & (blocks.weight < 1 + 1e-9)).all()
 
 
+@settings(max_examples=30)
 @given(texts, texts, st.integers(1, 3))
 def test_the_heaviest_are_kept(left: list[str], right: list[str], k: int) -> None:
     every = Blocking("trigrams", ["t"], k=None, largest=1.0).pairs(records(left), records(right))

@@ -113,5 +113,5 @@ def labels_of(pairs: Iterable[Pair], where: str = "the pairs") -> list[bool]:
 
 def _parsed(text: str) -> dict[str, str]:
     marks = list(_COLUMN.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)] if marks else []
     return {mark.group(1): text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
