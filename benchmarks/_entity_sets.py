@@ -54,7 +54,7 @@ class Asked:
 
 def dbpedia(data: Path) -> list[Entity]:
     """Return the entities of the judgements, each once; what stands in brackets behind a name is its type."""
-    found = {}
+    found: dict[str, None] = {}
     for line in (data / "dbpedia_entity_v2" / "qrels-v2.txt").read_text(encoding="utf-8").splitlines():
         name = line.split("\t")[2]
         found.setdefault(name, None)

@@ -22,7 +22,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._entity_records import counted, records
 from benchmarks._entity_sets import DITTO, Asked, corrupted, dbpedia, filled, queries, record_pairs, wikigold
 from benchmarks._result import Cases, estimated
 from pilotfish._extras import need
@@ -44,10 +44,6 @@ from pilotfish.compete.entities import (
     reported,
     tried,
 )
-from pilotfish.compete.entities.match import Blocking, Matcher, Pair, PairEncoder, judged
-from pilotfish.compete.entities.match.encoded import FIT
-from pilotfish.compete.entities.match.pairs import labels_of, serialised
-from pilotfish.compete.entities.match.report import best_threshold
 from pilotfish.compete.entities.names import normalised
 from pilotfish.compete.entities.report import f1_of
 from pilotfish.errors import DataError
@@ -58,7 +54,6 @@ from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.retrieve import Encoders
 from pilotfish.retrieve.dense import Vectors
-from pilotfish.rows.bm25 import WordScores
 from pilotfish.rows.split import split
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "entities"
@@ -91,7 +86,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
         if added.new:
             cases.add(
                 [
-                    _number(
+                    counted(
                         f"entities taken in, {'+'.join(base.ways)}",
                         added.new / (time.perf_counter() - started),
                         "a second",
@@ -105,7 +100,7 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
         cases.add(timed(base, asked, 50 if quick else TIMED))
         cases.add(linked(base, entities, asked, sample=0 if quick else SAMPLE))
     for name in DITTO[1:2] if quick else DITTO:
-        cases.add(records(name, record_pairs(data, name), None if quick else small))
+        cases.add(records(name, record_pairs(data, name), None if quick else small, RUNS))
     return {"name": "entities", "peer": "rapidfuzz and BM25", "bars": BARS, "cases": cases.found}
 
 
@@ -196,7 +191,7 @@ def timed(base: EntityBase, asked: Sequence[Asked], count: int) -> Iterator[dict
         sets += [["names", "dense"], ["names", "bm25", "dense"], ["late"], base.ways]
     for ways in sets:
         title = "+".join(ways)
-        told = measure_latency(lambda rows, w=ways: base.search([one.surface for one in rows], 10, w), some, warmup=5)
+        told = measure_latency(partial(_search, base, ways), some, warmup=5)
         yield from _latency(f"search, {len(base):,} entities, {title}", told)
     linker = Linker(base, ways=[way for way in base.ways if way != "late"])
     yield from _latency(
@@ -261,9 +256,9 @@ def with_large(linker: Linker, test: Sequence[Asked], sample: int) -> Iterator[d
     )
     path = RUNS / f"split.{LARGE}.{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
     if path.is_file():
-        trial = SplitTrial(
-            **{k: np.array(v) if isinstance(v, list) else v for k, v in json.loads(path.read_text()).items()}
-        )
+        held = json.loads(path.read_text())
+        ease, right, large, tokens = (np.array(held[name]) for name in ("ease", "small", "large", "tokens"))
+        trial = SplitTrial(ease, right, large, tokens, held["unread"])
     else:
         model = LinkedModel(linker, LocalModel(LARGE, quantize="int8", threads=1), concurrency=4)
         trial = asyncio.run(tried(model, _answers(drawn)))
@@ -272,8 +267,8 @@ def with_large(linker: Linker, test: Sequence[Asked], sample: int) -> Iterator[d
     choose, tell = trial.take(range(half)), trial.take(range(half, len(trial)))
     yield estimated("split: the linker alone, accuracy", wilson(tell.small.sum(), len(tell)), "share")
     yield estimated(f"split: {LARGE} every time, accuracy", wilson(tell.large.sum(), len(tell)), "share")
-    yield _number("split: tokens of the large model a mention", float(trial.tokens.mean()), "tokens", len(trial))
-    yield _number("split: answers of the large model that named no candidate", trial.unread, "answers", len(trial))
+    yield counted("split: tokens of the large model a mention", float(trial.tokens.mean()), "tokens", len(trial))
+    yield counted("split: answers of the large model that named no candidate", trial.unread, "answers", len(trial))
     goal = max(choose.small.mean(), choose.large.mean())
     for title, above in (
         ("as right as the better of both alone", _least(choose, goal)),
@@ -304,67 +299,8 @@ def above_random(trial: SplitTrial) -> Interval:
     return bootstrap(rows, above, method="percentile", resamples=2000)
 
 
-def records(name: str, parts: dict[str, list[Pair]], encoder: Encoder | None) -> Iterator[dict[str, Any]]:
-    """Yield F1 of one of Ditto's sets, and how well its blocks hold the pairs."""
-    title = name.replace("Structured/", "").replace("/", " ")
-    train, valid, test = (parts[part] for part in ("train", "valid", "test"))
-    truth, tuned = np.array(labels_of(test)), np.array(labels_of(valid))
-    matcher = Matcher().fit(train, valid)
-    scored = {f"similarities ({matcher.kind_})": (matcher.probabilities(test), matcher.threshold_)}
-    if encoder is not None:
-        folder = RUNS / f"pairs.{title.replace(' ', '-')}"
-        if (folder / "pairs.json").is_file():
-            read = PairEncoder.load(folder)
-        else:
-            # Two passes over thousands of pairs, five over hundreds.
-            read = PairEncoder(encoder, replace(FIT, epochs=2 if len(train) > 2000 else 5)).fit(train, valid)
-            read.save(folder)
-        scored["MiniLM on pairs"] = (read.probabilities(test), read.threshold_)
-    fuzz = need("rapidfuzz.fuzz", "entities")
-
-    def ratio(pairs: Sequence[Pair]) -> Floats:
-        texts = [
-            (normalised(" ".join(pair.left.values())), normalised(" ".join(pair.right.values()))) for pair in pairs
-        ]
-        return np.array([fuzz.token_set_ratio(*pair) for pair in texts]) / 100
-
-    right = list(dict.fromkeys(serialised(pair.right) for some in parts.values() for pair in some))
-    words = WordScores(right)
-    place = {text: at for at, text in enumerate(right)}
-
-    def shared(pairs: Sequence[Pair]) -> Floats:
-        found = np.zeros(len(pairs))
-        for at, pair in enumerate(pairs):
-            told = words.scores([serialised(pair.left)])[0]
-            found[at] = told[place[serialised(pair.right)]] / max(1e-9, float(told.max()))
-        return found
-
-    for other, way in (("rapidfuzz", ratio), ("bm25", shared)):
-        scored[other] = (way(test), best_threshold(way(valid), tuned)[0])
-    called = {}
-    for way, (scores, threshold) in scored.items():
-        report = judged(scores, truth.tolist(), threshold)
-        called[way] = np.stack([(scores >= threshold) & truth, scores >= threshold, truth], axis=1)
-        yield estimated(f"{title}, {way}: F1", report.f1, "F1")
-    ours = list(scored)[: 1 + (encoder is not None)]
-    for mine in ours:
-        for other in ("rapidfuzz", "bm25"):
-            both = np.concatenate([called[mine], called[other]], axis=1)
-            gain = bootstrap(
-                both, lambda rows: f1_of(rows[:, :3]) - f1_of(rows[:, 3:]), method="percentile", resamples=2000
-            )
-            yield estimated(f"{title}, {mine} over {other}: F1", gain, "F1")
-    tables = [
-        list({serialised(r): r for some in parts.values() for p in some for r in [getattr(p, side)]}.values())
-        for side in ("left", "right")
-    ]
-    places = [{serialised(record): at for at, record in enumerate(table)} for table in tables]
-    every = [pair for some in parts.values() for pair in some]
-    same = [(places[0][serialised(p.left)], places[1][serialised(p.right)]) for p in every if p.same]
-    for by in ("words", "trigrams"):
-        blocks = Blocking(by).pairs(*tables)  # type: ignore[arg-type]
-        yield estimated(f"{title}, blocks by {by}: recall", blocks.recall(same), "share")
-        yield _number(f"{title}, blocks by {by}: pairs left out", blocks.reduction, "share", len(blocks))
+def _search(base: EntityBase, ways: list[str], mentions: Sequence[Mention]) -> object:
+    return base.search([one.surface for one in mentions], 10, ways)
 
 
 def _by_fuzzy(entities: Sequence[Entity]) -> Any:
@@ -416,16 +352,12 @@ def _of_report(title: str, report: LinkReport) -> Iterator[dict[str, Any]]:
 
 def _latency(title: str, told: Any) -> Iterator[dict[str, Any]]:
     seconds = np.asarray(told.seconds) if hasattr(told, "seconds") else np.array([])
-    yield _number(f"{title}: p50", told.p50 * 1e3, "milliseconds", max(1, len(seconds)))
-    yield _number(f"{title}: p95", told.p95 * 1e3, "milliseconds", max(1, len(seconds)))
+    yield counted(f"{title}: p50", told.p50 * 1e3, "milliseconds", max(1, len(seconds)))
+    yield counted(f"{title}: p95", told.p95 * 1e3, "milliseconds", max(1, len(seconds)))
 
 
 def _answers(asked: Sequence[Asked]) -> list[tuple[Mention, str | None]]:
     return [(one.mention, one.gold) for one in asked]
-
-
-def _number(title: str, value: float, unit: str, n: int) -> dict[str, Any]:
-    return {"case": title, "value": float(value), "unit": unit, "n": n}
 
 
 def _seconds(way: Callable[[str], object], surface: str) -> float:

@@ -114,7 +114,7 @@ def test_the_threshold_with_the_best_f1(rows: list[tuple[float, bool]], missed: 
 
     def f1(threshold: float) -> float:
         made = scores >= threshold
-        return 2 * (made & right).sum() / max(1, made.sum() + meant)
+        return float(2 * (made & right).sum() / max(1, made.sum() + meant))
 
     assert f1(best_f1(scores, right, meant)) == pytest.approx(max(f1(score) for score in scores))
 

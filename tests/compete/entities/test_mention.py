@@ -48,7 +48,11 @@ def test_what_is_no_mention(row: dict[str, object], said: str) -> None:
 
 
 def test_answers() -> None:
-    rows = [{"mention": "a", "entity": 3}, {"mention": "b", "entity": None}, {"mention": "c", "entity": ""}]
+    rows: list[dict[str, object]] = [
+        {"mention": "a", "entity": 3},
+        {"mention": "b", "entity": None},
+        {"mention": "c", "entity": ""},
+    ]
     assert [gold for _, gold in asked_by(rows, "f")] == ["3", None, None]
     with pytest.raises(DataError, match="f, row 1: no column 'entity'"):
         asked_by([{"mention": "a"}], "f")

@@ -35,7 +35,8 @@ rows = st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.9]), st.booleans(), st.bo
 @settings(max_examples=8)
 @given(rows, st.sampled_from([0.0, 0.3, 0.4, 0.95]))
 def test_a_threshold_by_hand(some: list[tuple[float, bool, bool]], above: float) -> None:
-    trial = SplitTrial(*(np.array(column, float) for column in zip(*some, strict=True)), np.full(len(some), 5.0))
+    columns = np.array(some, float).T
+    trial = SplitTrial(columns[0], columns[1], columns[2], np.full(len(some), 5.0))
     found = trial.at(above)
     right = [small if ease >= above else large for ease, small, large in some]
     assert found["accuracy"].value == pytest.approx(np.mean(right))

@@ -64,9 +64,9 @@ def features(generated: Generated, read: Sequence[float] | None = None) -> Float
         if mention.type and entity.types:
             same = mention.type.casefold() in {one.casefold() for one in entity.types}
             column["same type" if same else "other type"][place] = 1.0
-    same = (column["same name"] > 0) | (column["same alias"] > 0)
-    if same.sum() == 1:
-        column["alone"][same] = 1.0
+    exact = (column["same name"] > 0) | (column["same alias"] > 0)
+    if exact.sum() == 1:
+        column["alone"][exact] = 1.0
     for way, scores in generated.told.items():
         # Cosines are what they are; scores without a scale count by their share of the best.
         scaled = way in ("names", "dense") or not len(scores) or scores.max() <= 0

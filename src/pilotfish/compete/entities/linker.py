@@ -249,8 +249,8 @@ def precise(scores: Floats, right: NDArray[np.bool_], precision: float, risk: fl
     """
     if not 0 < precision < 1:
         raise DataError(f"a precision is a share between 0 and 1, not {precision}")
-    # With fewer links than this nothing could be shown, were they all right; the sequence starts at twice as many, for it
-    # ends where a test fails.
+    # With fewer links than this nothing could be shown, were they all right; the sequence starts at twice as many, for
+    # it ends where a test fails.
     least = 1
     while evidence(np.full(least, 1 - precision), -precision, 1 - precision) < 1 / risk:
         least += 1 + least // 10

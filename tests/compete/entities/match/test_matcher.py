@@ -79,7 +79,7 @@ def test_the_threshold_with_the_best_f1(rows: list[tuple[float, bool]]) -> None:
 
     def f1(threshold: float) -> float:
         called = scores >= threshold
-        return 2 * (called & same).sum() / max(1, called.sum() + same.sum())
+        return float(2 * (called & same).sum() / max(1, called.sum() + same.sum()))
 
     threshold, told = best_threshold(scores, same)
     assert told == pytest.approx(f1(threshold)) and told == pytest.approx(max(f1(score) for score in scores))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, recor
 
 
 def test_rows() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"left": {"a": 1, "b": None}, "right": {"a": "x"}, "label": 1},
         {"left_a": "p", "right_a": "q", "label": "0"},
         {"ltable_a": "p", "rtable_a": "q", "label": None},

@@ -19,7 +19,7 @@ def test_by_hand() -> None:
     pairs = [Pair({"name": "red ale", "price": "10"}, {"name": "ale", "price": "8", "extra": "x"}, True)]
     similar = Similarities.of(pairs)
     assert similar.columns == ["name", "price"]
-    one = told(similar, pairs[0].left | {}, {"name": "Ale red", "price": "$ 8.00"})
+    one = told(similar, dict(pairs[0].left), {"name": "Ale red", "price": "$ 8.00"})
     assert one["name: words"] == 1.0 and one["name: token set"] == 1.0 and one["name: ratio"] < 1
     assert one["price: number"] == pytest.approx(0.8) and math.isnan(one["name: number"])
     assert one["name: one missing"] == 0.0
