@@ -62,6 +62,12 @@ def test_the_nearest_names_come_first(tmp_path: Path) -> None:
     assert index.near("zzz", 5) == [] and index.near(" ", 5) == []
 
 
+def test_initials_are_a_name_that_counts_for_less(tmp_path: Path) -> None:
+    index = made(tmp_path, [["World Health Organization"], ["Who"], ["Paris"]])
+    assert [(one.row, round(one.score, 3)) for one in index.near("WHO", 3)] == [(1, 1.0), (0, 0.8)]
+    assert index.known() == {"world health organization", "who", "paris"}
+
+
 def test_rank_has_a_row_once(tmp_path: Path) -> None:
     found = made(tmp_path).rank(["Obama", "qqq"], 4)
     rows = [row for row in found.rows[0].tolist() if row >= 0]

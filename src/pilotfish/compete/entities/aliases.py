@@ -3,7 +3,8 @@
 Sources: Ukkonen 1992 (q-grams and approximate matching); Navarro 2001 (A Guided Tour to Approximate String Matching),
 section 8: filtering by q-grams, then verifying. The filter is the cosine of the names' sets of trigrams, each weighed
 by how rare it is; the verification is rapidfuzz's weighted ratio. A trigram is known by a hash of 18 bits: two that
-share one count as the same for the filter, never for the verification.
+share one count as the same for the filter, never for the verification. The initials of a name of several words are a
+name too, which counts for less.
 
 On the disk there are the names alone, in columns that only grow; the inverted index is made from them when it is opened
 (some 2 s for a million names), so that there is nothing that could be stale.
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish.compete.entities.names import normalised
+from pilotfish.compete.entities.names import initials, normalised
 from pilotfish.retrieve._appended import Appended
 from pilotfish.retrieve._best import best_of, found_of
 from pilotfish.retrieve.found import Found
@@ -28,6 +29,7 @@ __all__ = ["AliasIndex", "Near", "Trigrams"]
 
 BITS = 18
 DEPTH = 64  # names that are compared letter by letter
+SHORT = 0.8  # what the same initials count: many a name has them
 _COLUMNS = {"letters": ("uint8", 1), "ends": ("int64", 1), "owners": ("int64", 1)}
 Ints = NDArray[np.int64]
 
@@ -88,6 +90,16 @@ class Trigrams:
         return told
 
 
+@dataclass(frozen=True, eq=False)
+class _Names:
+    """What searches read: names and whose they are, the first `own` of them given, the others initials of these."""
+
+    names: list[str]
+    rows: Ints
+    own: int
+    grams: Trigrams
+
+
 class AliasIndex:
     """Rows of a knowledge base by their names.
 
@@ -106,8 +118,8 @@ class AliasIndex:
         self._kept = Appended(folder, _COLUMNS)
         self._deleted: set[int] = set()
         # What searches read, replaced together: other threads may be searching.
-        self._settled: tuple[list[str], Ints, Trigrams] = [], np.zeros(0, np.int64), Trigrams([])
-        self._known: tuple[list[str], frozenset[str]] = [], frozenset()
+        self._settled = _Names([], np.zeros(0, np.int64), 0, Trigrams([]))
+        self._known: tuple[_Names, frozenset[str]] = self._settled, frozenset()
 
     @property
     def rows(self) -> int:
@@ -140,25 +152,27 @@ class AliasIndex:
         alive = ~np.isin(owners, np.fromiter(self._deleted, np.int64, len(self._deleted)))
         starts = [0, *ends[:-1]]
         names = [letters[starts[at] : ends[at]].decode("utf-8", "surrogatepass") for at in np.flatnonzero(alive)]
-        self._settled = names, owners[alive], Trigrams(names)
+        several = [at for at, name in enumerate(names) if " " in name]
+        whole = [*names, *(initials(names[at]) for at in several)]
+        rows = np.concatenate([owners[alive], owners[alive][several]]) if several else owners[alive]
+        self._settled = _Names(whole, rows, len(names), Trigrams(whole))
 
     def near(self, surface: str, k: int) -> list[Near]:
         """Return the k rows with the nearest names, best first; of equal ones the first row."""
-        names, owners, grams = self._settled
-        asked = normalised(surface)
-        if not asked or not names:
+        held, asked = self._settled, normalised(surface)
+        if not asked or not held.names:
             return []
-        cosines = grams.cosines(asked)
+        cosines = held.grams.cosines(asked)
         cosines[cosines <= 0] = -np.inf
         best = best_of(cosines, max(self.depth, k))
         if not len(best):
             return []
         fuzzy = need("rapidfuzz", "entities")
-        close = [names[at] for at in best]
+        close = [held.names[at] for at in best]
         told = fuzzy.process.cdist([asked], close, scorer=fuzzy.fuzz.WRatio, dtype=np.float32)[0] / 100.0
-        scores = (told + np.minimum(cosines[best], 1.0)) / 2
+        scores = (told + np.minimum(cosines[best], 1.0)) / 2 * np.where(best < held.own, 1.0, SHORT)
         found: dict[int, Near] = {}
-        for row, score, name in zip(owners[best].tolist(), scores.tolist(), close, strict=True):
+        for row, score, name in zip(held.rows[best].tolist(), scores.tolist(), close, strict=True):
             if row not in found or score > found[row].score:
                 found[row] = Near(row, score, name)
         return sorted(found.values(), key=lambda one: (-one.score, one.row))[:k]
@@ -170,8 +184,8 @@ class AliasIndex:
         return found_of(rows, [np.array([one.score for one in some], np.float32) for some in told], k)
 
     def known(self) -> frozenset[str]:
-        """Return every name, normalised."""
-        names = self._settled[0]
-        if self._known[0] is not names:
-            self._known = names, frozenset(names)
+        """Return every name, normalised; initials are none."""
+        held = self._settled
+        if self._known[0] is not held:
+            self._known = held, frozenset(held.names[: held.own])
         return self._known[1]
