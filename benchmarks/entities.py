@@ -3,10 +3,11 @@
 The base: 100,000 entities, of wikigold (see `_entity_sets`), DBpedia-Entity v2's names, and invented names. Misspelt
 DBpedia names are looked up by our names, by rapidfuzz over all names (its weighted ratio) and by BM25; recall at 1 and
 10, and the time of a query in one thread. DBpedia-Entity's own queries are asked of the names alone, which is all that
-is at hand of its entities. Mentions of wikigold are linked; the weights are learnt on half of the entities' mentions,
-the thresholds of all ways chosen on a fifth, the rest told. Beside the linker: the nearest name by rapidfuzz, and BM25.
-Of the mentions that are told, a drawn sample goes to Qwen2.5-Coder-1.5B (int8) too, which chooses among five candidates
-or none; half of it chooses what is easy, the other tells the accuracy and the tokens saved.
+is at hand of its entities; late interaction of the first 20,000 of them. Mentions of wikigold are linked; the weights
+are learnt on half of the entities' mentions, the thresholds of all ways chosen on a fifth, the rest told. Beside the
+linker: the nearest name by rapidfuzz, and BM25. Of the mentions that are told, those that are less easy than .97 go to
+Qwen2.5-Coder-1.5B (int8) too, which chooses among four candidates or none; half of the mentions choose what is easy,
+the others tell the accuracy and the tokens saved.
 
 Records: Ditto's five sets with their own parts; similarities under a linear model or trees, MiniLM fine-tuned on pairs
 (five passes, Amazon-Google two), against a threshold on rapidfuzz's token set ratio and on BM25's share of the best
@@ -44,6 +45,7 @@ from pilotfish.compete.entities import (
     reported,
     tried,
 )
+from pilotfish.compete.entities.choice import question
 from pilotfish.compete.entities.names import normalised
 from pilotfish.compete.entities.report import f1_of
 from pilotfish.errors import DataError
@@ -58,7 +60,8 @@ from pilotfish.rows.split import split
 
 RUNS = Path(__file__).resolve().parents[1] / ".bench" / "entities"
 SMALL, LARGE = "all-minilm-l6-v2", "qwen2.5-coder-1.5b-instruct"
-SIZE, ASKED, BRUTE, TIMED, SAMPLE = 100_000, 1000, 300, 300, 240
+SIZE, LATE, ASKED, BRUTE, TIMED = 100_000, 20_000, 1000, 100, 300
+CERTAIN, SHOWN = 0.97, 4
 BARS = {"p95 of a query, milliseconds": 20.0}
 Floats = NDArray[np.float64]
 
@@ -76,10 +79,10 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     entities = [*names, *others]
     entities += filled(entities, size)
     small = Encoder(SMALL, device="cpu", threads=1)
-    ways: dict[str, Any] = {"bm25": None} if quick else {"bm25": None, "dense": Vectors(search="graph"), "late": None}
+    ways: dict[str, Any] = {"bm25": None} if quick else {"bm25": None, "dense": Vectors(search="graph")}
     RUNS.mkdir(parents=True, exist_ok=True)
     folder = RUNS / ("base.quick" if quick else "base")
-    encoders = Encoders() if quick else Encoders(dense=small, late=SMALL)
+    encoders = Encoders() if quick else Encoders(dense=small)
     with EntityBase.create(folder, ways, encoders=encoders) as base:
         started = time.perf_counter()
         added = base.add(entities)
@@ -96,9 +99,14 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
             )
         cases.add(by_names(base, entities, others, 100 if quick else ASKED, 30 if quick else BRUTE))
         if not quick:
-            cases.add(by_queries(base, data))
+            cases.add(by_queries(base, data, ["names", "bm25", "dense"]))
         cases.add(timed(base, asked, 50 if quick else TIMED))
-        cases.add(linked(base, entities, asked, sample=0 if quick else SAMPLE))
+        cases.add(linked(base, entities, asked, large=not quick))
+    if not quick:
+        with EntityBase.create(RUNS / "base.late", ["bm25", "late"], encoders=Encoders(late=SMALL)) as base:
+            base.add(entities[:LATE])
+            cases.add(by_queries(base, data, ["names", "bm25", "late"]))
+            cases.add(timed(base, asked, TIMED))
     for name in DITTO[1:2] if quick else DITTO:
         cases.add(records(name, record_pairs(data, name), None if quick else small, RUNS))
     return {"name": "entities", "peer": "rapidfuzz and BM25", "bars": BARS, "cases": cases.found}
@@ -157,7 +165,7 @@ def by_names(
     }
 
 
-def by_queries(base: EntityBase, data: Path) -> Iterator[dict[str, Any]]:
+def by_queries(base: EntityBase, data: Path, ways: list[str]) -> Iterator[dict[str, Any]]:
     """Yield nDCG and recall of DBpedia-Entity's queries, asked of names alone."""
     asked, grades = queries(data)
     held = {id for id, one in zip(_all_ids(grades), base.get(_all_ids(grades)), strict=True) if one is not None}
@@ -165,8 +173,10 @@ def by_queries(base: EntityBase, data: Path) -> Iterator[dict[str, Any]]:
     grades = {query: {id: grade for id, grade in some.items() if id in held} for query, some in grades.items()}
     names = [query for query in asked if any(grade > 0 for grade in grades.get(query, {}).values())]
     found: dict[str, Floats] = {}
-    for ways in (["names"], ["bm25"], ["dense"], ["late"], ["names", "bm25", "dense", "late"]):
-        hits = base.search([asked[name] for name in names], 100, ways)
+    where = f"DBpedia-Entity's queries, names alone, {len(base):,} entities"
+    every = "+".join(ways)
+    for some_ways in [*([way] for way in ways), ways]:
+        hits = base.search([asked[name] for name in names], 100, some_ways)
         for metric in ("ndcg@10", "recall@100"):
             told = np.array(
                 [
@@ -174,11 +184,11 @@ def by_queries(base: EntityBase, data: Path) -> Iterator[dict[str, Any]]:
                     for name, some in zip(names, hits, strict=True)
                 ]
             )
-            title = "+".join(ways)
+            title = "+".join(some_ways)
             found[f"{title} {metric}"] = told
-            yield estimated(f"DBpedia-Entity's queries, names alone, {title}: {metric}", bootstrap(told), metric)
-    gain = paired_bootstrap(found["names+bm25+dense+late ndcg@10"], found["bm25 ndcg@10"])
-    yield estimated("DBpedia-Entity's queries, all ways over bm25: ndcg@10", gain, "ndcg@10")
+            yield estimated(f"{where}, {title}: {metric}", bootstrap(told), metric)
+    gain = paired_bootstrap(found[f"{every} ndcg@10"], found["bm25 ndcg@10"])
+    yield estimated(f"{where}, {every} over bm25: ndcg@10", gain, "ndcg@10")
 
 
 def timed(base: EntityBase, asked: Sequence[Asked], count: int) -> Iterator[dict[str, Any]]:
@@ -186,21 +196,20 @@ def timed(base: EntityBase, asked: Sequence[Asked], count: int) -> Iterator[dict
     need("torch", "local").set_num_threads(1)
     rng = np.random.default_rng(2)
     some = [asked[int(place)].mention for place in rng.choice(len(asked), count, replace=False)]
-    sets = [["names"], ["names", "bm25"]]
-    if "dense" in base.ways:
-        sets += [["names", "dense"], ["names", "bm25", "dense"], ["late"], base.ways]
-    for ways in sets:
+    for ways in [*([way] for way in base.ways), base.ways]:
         title = "+".join(ways)
         told = measure_latency(partial(_search, base, ways), some, warmup=5)
         yield from _latency(f"search, {len(base):,} entities, {title}", told)
-    linker = Linker(base, ways=[way for way in base.ways if way != "late"])
+    linker = Linker(base)
     yield from _latency(
         f"link, {len(base):,} entities, {'+'.join(linker.candidates.asked)}",
         measure_latency(linker.link, some, warmup=5),
     )
 
 
-def linked(base: EntityBase, entities: Sequence[Entity], asked: list[Asked], sample: int) -> Iterator[dict[str, Any]]:
+def linked(
+    base: EntityBase, entities: Sequence[Entity], asked: list[Asked], *, large: bool
+) -> Iterator[dict[str, Any]]:
     """Yield how well mentions are linked, by the linker and by what is simpler, and the split with a large model."""
     parts = split(len(asked), {"train": 0.5, "tune": 0.2, "test": 0.3}, 0, group=[one.entity for one in asked])
     learn, tune, test = ([asked[place] for place in parts[name]] for name in ("train", "tune", "test"))
@@ -208,8 +217,8 @@ def linked(base: EntityBase, entities: Sequence[Entity], asked: list[Asked], sam
     told: dict[str, Floats] = {}
     reports: dict[str, LinkReport] = {}
     made = {}
-    wanted = [[way for way in base.ways if way != "late"], base.ways] if "late" in base.ways else [base.ways]
-    for ways in wanted:
+    wanted = [["names", "bm25"], base.ways] if "dense" in base.ways else [base.ways]
+    for ways in wanted[::-1]:
         title = f"linker, {'+'.join(ways)}"
         linker = Linker(base, ways=ways)
         untaught = reported(linker.link([one.mention for one in test]), golds)
@@ -242,61 +251,74 @@ def linked(base: EntityBase, entities: Sequence[Entity], asked: list[Asked], sam
         yield estimated(f"links, {name}: F1", bootstrap(rows, f1_of, method="percentile", resamples=2000), "F1")
         gain = paired_bootstrap(told[first], told[name], groups=[one.entity for one in test])
         yield estimated(f"links, {first} over {name}: accuracy", gain, "share")
-    if sample:
-        yield from with_large(made[first], test, sample)
+    if large:
+        yield from with_large(made[first], test, CERTAIN)
 
 
-def with_large(linker: Linker, test: Sequence[Asked], sample: int) -> Iterator[dict[str, Any]]:
-    """Yield what a large model adds on hard mentions, and the tokens that are saved on easy ones."""
-    rng = np.random.default_rng(3)
-    drawn = [test[int(place)] for place in rng.permutation(len(test))[:sample]]
-    # What was said is asked again where the linker or the mentions are others.
-    told = json.dumps(
-        [linker.weights_.tolist(), linker.nil_, linker.threshold_, [vars(one) for one in drawn]], default=str
-    )
-    path = RUNS / f"split.{LARGE}.{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
-    if path.is_file():
-        held = json.loads(path.read_text())
-        ease, right, large, tokens = (np.array(held[name]) for name in ("ease", "small", "large", "tokens"))
-        trial = SplitTrial(ease, right, large, tokens, held["unread"])
-    else:
-        model = LinkedModel(linker, LocalModel(LARGE, quantize="int8", threads=1), concurrency=4)
-        trial = asyncio.run(tried(model, _answers(drawn)))
-        path.write_text(json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(trial).items()}))
+def with_large(linker: Linker, test: Sequence[Asked], certain: float) -> Iterator[dict[str, Any]]:
+    """Yield what a large model adds on hard mentions, and the tokens that are saved on easy ones.
+
+    It is asked about mentions that are less easy than `certain`; what the others would take is counted, not asked.
+    """
+    trial, unsure = asyncio.run(_tried(linker, test, certain))
     half = len(trial) // 2
-    choose, tell = trial.take(range(half)), trial.take(range(half, len(trial)))
-    yield estimated("split: the linker alone, accuracy", wilson(tell.small.sum(), len(tell)), "share")
-    yield estimated(f"split: {LARGE} every time, accuracy", wilson(tell.large.sum(), len(tell)), "share")
+    order = np.random.default_rng(3).permutation(len(trial))
+    choose, tell = trial.take(order[:half]), trial.take(order[half:])
+    yield counted(
+        "split: share of the mentions that the large model is asked about", unsure.mean(), "share", len(trial)
+    )
+    yield estimated("split: linker on the others, accuracy", _share(trial.small[~unsure]), "share")
+    yield estimated("split: linker on the hard ones, accuracy", _share(trial.small[unsure]), "share")
+    yield estimated(f"split: {LARGE} on the hard ones, accuracy", _share(trial.large[unsure]), "share")
     yield counted("split: tokens of the large model a mention", float(trial.tokens.mean()), "tokens", len(trial))
-    yield counted("split: answers of the large model that named no candidate", trial.unread, "answers", len(trial))
-    goal = max(choose.small.mean(), choose.large.mean())
-    for title, above in (
-        ("as right as the better of both alone", _least(choose, goal)),
-        ("the most right", _most(choose)),
-    ):
-        found = tell.at(above)
-        for name, value in found.items():
-            yield estimated(f"split, {title}: {name}", value, "share")
-    for accuracy in (0.9, 0.85, 0.8, 0.75, 0.7, 0.6):
+    yield counted(
+        "split: answers of the large model that named no candidate", trial.unread, "answers", int(unsure.sum())
+    )
+    yield estimated("split: linker alone, the half that tells, accuracy", _share(tell.small), "share")
+    above = _most(choose, certain)
+    yield counted("split, most right on the half that chooses: above", min(above, 1.0), "ease", half)
+    found = tell.at(above)
+    for name in ("accuracy", "over small", "asked", "tokens saved"):
+        yield estimated(f"split, most right on the half that chooses: {name}", found[name], "share")
+    for accuracy in (0.95, 0.925, 0.9, 0.875, 0.85, 0.8):
         try:
             above = choose.reaching(accuracy)
         except DataError:
             continue
         for name, value in tell.at(above).items():
-            yield estimated(f"split, vouched for {accuracy:g} at a risk of .1: {name}", value, "share")
+            if name != "over large":
+                yield estimated(f"split, vouched for {accuracy:g} at a risk of .1: {name}", value, "share")
         break
-    yield estimated("split: mean accuracy over all shares asked, above random order", above_random(tell), "share")
 
 
-def above_random(trial: SplitTrial) -> Interval:
-    """Return the area under a split's curve above that of a random order, by bootstrap of the mentions."""
-    rows = np.stack([trial.ease, trial.small, trial.large], axis=1)
+async def _tried(linker: Linker, test: Sequence[Asked], certain: float) -> tuple[SplitTrial, NDArray[np.bool_]]:
+    """Return what both make of each mention, what was said being kept; and which were asked about."""
+    large = LocalModel(LARGE, quantize="int8", threads=1)
+    model = LinkedModel(linker, large, concurrency=4, shown=SHOWN)
+    linked = linker.link([one.mention for one in test])
+    hard = [place for place, one in enumerate(linked) if one.ease < certain and one.candidates]
+    some = [test[place] for place in hard]
+    # Asked again where the linker or the mentions are others.
+    told = json.dumps(
+        [linker.weights_.tolist(), linker.nil_, linker.threshold_, [vars(one) for one in some]], default=str
+    )
+    path = RUNS / f"split.{LARGE}.{hashlib.sha256(told.encode()).hexdigest()[:12]}.json"
+    if not path.is_file():
+        found = await tried(model, _answers(some))
+        kept = {name: getattr(found, name).tolist() for name in ("large", "tokens")}
+        path.write_text(json.dumps(kept | {"unread": found.unread}), encoding="utf-8")
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    small = np.array([_id(one.entity) == asked.gold for one, asked in zip(linked, test, strict=True)], float)
+    right, tokens, unsure = small.copy(), np.zeros(len(test)), np.zeros(len(test), bool)
+    right[hard], tokens[hard], unsure[hard] = kept["large"], kept["tokens"], True
+    for place in np.flatnonzero(~unsure):
+        if linked[place].candidates:
+            tokens[place] = large.count(large.render(question(linked[place], SHOWN)))
+    return SplitTrial(np.array([one.ease for one in linked]), small, right, tokens, kept["unread"]), unsure
 
-    def above(some: Floats) -> float:
-        part = SplitTrial(some[:, 0], some[:, 1], some[:, 2], np.ones(len(some)))
-        return part.curve.area - float(part.small.mean() + part.large.mean()) / 2
 
-    return bootstrap(rows, above, method="percentile", resamples=2000)
+def _share(right: Floats) -> Interval:
+    return wilson(float(right.sum()), len(right))
 
 
 def _search(base: EntityBase, ways: list[str], mentions: Sequence[Mention]) -> object:
@@ -331,15 +353,9 @@ def _best_cut(scores: Floats, right: NDArray[np.bool_], none: NDArray[np.bool_])
     return float(max(cuts, key=lambda cut: float(np.where(scores >= cut, right, none).mean())))
 
 
-def _least(trial: SplitTrial, accuracy: float) -> float:
-    """Return the lowest threshold that is so right on the mentions that choose."""
-    cuts = np.append(np.unique(trial.ease), np.inf)
-    return float(next((cut for cut in cuts if trial.right(float(cut)).mean() >= accuracy), np.inf))
-
-
-def _most(trial: SplitTrial) -> float:
-    """Return the lowest of the thresholds that are most right on the mentions that choose."""
-    cuts = np.append(np.unique(trial.ease), np.inf)
+def _most(trial: SplitTrial, certain: float) -> float:
+    """Return the lowest of the thresholds, up to `certain`, that are most right on the mentions that choose."""
+    cuts = np.append(np.unique(trial.ease[trial.ease < certain]), certain)
     return float(max(cuts, key=lambda cut: (trial.right(float(cut)).mean(), -cut)))
 
 
