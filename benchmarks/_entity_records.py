@@ -22,7 +22,7 @@ from pilotfish.measure.intervals import bootstrap
 from pilotfish.models.encoder import Encoder
 from pilotfish.rows.bm25 import WordScores
 
-__all__ = ["counted", "records"]
+__all__ = ["counted", "encoded", "records"]
 
 BY: tuple[Literal["words", "trigrams"], ...] = ("words", "trigrams")
 Floats = NDArray[np.float64]
@@ -33,22 +33,31 @@ def counted(title: str, value: float, unit: str, n: int) -> dict[str, Any]:
     return {"case": title, "value": float(value), "unit": unit, "n": n}
 
 
-def records(name: str, parts: dict[str, list[Pair]], encoder: Encoder | None, runs: Path) -> Iterator[dict[str, Any]]:
+def encoded(name: str, parts: dict[str, list[Pair]], encoder: Encoder, runs: Path) -> Iterator[dict[str, Any]]:
+    """Yield F1 of an encoder fine-tuned on the pairs of one of Ditto's sets, beside that of similarities."""
+    title = _title(name)
+    train, valid, test = (parts[part] for part in ("train", "valid", "test"))
+    truth = np.array(labels_of(test))
+    folder = runs / f"pairs.{title.replace(' ', '-')}"
+    if (folder / "pairs.json").is_file():
+        read = PairEncoder.load(folder)
+    else:
+        # Two passes over thousands of pairs, five over hundreds.
+        read = PairEncoder(encoder, replace(FIT, epochs=2 if len(train) > 2000 else 5)).fit(train, valid)
+        read.save(folder)
+    matcher = Matcher().fit(train, valid)
+    both = (read.probabilities(test) >= read.threshold_, matcher.probabilities(test) >= matcher.threshold_)
+    yield estimated(f"{title}, MiniLM on pairs: F1", read.measure(test).f1, "F1")
+    yield _over(f"{title}, MiniLM on pairs over similarities: F1", both[0], both[1], truth)
+
+
+def records(name: str, parts: dict[str, list[Pair]]) -> Iterator[dict[str, Any]]:
     """Yield F1 of one of Ditto's sets, and how well its blocks hold the pairs."""
-    title = name.replace("Structured/", "").replace("/", " ")
+    title = _title(name)
     train, valid, test = (parts[part] for part in ("train", "valid", "test"))
     truth, tuned = np.array(labels_of(test)), np.array(labels_of(valid))
     matcher = Matcher().fit(train, valid)
     scored = {f"similarities ({matcher.kind_})": (matcher.probabilities(test), matcher.threshold_)}
-    if encoder is not None:
-        folder = runs / f"pairs.{title.replace(' ', '-')}"
-        if (folder / "pairs.json").is_file():
-            read = PairEncoder.load(folder)
-        else:
-            # Two passes over thousands of pairs, five over hundreds.
-            read = PairEncoder(encoder, replace(FIT, epochs=2 if len(train) > 2000 else 5)).fit(train, valid)
-            read.save(folder)
-        scored["MiniLM on pairs"] = (read.probabilities(test), read.threshold_)
     fuzz = need("rapidfuzz.fuzz", "entities")
 
     def ratio(pairs: Sequence[Pair]) -> Floats:
@@ -73,16 +82,11 @@ def records(name: str, parts: dict[str, list[Pair]], encoder: Encoder | None, ru
     called = {}
     for kind, (scores, threshold) in scored.items():
         report = judged(scores, truth.tolist(), threshold)
-        called[kind] = np.stack([(scores >= threshold) & truth, scores >= threshold, truth], axis=1)
+        called[kind] = scores >= threshold
         yield estimated(f"{title}, {kind}: F1", report.f1, "F1")
-    ours = list(scored)[: 1 + (encoder is not None)]
-    for mine in ours:
-        for other in ("rapidfuzz", "bm25"):
-            both = np.concatenate([called[mine], called[other]], axis=1)
-            gain = bootstrap(
-                both, lambda rows: f1_of(rows[:, :3]) - f1_of(rows[:, 3:]), method="percentile", resamples=2000
-            )
-            yield estimated(f"{title}, {mine} over {other}: F1", gain, "F1")
+    mine = next(iter(called))
+    for other in ("rapidfuzz", "bm25"):
+        yield _over(f"{title}, {mine} over {other}: F1", called[mine], called[other], truth)
     tables = [
         list({serialised(r): r for some in parts.values() for p in some for r in [getattr(p, side)]}.values())
         for side in ("left", "right")
@@ -94,3 +98,13 @@ def records(name: str, parts: dict[str, list[Pair]], encoder: Encoder | None, ru
         blocks = Blocking(by).pairs(tables[0], tables[1])
         yield estimated(f"{title}, blocks by {by}: recall", blocks.recall(same), "share")
         yield counted(f"{title}, blocks by {by}: pairs left out", blocks.reduction, "share", len(blocks))
+
+
+def _over(title: str, one: NDArray[np.bool_], other: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, Any]:
+    rows = np.stack([one & truth, one, truth, other & truth, other, truth], axis=1)
+    gain = bootstrap(rows, lambda some: f1_of(some[:, :3]) - f1_of(some[:, 3:]), method="percentile", resamples=2000)
+    return estimated(title, gain, "F1")
+
+
+def _title(name: str) -> str:
+    return name.replace("Structured/", "").replace("/", " ")
