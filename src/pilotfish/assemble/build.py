@@ -15,6 +15,7 @@ from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_compress import CompressedSpec
 from pilotfish.assemble._specs_enhance import ENHANCE
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
+from pilotfish.assemble._specs_linked import LinkedSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
 from pilotfish.assemble._specs_remote import EndpointSpec
@@ -128,6 +129,10 @@ def build(
         from pilotfish.assemble._build_compress import build_compressed
 
         return build_compressed(name, spec, part, catalog, folder)
+    if isinstance(spec, LinkedSpec):
+        from pilotfish.assemble._build_linked import build_linked
+
+        return build_linked(name, spec, part, catalog, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

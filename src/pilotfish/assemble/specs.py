@@ -20,6 +20,7 @@ from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
+from pilotfish.assemble._specs_linked import LinkedSpec
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
 from pilotfish.assemble._specs_phrases import PhrasesSpec
 from pilotfish.assemble._specs_rag import RetrieveSpec
@@ -119,6 +120,7 @@ MEANS = {
     "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
     **RESILIENT_MEANS,
+    "linked": ("concurrency",),
     "spread": SPREAD_MEANS,
 }
 
@@ -143,6 +145,7 @@ SPECS: dict[str, type[Spec]] = {
     "verified": VerifiedSpec,
     "repaired": RepairedSpec,
     "compressed": CompressedSpec,
+    "linked": LinkedSpec,
     "spread": SpreadSpec,
 }
 

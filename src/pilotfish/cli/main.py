@@ -29,6 +29,7 @@ COMMANDS = {
     "curate": ("pilotfish.cli.curate", "command", "Keep the rows worth learning from, each decision with its reason."),
     "batches": ("pilotfish.cli.batches", "group", "Batches at a provider: list, wait, cancel."),
     "distill": ("pilotfish.cli.distill", "command", "Teach a small model what a larger one says or thinks."),
+    "entities": ("pilotfish.cli.entities", "command", "Your own knowledge base: find entities, link mentions to it."),
     "evaluate": (
         "pilotfish.cli.evaluate",
         "command",
@@ -44,6 +45,7 @@ COMMANDS = {
     "repair": ("pilotfish.cli.repair", "command", "Mend stored answers by plug-ins, and teach such plug-ins."),
     "replay": ("pilotfish.cli.replay", "command", "Judge a cascade or route on recorded answers, asking nothing."),
     "map": ("pilotfish.cli.map", "command", "Ask a model about every row of a file; stops and goes on."),
+    "match": ("pilotfish.cli.match", "command", "Find records of the same thing in two tables."),
     "models": ("pilotfish.cli.models", "group", "Models by name: list, fetch, show, remove."),
     "supervise": ("pilotfish.cli.supervise", "command", "Teach a strong model what weak supervisors say."),
     "synthesize": ("pilotfish.cli.synthesize", "command", "Let a model write, label or vary rows, within a budget."),

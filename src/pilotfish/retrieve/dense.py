@@ -125,8 +125,7 @@ class Dense:
 
     def rank(self, queries: Sequence[str], k: int) -> Found:
         """See `Ranker`."""
-        vectors = self._encoded([f"{self.how.query_prefix}{query}" for query in queries])
-        return self.near(vectors, k)
+        return self.near(self.vectors(queries), k)
 
     def near(self, vectors: Floats, k: int) -> Found:
         """Return the k rows nearest to each of some vectors (queries, dimension), as `rank` does."""
@@ -150,6 +149,15 @@ class Dense:
                 best = joined(best, found_of([place + start for place in places], taken, k))
             found.rows[first : first + _QUERIES], found.scores[first : first + _QUERIES] = best.rows, best.scores
         return found
+
+    def vectors(self, queries: Sequence[str]) -> Floats:
+        """Return queries as `near` and `scores` take them: (queries, dimension)."""
+        return self._encoded([f"{self.how.query_prefix}{query}" for query in queries])
+
+    def scores(self, vector: Floats, rows: Sequence[int]) -> Floats:
+        """Return the score of one query's vector with each of some rows, as `near` would give it."""
+        held: Floats = self._kept.read("vectors")[np.asarray(rows, np.int64)].astype(np.float32)
+        return held @ vector
 
     def _scored(self, vectors: Floats, near: list[NDArray[np.int64]], held: NDArray[Any], k: int) -> Found:
         """Return what a graph found, by the scores of the vectors that are kept."""
