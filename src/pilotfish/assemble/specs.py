@@ -18,6 +18,7 @@ from pilotfish.assemble._specs_compress import CompressedSpec, CompressSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
+from pilotfish.assemble._specs_fit import FitSpec, FittedSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_lockstep import LOCKSTEP
@@ -119,6 +120,7 @@ MEANS = {
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
     **RESILIENT_MEANS,
     "spread": SPREAD_MEANS,
+    "fitted": ("threads",),
 }
 
 SPECS: dict[str, type[Spec]] = {
@@ -143,6 +145,7 @@ SPECS: dict[str, type[Spec]] = {
     "repaired": RepairedSpec,
     "compressed": CompressedSpec,
     "spread": SpreadSpec,
+    "fitted": FittedSpec,
 }
 
 
@@ -218,6 +221,7 @@ class FileSpec(Spec):
     prompts: PromptsSpec | None = None
     repair: RepairSpec | None = None
     compress: CompressSpec | None = None
+    fit: FitSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:
