@@ -28,9 +28,9 @@ _HAS: dict[Runtime, tuple[Precision, ...]] = {
 }
 _NEEDS = {
     "torch": (("torch", "local"), ("transformers", "local")),
-    "onnx": (("onnx", "onnx"), ("onnxscript", "onnx"), ("onnxruntime", "onnx")),
+    "onnx": (("onnx", "onnx"), ("onnxruntime", "onnx")),
     # OpenVINO reads the graph that is exported as ONNX.
-    "openvino": (("onnx", "onnx"), ("onnxscript", "onnx"), ("openvino", "openvino")),
+    "openvino": (("onnx", "onnx"), ("openvino", "openvino")),
     "llamacpp": (("cyllama", "llamacpp"),),
     "own": (),
 }
