@@ -92,9 +92,9 @@ def _cases(title: str, found: Fit, model: str) -> Iterator[dict[str, Any]]:
     measure = MEASURES[found.task.sort]
     for one in found.candidates:
         yield from _of(f"{title}, {one.name}", one, measure, found.task.sort)
-    for one in found.skipped:
+    for hole in found.skipped:
         # Not a figure, but a hole in the table that has to be seen.
-        yield {"case": f"{title}, {one.name}: not measured ({one.why})", "value": 0, "unit": "figures", "n": 0}
+        yield {"case": f"{title}, {hole.name}: not measured ({hole.why})", "value": 0, "unit": "figures", "n": 0}
     assert found.proof or found.verdict.chosen is None, model
     if found.proof:
         yield {

@@ -31,7 +31,7 @@ CLASSES = FitTask(
     tune=(0, 1, 10, 11),
 )
 TEXT = FitTask("text", ({"text": "the cat sat"},))
-GRAPHS = [Way(runtime, precision) for runtime in ("onnx", "openvino") for precision in ("fp32", "int8", "int4")]  # type: ignore[arg-type]
+GRAPHS = [Way(runtime, precision) for runtime in ("onnx", "openvino") for precision in ("fp32", "int8", "int4")]
 
 
 @pytest.fixture(scope="module")

@@ -139,7 +139,7 @@ def test_the_page_says_what_was_measured(found: Fit) -> None:
 def test_a_process_that_fails_is_told_and_the_others_go_on(
     found: Fit, folder: Path, tiny_encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = fitting.apart
+    from pilotfish.compete.constrained.measured import apart as real
 
     def fails(path: Path, *rest: Any, **how: Any) -> Any:
         if "int8" in path.name:

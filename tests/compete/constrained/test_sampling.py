@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from pilotfish.model import Request
 LOGITS = np.log(np.array([0.5, 0.3, 0.15, 0.05], dtype=np.float32))
 
 
-def drawn(draws: int = 4000, told: tuple[int, ...] = (), **settings: float) -> dict[int, float]:
+def drawn(draws: int = 4000, told: tuple[int, ...] = (), **settings: Any) -> dict[int, float]:
     random = np.random.default_rng(0)
     request = Request.of("x", **settings)
     counts = Counter(pick(LOGITS, told, request, random)[0] for _ in range(draws))
@@ -49,6 +50,6 @@ def test_log_probabilities_are_the_models_own() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}])
-def test_settings_out_of_range(settings: dict[str, float]) -> None:
+def test_settings_out_of_range(settings: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match="temperature is 0 or more"):
         drawn(1, **settings)

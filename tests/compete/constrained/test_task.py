@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_rows_of_choices_by_place_or_by_text() -> None:
         ({"q": " ", "o": ["a", "b"], "a": 0}, "no text in column 'q'"),
     ],
 )
-def test_a_row_that_is_wrong_is_named(row: dict[str, object], said: str) -> None:
+def test_a_row_that_is_wrong_is_named(row: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match="row 1: ") as caught:
         choices_task([row], "q", "o", "a")
     assert said in str(caught.value)

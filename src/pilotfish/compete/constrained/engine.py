@@ -64,7 +64,7 @@ class GraphEngine:
             grown[:at] = self._past[:at]
             self._past = grown
         self._past[at:end] = new
-        return logits[0]
+        return np.asarray(logits[0])
 
     def beside(self, rows: Sequence[Sequence[int]], at: int, wanted: Sequence[int]) -> Floats:
         """Read rows after the first `at` tokens, and keep none."""

@@ -150,7 +150,8 @@ def size(text: str) -> float:
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:[eE]\d\d?)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
     if found is None:
         raise ConfigError(f"a size is written 512MB or 2GiB, not {text!r}")
-    return float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2].lower() or " ")
+    base = 1024 if found[3] else 1000
+    return float(found[1]) * float(base ** " kmgt".index(found[2].lower() or " "))
 
 
 def seconds(text: str) -> float:

@@ -54,7 +54,7 @@ class LlamaEngine:
     def extend(self, ids: Sequence[int], at: int, wanted: Sequence[int]) -> Floats:
         """Read on from the first `at` tokens, and keep what was read."""
         self._context.memory_seq_rm(0, at, -1)
-        return self._read([ids], at, wanted, first=0)[0]
+        return np.asarray(self._read([ids], at, wanted, first=0)[0])
 
     def beside(self, rows: Sequence[Sequence[int]], at: int, wanted: Sequence[int]) -> Floats:
         """Read rows after the first `at` tokens, and keep none."""

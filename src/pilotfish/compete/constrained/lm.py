@@ -169,7 +169,7 @@ class SessionLM(WholeReplies):
             part = list(ids[at : at + CHUNK])
             logits = self._extended(part, at, [len(part) - 1])
             at += len(part)
-        return logits[0]
+        return np.asarray(logits[0])
 
     def _extended(self, ids: Sequence[int], at: int, wanted: Sequence[int]) -> Floats:
         held = [*self._held[:at], *ids]

@@ -88,8 +88,8 @@ class FitTask:
     def load(cls, path: Path) -> FitTask:
         """Read what `save` wrote."""
         told = json.loads(path.read_text(encoding="utf-8"))
-        lists = {name: tuple(told.pop(name)) for name in ("rows", "labels", "train", "tune", "notes")}
-        return cls(**told, **lists)
+        told |= {name: tuple(told[name]) for name in ("rows", "labels", "train", "tune", "notes")}
+        return cls(**told)
 
 
 def classes_task(
