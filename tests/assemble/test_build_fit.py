@@ -35,7 +35,7 @@ def test_columns_say_what_the_rows_are() -> None:
         ({"text": "t", "label": "l", "answer": "a"}, "by classes takes no `answer`"),
         ({"text": "t", "test": "held.jsonl"}, "by text takes no `test`"),
         ({"text": "t", "runtimes": ["onx"]}, "runtimes.0"),
-        ({"text": "t", "memori": "2GiB"}, "unknown key 'memori'; did you mean 'memory'"),
+        ({"text": "t", "memori": "2GiB"}, "unknown key 'fit.memori'; did you mean 'memory'"),
     ],
 )
 def test_columns_that_do_not_go_together(given: dict[str, Any], said: str) -> None:

@@ -24,7 +24,7 @@ from pilotfish.errors import DataError
 
 
 def test_rows_of_choices_by_place_or_by_text() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"q": "2 + 2 =", "o": ["3", "4"], "a": 1},
         {"q": "capital?", "o": ["Paris", "Rome"], "a": "Paris"},
     ]
