@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["Fit", "FitSettings", "fit", "models_here"]
 
 FORMAT = 1  # of what was measured; raise it when the same figures would now be taken otherwise
-_LIBRARIES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino", "llamacpp": "cyllama", "own": "numpy"}
+_LIBRARIES = {
+    "torch": "torch",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "llamacpp": "cyllama",
+    "own": "numpy",
+}
 Say = Callable[[str], None]
 
 
