@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import mmap
 import multiprocessing
+import os
 import platform
 import socket
 import subprocess
@@ -17,7 +18,16 @@ import pytest
 
 from pilotfish.errors import DataError
 from pilotfish.measure._energy import RaplCounter
-from pilotfish.measure.meters import EnergyMeter, Latency, Meter, PeakMemory, cpu_seconds, machine, measure_latency
+from pilotfish.measure.meters import (
+    EnergyMeter,
+    Latency,
+    Meter,
+    PeakMemory,
+    cpu_seconds,
+    machine,
+    measure_latency,
+    peak_resident,
+)
 
 MIB = 2**20
 
@@ -159,3 +169,36 @@ def test_machine_tells_what_matters_and_nothing_that_identifies() -> None:
 def test_torch_shows_only_where_it_is_loaded() -> None:
     code = "import sys; from pilotfish.measure import machine; assert not {'torch'} & {*machine(), *sys.modules}"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_peak_of_a_process_is_its_own_and_not_its_parents() -> None:
+    held = np.ones(80 * 2**20, dtype=np.uint8)  # 80 MiB, here
+    script = (
+        "import numpy as np\nfrom pilotfish.measure.meters import peak_resident\n"
+        "before = peak_resident()\nspike = np.ones(60 * 2**20, dtype=np.uint8)\ndel spike\n"
+        "print(before, peak_resident())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert peak_resident() > held.nbytes
+    assert before < peak_resident() and 55 * 2**20 < after - before < 90 * 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the counts are Linux's")
+def test_waiting_for_a_core_is_counted() -> None:
+    one = sorted(os.sched_getaffinity(0))[0]
+    script = (
+        "import os, time\n"
+        f"os.sched_setaffinity(0, {{{one}}})\n"
+        "from pilotfish.measure.meters import waited_seconds\n"
+        "if os.fork() == 0:\n"
+        "    end = time.monotonic() + 1.0\n"
+        "    while time.monotonic() < end: pass\n"
+        "    os._exit(0)\n"
+        "before = waited_seconds()\nend = time.monotonic() + 0.6\n"
+        "while time.monotonic() < end: pass\n"
+        "print(waited_seconds() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    # Two that want one core: each waits half of the time, whatever else the machine does.
+    assert float(done.stdout) > 0.15

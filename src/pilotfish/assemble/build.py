@@ -14,6 +14,7 @@ from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble._specs_compress import CompressedSpec
 from pilotfish.assemble._specs_enhance import ENHANCE
+from pilotfish.assemble._specs_fit import FittedSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_linked import LinkedSpec
 from pilotfish.assemble._specs_lockstep import LockstepSpec
@@ -133,6 +134,10 @@ def build(
         from pilotfish.assemble._build_linked import build_linked
 
         return build_linked(name, spec, part, catalog, folder)
+    if isinstance(spec, FittedSpec):
+        from pilotfish.assemble._build_fit import build_fitted
+
+        return build_fitted(name, spec, folder)
     if isinstance(spec, SpreadSpec):
         from pilotfish.models.spread import Spread
         from pilotfish.rows.engine import Ray

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
     from pilotfish.assemble._specs_enhance import PromptsSpec
+    from pilotfish.assemble._specs_fit import FitSpec
     from pilotfish.assemble._specs_judge import JudgeSpec
     from pilotfish.assemble._specs_metrics import MetricSpec
     from pilotfish.assemble._specs_phrases import PhrasesSpec
@@ -214,6 +215,11 @@ class Collaboration:
     def compress(self) -> CompressSpec | None:
         """The `[compress]` table, if there is one."""
         return self._file.compress
+
+    @property
+    def fit(self) -> FitSpec | None:
+        """The `[fit]` table, if there is one."""
+        return self._file.fit
 
     @property
     def judge(self) -> JudgeSpec | None:

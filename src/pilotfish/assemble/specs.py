@@ -18,6 +18,7 @@ from pilotfish.assemble._specs_compress import CompressedSpec, CompressSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
 from pilotfish.assemble._specs_enhance import ENHANCE, PromptsSpec
+from pilotfish.assemble._specs_fit import FitSpec, FittedSpec
 from pilotfish.assemble._specs_judge import JudgeSpec
 from pilotfish.assemble._specs_knowledge import KNOWLEDGE
 from pilotfish.assemble._specs_linked import LinkedSpec
@@ -122,6 +123,7 @@ MEANS = {
     **RESILIENT_MEANS,
     "linked": ("concurrency",),
     "spread": SPREAD_MEANS,
+    "fitted": ("threads",),
 }
 
 SPECS: dict[str, type[Spec]] = {
@@ -147,6 +149,7 @@ SPECS: dict[str, type[Spec]] = {
     "compressed": CompressedSpec,
     "linked": LinkedSpec,
     "spread": SpreadSpec,
+    "fitted": FittedSpec,
 }
 
 
@@ -194,6 +197,7 @@ class FileSpec(Spec):
     phrases: PhrasesSpec | None = None
     repair: RepairSpec | None = None
     compress: CompressSpec | None = None
+    fit: FitSpec | None = None
 
 
 def references(spec: Spec) -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ COMMANDS = {
         "command",
         "Judge a cascade or route, or any model by metrics.",
     ),
+    "fit": ("pilotfish.cli.fit", "command", "What fits this machine? Model, runtime and precision, measured."),
     "index": ("pilotfish.cli.index", "command", "Make documents searchable: build, add, delete, info."),
     "search": ("pilotfish.cli.search", "command", "Find the passages of an index for a query."),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),

@@ -42,6 +42,25 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def waited_seconds() -> float | None:
+    """Return the seconds that this process's threads stood ready and had no core; None where the system does not say.
+
+    Of threads that are alive; what other work on the machine took from a measurement shows in how much it grows.
+    """
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        return None
+    total = 0
+    for task in tasks.iterdir():
+        try:
+            total += int((task / "schedstat").read_text(encoding="ascii").split()[1])
+        except FileNotFoundError:
+            if not (tasks / str(os.getpid()) / "schedstat").exists():
+                return None  # a kernel without these counts
+            continue  # the thread ended between the listing and the look
+    return total / 1e9
+
+
 def _memory() -> int:
     total = int(psutil.virtual_memory().total)
     limit = Path("/sys/fs/cgroup/memory.max")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -98,6 +99,20 @@ def _high_water_mark() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * _LINUX_KIB
+
+
+def peak_resident() -> int:
+    """Return the most bytes that this process ever held resident, children left out.
+
+    On Linux it is the kernel's mark of this program alone: what `getrusage` gives was, in a process that another one
+    started, as much as that one held.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * _LINUX_KIB
+    return _high_water_mark() or int(psutil.Process().memory_info().rss)
 
 
 def _torch_with_gpu() -> Any:

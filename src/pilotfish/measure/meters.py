@@ -17,8 +17,8 @@ from typing import Any
 from pilotfish.errors import DataError
 from pilotfish.measure._energy import POWERCAP, WATTS_PER_CORE, Energy, EnergyMeter, EnergyPart, cpu_seconds
 from pilotfish.measure._latency import Latency, measure_latency
-from pilotfish.measure._machine import machine, usable_cores
-from pilotfish.measure._memory import PeakMemory
+from pilotfish.measure._machine import machine, usable_cores, waited_seconds
+from pilotfish.measure._memory import PeakMemory, peak_resident
 
 __all__ = [
     "Energy",
@@ -31,7 +31,9 @@ __all__ = [
     "cpu_seconds",
     "machine",
     "measure_latency",
+    "peak_resident",
     "usable_cores",
+    "waited_seconds",
 ]
 
 

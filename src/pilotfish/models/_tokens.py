@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -101,6 +102,12 @@ def joint_choices(
         all_ids.append(pairs[0][0][:at] or [start_token(tokenizer)])
         all_tails.append(tuple(tuple(whole[at:]) for whole, _ in pairs))
     return all_ids, all_tails
+
+
+def one_begins_another(rows: Sequence[tuple[int, ...]]) -> bool:
+    """Say whether one row is the beginning of another, longer one."""
+    ordered = sorted(set(rows))
+    return any(later[: len(row)] == row for row, later in itertools.pairwise(ordered))
 
 
 def _seam(tokenizer: Any, text: str) -> str:

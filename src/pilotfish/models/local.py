@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from pilotfish.errors import ConfigError, ModelError
 from pilotfish.model import Delta, Reply, Request, Scored
 from pilotfish.models import _weights
 from pilotfish.models._chat import render_chat
-from pilotfish.models._tokens import encode, encode_pair, joint_choices, read_whole
+from pilotfish.models._tokens import encode, encode_pair, joint_choices, one_begins_another, read_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,7 +225,7 @@ class LocalModel:
         ids, tails = joint_choices(tokenizer, contexts, choices)
         rows = [[(row + list(tail), len(row)) for tail in row_tails] for row, row_tails in zip(ids, tails, strict=True)]
         end: list[int] = []
-        if any(_one_begins_another(row_tails) for row_tails in set(tails)):
+        if any(one_begins_another(row_tails) for row_tails in set(tails)):
             if tokenizer.eos_token_id is None:
                 raise ModelError(
                     f"{self.name}: one choice begins another, and its tokenizer has no token to end it with"
@@ -413,9 +412,3 @@ def _alive(model: weakref.ref[LocalModel]) -> LocalModel:
     alive = model()
     assert alive is not None
     return alive
-
-
-def _one_begins_another(rows: Sequence[tuple[int, ...]]) -> bool:
-    """Say whether one row is the beginning of another, longer one."""
-    ordered = sorted(set(rows))
-    return any(later[: len(row)] == row for row, later in itertools.pairwise(ordered))
