@@ -38,6 +38,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._retrieve import Retrieval
     from pilotfish.assemble._specs_adapt import AdaptSpec
+    from pilotfish.assemble._specs_classify import ClassifySpec
     from pilotfish.assemble._specs_compress import CompressSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
@@ -156,6 +157,11 @@ class Collaboration:
     def advise(self) -> AdviseSpec | None:
         """The `[advise]` table, if there is one."""
         return self._file.advise
+
+    @property
+    def classify(self) -> ClassifySpec | None:
+        """The `[classify]` table, if there is one."""
+        return self._file.classify
 
     @property
     def map(self) -> MapSpec | None:
