@@ -18,7 +18,8 @@ from pilotfish.compete.lesson import people_only
 from pilotfish.compete.students import time_it, weights_of
 from pilotfish.distill.blackbox.students import BagStudent, ContrastiveStudent, EncoderStudent
 from pilotfish.distill.blackbox.students.tuned import FIT
-from pilotfish.models.classify.bag import epochs_for
+from pilotfish.models.classify._native import bag_library
+from pilotfish.models.classify.bag import BagFeatures, epochs_for
 from pilotfish.models.encoder import Encoder
 from pilotfish.train.contrast import FIT as PAIRS
 from pilotfish.train.contrast import pairs_for
@@ -120,6 +121,7 @@ def _bag(task: TextTask, seed: int) -> _Kind:
 
     some = np.random.default_rng(seed).permutation(len(task.train))[:_PROBE]
     texts, labels = task.taken(some)
+    BagFeatures().read(texts[:1]), bag_library()  # compiled now, if they never were
     started = time.perf_counter()
     if len(set(labels)) > 1:
         BagStudent(alpha=1.0, held_out=0.0, epochs=1, seed=seed).fit(texts, labels)
