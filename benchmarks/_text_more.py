@@ -16,9 +16,10 @@ from pilotfish.compete.classify_several import several_task, teach_several
 from pilotfish.measure.intervals import Interval
 from pilotfish.measure.outside import scope_scores
 from pilotfish.models.classify import Remembered, Scope, SoftmaxHead
+from pilotfish.models.classify.scope import Way
 
 AWAY = 0.25
-WAYS = ("probability", "energy", "mahalanobis", "neighbours")
+WAYS: tuple[Way, ...] = ("probability", "energy", "mahalanobis", "neighbours")
 
 
 def outside(bench: Bench, one: Set, seeds: Sequence[int], *, whole: bool) -> Iterator[dict[str, Any]]:
@@ -37,7 +38,7 @@ def outside(bench: Bench, one: Set, seeds: Sequence[int], *, whole: bool) -> Ite
             for way in WAYS if held is not None else ():
                 tables.setdefault((kind, way), []).append(held[way])
     for (kind, way), each in tables.items():
-        whole = f"{one.name}, out of scope, {TITLES[kind]}, {way}"
+        title = f"{one.name}, out of scope, {TITLES[kind]}, {way}"
         judged = [scope_scores(run["scores"], run["inside"], run["threshold"], resamples=500) for run in each]
         for name in ("auroc", "fpr95", "kept", "caught"):
             values = np.array([getattr(run, name).value for run in judged])
@@ -45,7 +46,7 @@ def outside(bench: Bench, one: Set, seeds: Sequence[int], *, whole: bool) -> Ite
             # Draws of the intents differ by more than rows do: the widest of both.
             low, high = min(values.min(), float(np.mean(ends[0]))), max(values.max(), float(np.mean(ends[1])))
             span = Interval(float(values.mean()), float(low), float(high), 0.95, "over draws of intents", len(values))
-            yield {**estimated(f"{whole}: {name}", span, name), "n": sum(len(run["scores"]) for run in each)}
+            yield {**estimated(f"{title}: {name}", span, name), "n": sum(len(run["scores"]) for run in each)}
 
 
 def _scopes(bench: Bench, one: Set, kind: str, seed: int) -> dict[str, Any]:

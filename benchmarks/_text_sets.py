@@ -54,11 +54,12 @@ def sets(data: Path | None) -> Iterator[Set]:
         yield _parted("support", rows, {label: label.replace("_", " ") for _, label in rows})
         return
     banking = [_rows(data / "banking77" / name, "category") for name in ("train.csv", "test.csv")]
-    yield _made("banking77", *banking, {label: label.replace("_", " ") for _, label in banking[0]})
+    yield _made("banking77", (banking[0], banking[1]), {label: label.replace("_", " ") for _, label in banking[0]})
     sent = data / "sent_conv"
-    trec = [_lines(sent / f"TREC.{part}.all", "latin-1") for part in ("train", "test")]
-    yield _made("TREC", *trec, TREC_NAMES)
-    yield _made("SST-2", *(_lines(sent / f"stsa.binary.{part}") for part in ("train", "test")), MOVIES)
+    trec = _lines(sent / "TREC.train.all", "latin-1"), _lines(sent / "TREC.test.all", "latin-1")
+    yield _made("TREC", trec, TREC_NAMES)
+    movies = _lines(sent / "stsa.binary.train"), _lines(sent / "stsa.binary.test")
+    yield _made("SST-2", movies, MOVIES)
     yield _parted("CR", _lines(sent / "custrev.all"), MOVIES)
     names = {"0": "subjective opinion", "1": "objective description"}
     yield _parted("Subj", _lines(sent / "subj.all", "latin-1"), names)
@@ -76,10 +77,11 @@ def _parted(name: str, rows: Rows, names: dict[str, str]) -> Set:
     kept = near_duplicates([text for text, _ in rows], NEAR).keep
     rows = [rows[i] for i in kept]
     parts = split(len(rows), {"train": 0.75, "test": 0.25}, SEED, stratify=[label for _, label in rows])
-    return _made(name, [rows[i] for i in parts["train"]], [rows[i] for i in parts["test"]], names)
+    return _made(name, ([rows[i] for i in parts["train"]], [rows[i] for i in parts["test"]]), names)
 
 
-def _made(name: str, train: Rows, test: Rows, names: dict[str, str]) -> Set:
+def _made(name: str, parts: tuple[Rows, Rows], names: dict[str, str]) -> Set:
+    train, test = parts
     leaked = set(leaks([text for text, _ in train], [text for text, _ in test], NEAR).train.tolist())
     train = [row for i, row in enumerate(train) if i not in leaked]
     picked = np.sort(np.random.default_rng(SEED).permutation(len(test))[:TESTED])

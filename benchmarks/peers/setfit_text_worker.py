@@ -10,7 +10,7 @@ from typing import Any
 
 def main() -> None:
     """Answer {texts, labels, test, steps, encoder, seed}: what it says of `test`, and the seconds of teaching."""
-    from datasets import Dataset  # type: ignore[import-not-found]
+    from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments  # type: ignore[import-not-found]
 
     out, sys.stdout = sys.stdout, sys.stderr

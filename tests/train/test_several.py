@@ -28,7 +28,7 @@ def test_each_label_is_learnt_and_the_given_encoder_stays(tiny_encoder: Encoder)
     texts, sets = rows(150, 0)
     test, wanted = rows(80, 1)
     before = tiny_encoder.encode(test)
-    how = replace(FIT, epochs=4, rate=1e-3, batch_tokens=256)
+    how = replace(FIT, epochs=8, rate=1e-3, batch_tokens=128)
     made, head = tuned_several(tiny_encoder, texts, sets, LABELS, how)
     said = head.said(head.predict_proba(made.encode(test)))
     assert (said == wanted).mean() > 0.95

@@ -51,6 +51,7 @@ class ClassifySpec(Spec):
     encoding: str | None = None
     strict: bool = False
     seed: int = 0
+    pairs: Count | None = None
     fit: FitSpec | None = None
     bag: BagSpec | None = None
 
@@ -62,6 +63,8 @@ class ClassifySpec(Spec):
             raise ValueError(f"[classify.bag] is of the kind bag, not {self.kind}")
         if self.fit is not None and self.kind in (*WITHOUT_TRAINING, "bag"):
             raise ValueError(f"[classify.fit] is of the kinds contrastive, tuned and lora, not {self.kind}")
+        if self.pairs is not None and self.kind != "contrastive":
+            raise ValueError(f"`pairs` are of the kind contrastive, not {self.kind}")
         if self.separator is not None and not self.several:
             raise ValueError("a `separator` parts several labels: set `several = true`")
         if self.several and self.out_of_scope is not None:
@@ -78,6 +81,8 @@ class ClassifySpec(Spec):
         """What the training takes, as far as it is given."""
         given: FitSpec | BagSpec | None = self.bag if self.kind == "bag" else self.fit
         found = {} if given is None else given.model_dump(exclude_unset=True)
+        if self.pairs is not None:
+            found["pairs"] = self.pairs
         if "characters" in found:
             found["characters"] = tuple(found["characters"])
         return found

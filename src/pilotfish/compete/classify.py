@@ -122,7 +122,8 @@ def teach(
         outside: texts of no class, to measure the scope by; nothing learns from them.
         seed: of what is random.
         folder: where checkpoints lie, so that a killed training goes on; None keeps none.
-        settings: of the training (`Fit`'s), or of the bag (`BagStudent`'s), over the usual ones.
+        settings: of the training (`Fit`'s, and `pairs` of the contrastive kind), or of the bag (`BagStudent`'s), over
+            the usual ones.
 
     Raises:
         ConfigError: no such kind, or it needs an encoder.
@@ -162,11 +163,12 @@ def student_of(
     if kind in ("contrastive", "tuned", "lora"):
         assert_encoder(kind, encoder)
         assert encoder is not None
+        pairs = how.pop("pairs", None)
         usual = {"contrastive": PAIRS, "tuned": FIT, "lora": LORA}[kind]
         fit = replace(usual, **{"seed": seed, **how})
         general: dict[str, Any] = {"alpha": 1.0, "held_out": 0.0, "seed": seed, "folder": folder, "fit": fit}
         if kind == "contrastive":
-            return ContrastiveStudent(encoder, **general)
+            return ContrastiveStudent(encoder, pairs=pairs, **general)
         return EncoderStudent(encoder, head_rate=LORA_HEAD if kind == "lora" else 30.0, **general)
     if how:
         raise ConfigError(f"a classifier of the kind {kind} is a linear head: there is nothing to set in its training")

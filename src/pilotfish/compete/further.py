@@ -105,7 +105,7 @@ def further(
         classifier = learner.student.classifier
         one.weights = weights_of(classifier)
         one.details["fit_seconds"] = round(took / 2, 2)
-        time_it(one, classifier.predict_proba, task.test, min(2.0, 0.02 * (budget.max_seconds or 100.0)))
+        time_it(one, classifier.predict_proba, task.test, min(1.0, 0.005 * (budget.max_seconds or 100.0)))
         found.append(Further(one, learner))
     return found
 

@@ -94,7 +94,7 @@ def member_scores(
     }
     sums = counts.sum(axis=0)
     f1 = _f1(sums)
-    own = {labels[i]: (float(f1[i]), int(sums[1, i])) for i in np.flatnonzero(~np.isnan(f1))}
+    own = {labels[i]: (float(f1[i]), int(sums[1, i])) for i in np.flatnonzero(~np.isnan(f1)).tolist()}
     return MemberScores(both["micro"], both["macro"], wilson(int((real == told).all(axis=1).sum()), len(real)), own)
 
 

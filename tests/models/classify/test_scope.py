@@ -18,11 +18,11 @@ from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.infer import InScope
 from pilotfish.model import Call, Reply, Request, TokenLogprob, Trace
 from pilotfish.models.classify import ClassifierModel, Scope, SoftmaxHead, TextClassifier, TfidfFeatures
-from pilotfish.models.classify.scope import lower_bound
+from pilotfish.models.classify.scope import Way, lower_bound
 
 pytest.importorskip("sklearn")
 
-WAYS = ("probability", "energy", "mahalanobis", "neighbours")
+WAYS: tuple[Way, ...] = ("probability", "energy", "mahalanobis", "neighbours")
 
 
 def made(count: int = 60, seed: int = 0) -> tuple[np.ndarray, list[str]]:

@@ -171,13 +171,14 @@ def test_one_whose_weights_are_here_gives_probabilities(tiny_lm: Any) -> None:
 
 
 def test_settings_that_do_not_fit(tmp_path: Path) -> None:
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"labels": []},
         {"labels": LABELS, "thresholds": {"x": 0.5}},
         {"labels": LABELS, "names": {"x": "y"}},
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match="needs labels"):
-            SeveralLabeller(ScriptedModel(), **wrong)  # type: ignore[arg-type]
+            SeveralLabeller(ScriptedModel(), **wrong)
     (tmp_path / "said.jsonl").write_text(json.dumps({"prompt": "x", "reply": "yes"}) + "\n")
     head = '[models.a]\nuse = "recorded"\npath = "said.jsonl"\n[models.b]\nuse = "labeller"\nmodel = "a"\n'
     for line, said in (

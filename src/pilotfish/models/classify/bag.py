@@ -104,7 +104,9 @@ class BagFeatures:
         random = np.random.default_rng(seed)
         self.bucket_, column = np.unique(found.bucket, return_inverse=True)
         shape = (len(self.bucket_), self.dimension)
-        self.vectors_: NDArray[np.float32] = random.uniform(-1, 1, shape).astype(np.float32) / self.dimension
+        self.vectors_: NDArray[np.float32] = random.uniform(-1, 1, shape).astype(np.float32) / np.float32(
+            self.dimension
+        )
         output = np.zeros((targets.shape[1], self.dimension), np.float32)
         rounds = epochs_for(len(targets)) if epochs is None else epochs
         order = np.concatenate([random.permutation(len(targets)) for _ in range(rounds)]).astype(np.int64)
