@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tiny_encoder: Encoder, tmp_path: P
 
 
 def test_how_many_pairs_and_what_cannot_be(tiny_encoder: Encoder) -> None:
-    assert [pairs_for(n) for n in (2, 50, 80, 1000)] == [1000, 1000, 1600, 2500]
+    assert [pairs_for(n) for n in (2, 50, 80, 1000)] == [320, 500, 800, 1000]
     for labels in (["a"] * 8, LABELS[:3]):
         with pytest.raises(DataError, match="two labels"):
             contrasted(tiny_encoder, TEXTS, labels)

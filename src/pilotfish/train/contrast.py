@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["FIT", "contrasted", "drawn_pairs", "pairs_for", "pairs_loss"]
 
 FIT = Fit(epochs=1, batch_tokens=512, rate=5e-5, decay=0.01, schedule="linear", dtype="float32")
-_EACH, _LEAST, _MOST = 20, 1000, 2500  # pairs a text (the paper's R), and of all texts
+_EACH, _LEAST, _MOST = 10, 320, 1000  # pairs a text (half of the paper's R), and of all texts
 
 
 def pairs_for(texts: int) -> int:
