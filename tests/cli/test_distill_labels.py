@@ -124,6 +124,26 @@ def test_a_linear_student_over_an_encoder_of_the_file_taught_by_weights(
     assert len(shares) == 24 and all(sum(one) == pytest.approx(1) for one in shares)
 
 
+@pytest.mark.parametrize("kind", ["bag", "contrastive"])
+def test_few_labels_and_a_teachers_make_a_bag_or_a_contrastive_student(
+    tiny_encoder_folder: Path, tmp_path: Path, here: Command, kind: str
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", texts(100))
+    lines = [f'student = "{tiny_encoder_folder}"', 'device = "cpu"'] if kind == "contrastive" else []
+    more = {"bag": "epochs = 30", "contrastive": "pairs = 120"}[kind]
+    fit = "[distill.fit]\nrate = 0.001\n" if kind == "contrastive" else ""
+    with ScriptedUpstream(teacher) as upstream:
+        write_toml(tmp_path / "team.toml", remote("cloud", upstream.url), head(*lines, kind=kind, more=more), fit)
+        done = here("distill", "team.toml", "--json", "--quiet", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["taught"] > 0 and told["alpha"] == 0.5 and told["accuracy"]["value"] > 0.7
+    assert here("ask", "taught", "refund failed", cwd=tmp_path).stdout.strip() == "money"
+    other = {"bag": "pairs = 3", "contrastive": "leaves = 3"}[kind]
+    write_toml(tmp_path / "team.toml", remote("cloud", "http://localhost"), head(*lines, kind=kind, more=other))
+    assert f"a {kind} student takes no" in error_of(here("distill", "team.toml", cwd=tmp_path))
+
+
 def test_trees_are_grown_and_asked_with_an_object(tmp_path: Path, here: Command) -> None:
     random = np.random.default_rng(1)
     rows = [

@@ -27,6 +27,14 @@ def few_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True, scope="package")
+def few_pairs() -> Iterator[None]:
+    """Contrastive students draw few pairs: the made-up tasks are told apart by two words."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pilotfish.train.contrast.pairs_for", lambda texts: 48)
+        yield
+
+
 @pytest.fixture(scope="package")
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for static vectors, so that the user's own is left alone."""

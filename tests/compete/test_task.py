@@ -181,3 +181,8 @@ def test_a_share_that_is_none() -> None:
 def test_unlabelled_rows_without_the_column() -> None:
     with pytest.raises(DataError, match="unlabelled rows have no column"):
         text_task(made_rows(30), text="text", label="label", unlabelled=[{"body": "x"}])
+
+
+def test_several_labels_a_row_are_told_where_to_go() -> None:
+    with pytest.raises(DataError, match="pilotfish classify learn --several"):
+        text_task(labelled(("a b c", ["x", "y"]), ("d e f", ["x"])), text="text", label="label")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from pilotfish.curate.quality import HashedClassifier, QualityClassifier, StaticClassifier, TunedClassifier
-from pilotfish.curate.quality._features import Hasher
 from pilotfish.curate.quality.rows import dealt
 from pilotfish.errors import ConfigError, DataError, ModelError
+from pilotfish.models.classify.buckets import Hasher
 from pilotfish.models.encoder import Encoder
 from tests.curate.quality_texts import both, good
 

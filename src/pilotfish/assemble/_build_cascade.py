@@ -67,6 +67,8 @@ def _accept(
 
     if spec.by == "score":
         return infer.Above(**given)
+    if spec.by == "scope":
+        return infer.InScope(**given)
     if spec.by == "agreement":
         return infer.Agreement(model, **given)
     if spec.by == "self-verification":

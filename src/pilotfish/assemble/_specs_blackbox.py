@@ -136,11 +136,12 @@ class LabelsSpec(Spec):
     """`[distill.labels]`: the student is a classifier, taught the teacher's labels of rows that people left without.
 
     A "linear" one stands on TF-IDF, or on the vectors of `student`; for an "encoder" `student` is fine-tuned (of a
-    language model an encoder is made first); "tree" grows trees over `columns`. Several `alpha` are chosen from by
-    folds over people's labels.
+    language model an encoder is made first), for "contrastive" it learns by pairs which texts share a label; a "bag" of
+    hashed n-grams needs no encoder; "tree" grows trees over `columns`. Several `alpha` are chosen from by folds over
+    people's labels.
     """
 
-    kind: Literal["linear", "encoder", "tree"] = "linear"
+    kind: Literal["linear", "encoder", "contrastive", "bag", "tree"] = "linear"
     labels: Labels | None = None
     gold: Text | None = None
     columns: list[Text] | None = None
@@ -154,12 +155,20 @@ class LabelsSpec(Spec):
     rounds: Count | None = None
     rate: Above0 | None = None
     leaves: Annotated[int, Field(ge=2)] | None = None
+    pairs: Count | None = None
+    epochs: Count | None = None
     concurrency: Count | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> LabelsSpec:
-        own = {"linear": ("temperature", "c"), "encoder": ("temperature", "head_rate"), "tree": _TREE}
-        for name in ("temperature", "c", "head_rate", *_TREE):
+        own = {
+            "linear": ("temperature", "c"),
+            "encoder": ("temperature", "head_rate"),
+            "contrastive": ("temperature", "c", "pairs"),
+            "bag": ("epochs", "rate"),
+            "tree": _TREE,
+        }
+        for name in _OF_KINDS:
             if getattr(self, name) is not None and name not in own[self.kind]:
                 raise ValueError(f"a {self.kind} student takes no `{name}`; it takes {', '.join(own[self.kind])}")
         if self.kind == "tree" and not self.columns:
@@ -173,11 +182,11 @@ class LabelsSpec(Spec):
     @property
     def settings(self) -> dict[str, Any]:
         """What the kind of student takes, as far as it is given."""
-        names = ("alpha", "temperature", "c", "head_rate", *_TREE)
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {name: value for name in ("alpha", *_OF_KINDS) if (value := getattr(self, name)) is not None}
 
 
 _TREE = ("columns", "rounds", "rate", "leaves")
+_OF_KINDS = ("temperature", "c", "head_rate", "pairs", "epochs", *_TREE)
 
 
 class VectorsSpec(Spec):

@@ -18,6 +18,7 @@ WAYS: Ways = {
     "agreement": (("above",), ("samples", "temperature", "answer")),
     "self-verification": (("above",), ("samples", "temperature", "prompt", "model")),
     "learned": (("head", "above"), ()),
+    "scope": ((), ("above",)),
     **CHECKS,
 }
 CALIBRATED = ("calibration", "on_drift", "window")
@@ -31,6 +32,7 @@ class AcceptSpec(CheckFields):
         "agreement",
         "self-verification",
         "learned",
+        "scope",
         "pattern",
         "schema",
         "code",

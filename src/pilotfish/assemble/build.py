@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from pilotfish.models.encoder import Encoder
     from pilotfish.retrieve.found import Retriever
 
-TREES = "trees.safetensors"  # which only the folder of a tree student holds
-TAGGER = "fields-tagger.json"  # which only the folder of a field tagger holds
-TABLE = "table.json"  # which only the folder of a table's model holds
-
 
 def build(
     name: str,
@@ -75,7 +71,9 @@ def build(
         columns: dict[str, Any] = dict(spec.columns)
         return RecordedModel(folder / spec.path, name=name, price=price_of(spec.price), **columns)
     if isinstance(spec, specs.ClassifierSpec):
-        return _classifier(name, folder / spec.path, catalog)
+        from pilotfish.assemble._build_classify import build_classifier
+
+        return build_classifier(name, spec, folder / spec.path, catalog)
     if isinstance(spec, specs.LabellerSpec):
         return _labeller(name, spec, part, folder)
     if isinstance(spec, specs.LabelPrefixedSpec):
@@ -149,24 +147,6 @@ def build(
     return plugin(spec.use)(name=name, settings=dict(spec.settings), part=part)
 
 
-def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
-    from pilotfish.models.classify import ClassifierModel, TextClassifier
-
-    if (path / TABLE).is_file():
-        from pilotfish.compete.tables.model import TableModel, TableReplies
-
-        return TableReplies(TableModel.load(path), name)
-    if (path / TAGGER).is_file():
-        from pilotfish.compete.extraction import FieldTagger, TaggerReplies
-
-        return TaggerReplies(FieldTagger.load(path, catalog), name)
-    if (path / TREES).is_file():
-        from pilotfish.distill.blackbox.tabular import TableClassifier
-
-        return ClassifierModel(TableClassifier.load(path), name=name)
-    return ClassifierModel(TextClassifier.load(path, catalog), name=name)
-
-
 def encoder_named(name: str, models: Collaboration, dtype: str = "float32") -> Encoder:
     """Return an encoder of the file by its name, or one of weights, which then has the dtype.
 
@@ -183,8 +163,11 @@ def encoder_named(name: str, models: Collaboration, dtype: str = "float32") -> E
 def _labeller(name: str, spec: specs.LabellerSpec, part: Callable[[str], Any], folder: Path) -> Any:
     import numpy as np
 
-    from pilotfish.models.classify import Labeller
+    from pilotfish.models.classify import Labeller, SeveralLabeller
     from pilotfish.rows.read import read
+
+    if spec.several:
+        return SeveralLabeller(part(spec.model), spec.labels, spec.names, spec.thresholds, name=name)
 
     examples = []
     if spec.examples:

@@ -38,6 +38,7 @@ from pilotfish.errors import ConfigError, ModelError, did_you_mean
 if TYPE_CHECKING:
     from pilotfish.assemble._retrieve import Retrieval
     from pilotfish.assemble._specs_adapt import AdaptSpec
+    from pilotfish.assemble._specs_classify import ClassifySpec
     from pilotfish.assemble._specs_compress import CompressSpec
     from pilotfish.assemble._specs_curate import CurateSpec
     from pilotfish.assemble._specs_distill import DistillSpec
@@ -160,6 +161,11 @@ class Collaboration:
     def advise(self) -> EveryAdviseSpec | None:
         """The `[advise]` table, if there is one."""
         return self._advise
+
+    @property
+    def classify(self) -> ClassifySpec | None:
+        """The `[classify]` table, if there is one."""
+        return self._file.classify
 
     @property
     def map(self) -> MapSpec | None:

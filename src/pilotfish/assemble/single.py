@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pilotfish.assemble.build import TREES
+from pilotfish.assemble._build_classify import TREES
 from pilotfish.assemble.check import checked
 from pilotfish.assemble.specs import EncoderSpec, LocalSpec, OpenAISpec
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pilotfish.assemble._spec import Count, PriceSpec, Ref, Spec, Text
+from pilotfish.assemble._spec import Count, PriceSpec, Ref, Share, Spec, Text
 from pilotfish.assemble._spec_engine import SPREAD_MEANS, EngineSpec, SpreadSpec
 from pilotfish.assemble._specs_adapt import AdaptSpec
 from pilotfish.assemble._specs_aligned import ALIGNED
 from pilotfish.assemble._specs_cascade import CascadeSpec
+from pilotfish.assemble._specs_classify import ClassifySpec
 from pilotfish.assemble._specs_compress import CompressedSpec, CompressSpec
 from pilotfish.assemble._specs_curate import CurateSpec
 from pilotfish.assemble._specs_distill import DistillSpec
@@ -80,27 +81,54 @@ class RecordedSpec(Spec):
     columns: dict[str, str] = {}
 
 
-class ClassifierSpec(Spec):
-    """A saved small classifier, such as `pilotfish advise` and `pilotfish distill` write.
+class ScopeSpec(Spec):
+    """What a classifier says of a text that is out of its scope: `answer`, or its likeliest label where it is none.
 
-    One of trees is asked with a JSON object of its columns.
+    `above` stands in for the threshold that was learnt.
+    """
+
+    answer: Text | Literal[False] = "out of scope"
+    above: float | None = None
+
+
+class ClassifierSpec(Spec):
+    """A saved small classifier, such as `pilotfish classify`, `advise` and `distill` write.
+
+    One of trees is asked with a JSON object of its columns. `out_of_scope` is for one that was taught with
+    `--out-of-scope`: what it says of other texts, a table with a threshold too, or false to leave its scope aside.
     """
 
     use: Literal["classifier"]
     path: Text
+    out_of_scope: Text | Literal[False] | ScopeSpec | None = None
 
 
 class LabellerSpec(Spec):
-    """A model that answers with one of some labels; `examples` is a file of {text, label} rows."""
+    """A model that answers with one of some labels; `examples` is a file of {text, label} rows.
+
+    With `several` it answers with a JSON list of those that apply: each is asked for on its own, yes or no, and applies
+    from its probability in `thresholds` on, one half where there is none.
+    """
 
     use: Literal["labeller"]
     model: Ref
     labels: Annotated[list[str], Field(min_length=2)]
+    several: bool = False
+    thresholds: dict[str, Share] = {}
     names: dict[str, str] = {}
     examples: str | None = None
     instruction: str | None = None
     prior: list[float] | None = None
     max_text: Count | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> LabellerSpec:
+        for name in ("examples", "instruction", "prior", "max_text"):
+            if self.several and getattr(self, name) is not None:
+                raise ValueError(f"a labeller of several asks yes or no of each label and takes no `{name}`")
+        if self.thresholds and not self.several:
+            raise ValueError("`thresholds` are of a labeller of several")
+        return self
 
 
 class LabelPrefixedSpec(Spec):
@@ -184,6 +212,7 @@ class FileSpec(Spec):
     retrievers: dict[str, dict[str, object]] = {}
     catalog: dict[str, dict[str, object]] = {}
     advise: dict[str, object] | None = None
+    classify: ClassifySpec | None = None
     map: MapSpec | None = None
     serve: ServeSpec | None = None
     distill: DistillSpec | None = None

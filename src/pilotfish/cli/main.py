@@ -25,6 +25,7 @@ COMMANDS = {
     "adapt": ("pilotfish.cli.adapt", "command", "Teach a small model which of a frozen model's answers are right."),
     "advise": ("pilotfish.cli.advise", "command", "Small, large, or both? Measure on your rows and decide."),
     "ask": ("pilotfish.cli.ask", "command", "Ask a model of a collaboration file."),
+    "classify": ("pilotfish.cli.classify", "group", "Teach a small text classifier, apply it, measure it."),
     "compress": ("pilotfish.cli.compress", "command", "Say texts in fewer tokens, within an exact budget."),
     "curate": ("pilotfish.cli.curate", "command", "Keep the rows worth learning from, each decision with its reason."),
     "batches": ("pilotfish.cli.batches", "group", "Batches at a provider: list, wait, cancel."),

@@ -23,6 +23,7 @@ from pilotfish.compete.advisor.text_found import text_findings
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.curve import Crossover, Curve, crossover, learning_curves, mean_labels
 from pilotfish.compete.distilled import Distilled
+from pilotfish.compete.further import further
 from pilotfish.compete.large import Judged, judge
 from pilotfish.compete.learner import AnyStudent
 from pilotfish.compete.lesson import pool
@@ -163,7 +164,9 @@ def advise(
             task, kinds, watch, budget, counts=settings.counts, seeds=settings.seeds, seed=settings.seed
         )
         _complete(curves, found, task)
-        measured = [one for one, _ in found]
+        reading = next(one.seconds for one, _ in found if one.key == "encoder") or 0.0
+        more = further(task, small, watch, budget, reading, large=large is not None, seed=settings.seed)
+        measured = [one for one, _ in found] + [one.candidate for one in more]
         classifier: TextClassifier | AnyStudent = found[index][1]
         judged, threshold, distilled = None, None, None
         if large is not None:
@@ -183,13 +186,17 @@ def advise(
             )
         if judged is not None:
             both = together(
-                task, small, kinds[index], [one for one, _ in found], judged, texts, watch, budget, settings.seed
+                task, small, kinds[index], [one for one, _ in found], more, judged, texts, watch, budget, settings.seed
             )
             threshold, distilled = both.threshold, both.distilled
             if both.tuned is not None:
                 measured.append(both.tuned.gold)
-            if both.tuned is not None and both.small is both.tuned.gold:
-                best, classifier = both.small, both.tuned.by_people.student
+            if both.behind is not None:
+                best, classifier = both.small, both.behind.student
+        else:
+            best = best_by_kept_rows(measured)
+            behind = [one.student for one in more if one.candidate is best]
+            classifier = behind[0] if behind else classifier
     contenders = [best]
     candidates = [majority(task), *measured]
     crossings: dict[str, Crossover] = {}

@@ -172,7 +172,8 @@ def method(advice: Advice) -> list[Block]:
         "A head is multinomial logistic regression on a text's vector. Penalties and temperatures are chosen on rows "
         "kept back to tune; the cascade's threshold, and the way of asking the large model, on other rows kept back. "
         "After that each small model is fitted again on every training row, and everything is measured on the held-out "
-        "rows, which nothing learns from."
+        "rows, which nothing learns from. Bags of n-grams and tuned encoders have settings of their own, which no row "
+        "chose."
     )
     return [shown, *notes, how]
 

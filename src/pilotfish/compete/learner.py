@@ -10,7 +10,7 @@ import numpy as np
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.students import MIN_TUNE
-from pilotfish.distill.blackbox.students import EncoderStudent, LinearStudent
+from pilotfish.distill.blackbox.students import BagStudent, EncoderStudent, LinearStudent
 from pilotfish.models.classify.head import fit_temperature, softmax
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pilotfish.compete.lesson import Lesson
     from pilotfish.compete.task import TextTask
 
-AnyStudent = LinearStudent | EncoderStudent
+AnyStudent = LinearStudent | EncoderStudent | BagStudent
 # The share of people's labels in the loss, or several to choose from -> a student that has not learnt yet.
 Make = Callable[[float | Sequence[float]], AnyStudent]
 

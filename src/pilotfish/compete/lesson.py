@@ -88,6 +88,12 @@ def pool(task: TextTask, seed: int = 0) -> list[str]:
     return [*free, *(task.train[i] for i in rng.permutation(task.fit))]
 
 
+def people_only(task: TextTask) -> Lesson:
+    """Return people's labels of the training rows, where there is no large model."""
+    silent = np.full((len(task.train), len(task.labels)), np.nan)
+    return Lesson(list(task.train), list(task.train_labels), TeacherLabels(tuple(task.labels), silent))
+
+
 def lesson_of(task: TextTask, judged: Judged, texts: Sequence[str]) -> Lesson:
     """Return what there is to learn: all of people's labels, and every answer that the large model gave beside them.
 

@@ -15,6 +15,7 @@ from pilotfish.compete.candidate import Candidate
 from pilotfish.errors import ConfigError
 from pilotfish.measure.meters import Meter, measure_latency
 from pilotfish.models.classify import (
+    BagFeatures,
     EncoderFeatures,
     Features,
     SoftmaxHead,
@@ -209,6 +210,8 @@ def weights_of(classifier: TextClassifier) -> int:
     features = classifier.features
     if isinstance(features, EncoderFeatures):
         size += sum(int(p.numel() * p.element_size()) for p in features.encoder.model.parameters())
+    if isinstance(features, BagFeatures):
+        size += int(features.vectors_.nbytes + features.bucket_.nbytes)
     if isinstance(features, StaticFeatures):
         size += int(features.model_.embedding.nbytes)
     return size

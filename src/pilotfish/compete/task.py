@@ -154,6 +154,11 @@ def _columns(
         if not isinstance(value, str) or not value.strip() or _blank(of):
             empty += 1
             continue
+        if isinstance(of, list | tuple):
+            raise DataError(
+                f"{what} have lists in {label!r}: one label a row is told here, and several are what "
+                "`pilotfish classify learn --several` teaches"
+            )
         texts.append(value)
         labels.append(str(of))
     if empty:

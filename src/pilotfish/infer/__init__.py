@@ -7,7 +7,7 @@ from pilotfish.infer.cascade import Cascade
 from pilotfish.infer.consistency import Agreement
 from pilotfish.infer.selfverify import SelfVerification
 from pilotfish.infer.speculative import Layers, SpeculativeModel
-from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, Matches, Verdict
+from pilotfish.measure.checks import ByFunction, CodeRuns, FitsSchema, InScope, Matches, Verdict
 
 __all__ = [
     "Above",
@@ -17,6 +17,7 @@ __all__ = [
     "Cascade",
     "CodeRuns",
     "FitsSchema",
+    "InScope",
     "Layers",
     "Matches",
     "SelfVerification",

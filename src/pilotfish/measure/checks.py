@@ -1,4 +1,4 @@
-"""Trust by what can be checked: a pattern, a JSON schema, code that runs, or a function of the user's own.
+"""Trust by what can be checked: a pattern, a JSON schema, code that runs, a scope, a function of the user's own.
 
 A cascade accepts replies by them, a distillation verifies its teacher's answers by them.
 
@@ -10,18 +10,32 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pilotfish.errors import ConfigError
+from pilotfish.errors import ConfigError, ModelError
 from pilotfish.measure.answers import code_of, unfenced
 from pilotfish.measure.grade import function_at
 from pilotfish.model import Reply, Request, Trace
 
-__all__ = ["Accept", "ByFunction", "CodeRuns", "FitsSchema", "Matches", "Verdict", "validator_of"]
+__all__ = [
+    "INSIDE",
+    "OUTSIDE",
+    "Accept",
+    "ByFunction",
+    "CodeRuns",
+    "FitsSchema",
+    "InScope",
+    "Matches",
+    "Verdict",
+    "validator_of",
+]
+
+INSIDE, OUTSIDE = "in scope", "out of scope"  # what a classifier that knows its scope decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +170,33 @@ class ByFunction:
         if isinstance(said, bool):
             return Verdict(said, float(said))
         return Verdict(said >= self.above, float(said), threshold=self.above)
+
+
+@dataclass(frozen=True)
+class InScope:
+    """Trust a classifier's reply that is not out of its scope, as its own decision says, and that is sure enough.
+
+    The score is the reply's confidence, and 0 of one out of scope, which no threshold trusts.
+
+    Attributes:
+        above: the least confidence; 0 asks for the scope alone.
+    """
+
+    above: float = 0.0
+
+    def __call__(self, request: Request, reply: Reply) -> Verdict:
+        """Look at the reply's last decision about its scope.
+
+        Raises:
+            ModelError: it has none.
+        """
+        said = [one.verdict for one in reply.trace.decisions if one.verdict in (INSIDE, OUTSIDE)]
+        if not said:
+            raise ModelError("accept by scope: the model does not say what is in its scope; teach it by --out-of-scope")
+        if said[-1] == OUTSIDE:
+            return Verdict(False, 0.0, threshold=self.above, why="It is about something that it was not taught.")
+        sure = 1.0 if reply.mean_logprob is None else math.exp(reply.mean_logprob)
+        return Verdict(sure >= self.above, sure, threshold=self.above)
 
 
 def validator_of(schema: Mapping[str, Any]) -> Any:

@@ -88,6 +88,9 @@ def _check_together(spec: DistillSpec, models: Collaboration, where: str) -> Non
         _check_labels(spec, models, where)
 
 
+TUNED, WITHOUT = ("encoder", "contrastive"), ("tree", "bag")  # kinds that train `student`, and that have none
+
+
 def _check_who(spec: DistillSpec, where: str) -> None:
     """See that somebody learns and somebody teaches."""
     from pilotfish.assemble._specs_distill import StudentSpec
@@ -98,7 +101,7 @@ def _check_who(spec: DistillSpec, where: str) -> None:
         raise ConfigError(f"{where}: the key 'teacher' is missing")
     if spec.teacher is not None and judged:
         raise ConfigError(f"{where}: `teacher` is not looked at where preferences have a `judge`; give one of them")
-    if spec.student is None and (spec.labels is None or spec.labels.kind == "encoder"):
+    if spec.student is None and (spec.labels is None or spec.labels.kind in TUNED):
         raise ConfigError(f"{where}: the key 'student' is missing")
     if isinstance(spec.student, StudentSpec) and (spec.labels is not None or spec.vectors is not None):
         raise ConfigError(f"{where}: `student` is an encoder or weights by their name here, and is not cut out of any")
@@ -110,12 +113,12 @@ def _check_labels(spec: DistillSpec, models: Collaboration, where: str) -> None:
 
     assert spec.labels is not None
     kind = spec.labels.kind
-    if kind == "encoder":
+    if kind in TUNED:
         return
     unread = [f"fit.{name}" for name in sorted(spec.fit.model_fields_set - {"seed"})]
-    if kind == "tree" and spec.student is not None:
+    if kind in WITHOUT and spec.student is not None:
         unread.append("student")
-    if "device" in spec.model_fields_set and spec.teacher in models.names and (kind == "tree" or spec.student is None):
+    if "device" in spec.model_fields_set and spec.teacher in models.names and (kind in WITHOUT or spec.student is None):
         unread.append("device")
     if unread:
         raise ConfigError(f"{where}: {', '.join(unread)}: a {kind} student of labels is fitted without")

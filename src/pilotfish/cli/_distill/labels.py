@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["labelled"]
 
+SHARE = 0.5  # of people's labels in the loss, of kinds that are otherwise taught by people alone
+
 
 def labelled(models: Collaboration, spec: DistillSpec, *, quiet: bool) -> LabelsTaught:
     """Ask the teacher for the labels that are not there, and teach, save and measure the student."""
@@ -137,23 +139,35 @@ def _gives_labels(models: Collaboration, name: str) -> bool:
 def _students(models: Collaboration, spec: DistillSpec, asked: LabelsSpec) -> Callable[[bool], Student]:
     """Return what makes a student: with True the one that learns people's labels alone."""
     from pilotfish.distill.blackbox.labelling import RUN
-    from pilotfish.distill.blackbox.students import EncoderStudent, LinearStudent, TreeStudent
+    from pilotfish.distill.blackbox.students import (
+        BagStudent,
+        ContrastiveStudent,
+        EncoderStudent,
+        LinearStudent,
+        TreeStudent,
+    )
     from pilotfish.distill.blackbox.students.tuned import FIT
     from pilotfish.models.classify import EncoderFeatures, TfidfFeatures
+    from pilotfish.train.contrast import FIT as PAIRS
 
     # The columns and the rest of a kind's settings are given to it as they are; what is not given is its own default.
     given = {**asked.settings, "seed": spec.fit.seed}
     if asked.kind == "tree":
         return lambda alone: TreeStudent(**_alpha(given, alone))
+    if asked.kind == "bag":
+        return lambda alone: BagStudent(**_alpha({"alpha": SHARE, **given}, alone))
     if asked.kind == "linear":
         if spec.student is None:
             return lambda alone: LinearStudent(TfidfFeatures(), **_alpha(given, alone))
         features = EncoderFeatures(encoder_in(models, spec, str(spec.student), lm=True))
         return lambda alone: LinearStudent(features, **_alpha(given, alone))
     encoder = encoder_in(models, spec, str(spec.student))
-    how = fit_of(spec, FIT)
+    how = fit_of(spec, PAIRS if asked.kind == "contrastive" else FIT)
 
     def tuned(alone: bool) -> Student:
+        if asked.kind == "contrastive":
+            own = _alpha({"alpha": SHARE, **given}, alone)
+            return ContrastiveStudent(encoder, fit=how, folder=Path(str(spec.out)) / RUN, **own)
         return EncoderStudent(encoder, fit=how, folder=Path(str(spec.out)) / RUN, **_alpha(given, alone))
 
     return tuned

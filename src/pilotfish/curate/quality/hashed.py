@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish.curate.quality._features import Hasher
 from pilotfish.curate.quality._logistic import logistic
 from pilotfish.curate.quality.base import Floats, QualityClassifier
 from pilotfish.errors import ConfigError
+from pilotfish.models.classify.buckets import Hasher
 
 if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.distill.blackbox.students import EncoderStudent, LinearStudent, TeacherLabels, TreeStudent
+from pilotfish.distill.blackbox.students import BagStudent, EncoderStudent, LinearStudent, TeacherLabels, TreeStudent
 from pilotfish.distill.rows import keyed
 from pilotfish.measure.intervals import Interval, paired_score, wilson
 from pilotfish.rows.asking import Bill
@@ -29,7 +29,7 @@ from pilotfish.train.processes import is_main, wait
 
 __all__ = ["RUN", "LabelsTaught", "Student", "teach_labels"]
 
-Student = LinearStudent | TreeStudent | EncoderStudent
+Student = LinearStudent | TreeStudent | EncoderStudent | BagStudent
 REPORT = "pilotfish-labelled.json"
 RUN = "run"  # of a run that has not ended: a student's own checkpoints may lie there
 

@@ -1,8 +1,9 @@
-"""What a linear head stands on: TF-IDF counts, an encoder's vectors, or static token vectors distilled from one."""
+"""What a linear head stands on: TF-IDF counts, an encoder's vectors, static ones distilled from it, a learnt bag's."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ import numpy as np
 from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
 from pilotfish.models.classify._static import distilled
+from pilotfish.models.classify.bag import BagFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.models.reader import Reader
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pilotfish.models.catalog import Catalog
 
 Progress = Callable[[int], None]
+OWN = "encoder"  # the folder of an encoder whose weights are the classifier's own
 _READ_BY: dict[str, Any] = {"encoder": Encoder, "local": LocalModel, "reader": Reader}
 
 
@@ -97,12 +100,16 @@ class EncoderFeatures:
     """An encoder's sentence vectors; or a local language model's last hidden states, averaged over the tokens.
 
     Of a language model a `Reader` gives the same faster. A text that is too long is cut at its end.
+
+    Args:
+        encoder: what reads the texts.
+        own: whether an `Encoder`'s weights were taught for this, so that they are saved too; else they are named.
     """
 
     kind = "encoder"
 
-    def __init__(self, encoder: Encoder | LocalModel | Reader) -> None:
-        self.encoder = encoder
+    def __init__(self, encoder: Encoder | LocalModel | Reader, *, own: bool = False) -> None:
+        self.encoder, self.own = encoder, own
 
     def fit(self, texts: Sequence[str]) -> EncoderFeatures:
         """Return self: there is nothing to learn."""
@@ -121,7 +128,13 @@ class EncoderFeatures:
         """Write encoder.json: the encoder's weights are named, not copied; those in this very folder by their place."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = self.encoder.weights
-        if Path(weights).exists():
+        if self.own:
+            assert isinstance(self.encoder, Encoder)
+            if Path(weights).resolve() != (folder / OWN).resolve():
+                shutil.rmtree(folder / OWN, ignore_errors=True)
+            self.encoder.model.save(str(folder / OWN), create_model_card=False)
+            weights = OWN
+        elif Path(weights).exists():
             path, own = Path(weights).resolve(), folder.resolve()
             weights = str(path.relative_to(own) if own in path.parents else path)
         facts = {
@@ -138,7 +151,8 @@ class EncoderFeatures:
         kind = _READ_BY[facts["use"]]
         inside = folder / facts["weights"]
         weights = str(inside if inside.is_dir() else facts["weights"])
-        return cls(kind(weights, dtype=facts["dtype"], catalog=catalog))
+        own = facts["weights"] == OWN and inside.is_dir()
+        return cls(kind(weights, dtype=facts["dtype"], catalog=catalog), own=own)
 
 
 class StaticFeatures:
@@ -190,7 +204,7 @@ class StaticFeatures:
 
 
 def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Features:
-    """Read saved features of a kind: tfidf, encoder or static.
+    """Read saved features of a kind: tfidf, encoder, static or bag.
 
     Raises:
         ModelError: no such kind, or the files are damaged.
@@ -203,6 +217,8 @@ def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Fe
             return EncoderFeatures.load(folder, catalog)
         if kind == "static":
             return StaticFeatures.load(folder)
+        if kind == "bag":
+            return BagFeatures.load(folder)
     except (OSError, ValueError, LookupError, TypeError, damaged) as error:
         raise ModelError(f"{folder}: not saved {kind} features: {error}") from error
-    raise ModelError(f"{folder}: features of an unknown kind {kind!r}; known: tfidf, encoder, static")
+    raise ModelError(f"{folder}: features of an unknown kind {kind!r}; known: tfidf, encoder, static, bag")

@@ -7,7 +7,9 @@ student.save("student")                                                       # 
 
 from __future__ import annotations
 
+from pilotfish.distill.blackbox.students.bag import BagStudent
 from pilotfish.distill.blackbox.students.base import LabelStudent, Learnt
+from pilotfish.distill.blackbox.students.contrastive import ContrastiveStudent
 from pilotfish.distill.blackbox.students.embedding import EmbeddingStudent
 from pilotfish.distill.blackbox.students.linear import LinearStudent
 from pilotfish.distill.blackbox.students.trees import TreeStudent
@@ -15,6 +17,8 @@ from pilotfish.distill.blackbox.students.tuned import EncoderStudent
 from pilotfish.models.classify.labelled import TeacherLabels, labelled
 
 __all__ = [
+    "BagStudent",
+    "ContrastiveStudent",
     "EmbeddingStudent",
     "EncoderStudent",
     "LabelStudent",

@@ -21,6 +21,7 @@ from pilotfish.distill.blackbox.students.targets import Targets
 from pilotfish.errors import ConfigError
 from pilotfish.models._weights import identity_of
 from pilotfish.models.classify import EncoderFeatures, SoftmaxHead, TextClassifier
+from pilotfish.models.classify.features import OWN
 from pilotfish.models.encoder import Encoder
 from pilotfish.train.encoding import ScaledHead, train
 from pilotfish.train.folder import digest
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EncoderStudent", "label_loss"]
 
-FOLDER = "encoder"
 FIT = Fit(epochs=3, batch_tokens=512, rate=5e-5, decay=0.01, dtype="float32")
 
 
@@ -73,7 +73,7 @@ class EncoderStudent(LabelStudent):
         head = SoftmaxHead()
         head.classes_, head.coef_, head.intercept_ = self.classes_, self.coef_, self.intercept_
         head.temperature_ = self.temperature_
-        return TextClassifier(EncoderFeatures(self.tuned_), head)
+        return TextClassifier(EncoderFeatures(self.tuned_, own=True), head)
 
     def save(self, folder: str | Path) -> None:
         """Write the tuned encoder, the classifier over it, and what it learnt from as student.json.
@@ -83,11 +83,8 @@ class EncoderStudent(LabelStudent):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         # First of all, so that a kill leaves no new encoder under an old head that would load.
-        for name in ("student.json", "classifier.json"):
-            (folder / name).unlink(missing_ok=True)
-        self.tuned_.model.save(str(folder / FOLDER), create_model_card=False)
-        saved = Encoder(folder / FOLDER, name=self.tuned_.name)
-        TextClassifier(EncoderFeatures(saved), self.classifier.head).save(folder)
+        (folder / "student.json").unlink(missing_ok=True)
+        self.classifier.save(folder)
         (folder / "student.json").write_text(json.dumps({"report": self.report_.to_json()}) + "\n", encoding="utf-8")
 
     @classmethod
@@ -99,7 +96,7 @@ class EncoderStudent(LabelStudent):
         """
         folder = Path(folder)
         head = SoftmaxHead.load(folder)
-        student = cls(Encoder(folder / FOLDER, catalog=catalog))
+        student = cls(Encoder(folder / OWN, catalog=catalog))
         with reading(folder, "student"):
             student.report_ = Learnt.from_json(facts_in(folder / "student.json", "student")["report"])
         student.tuned_ = student.encoder
