@@ -72,7 +72,7 @@ def build(
         columns: dict[str, Any] = dict(spec.columns)
         return RecordedModel(folder / spec.path, name=name, price=price_of(spec.price), **columns)
     if isinstance(spec, specs.ClassifierSpec):
-        return _classifier(name, folder / spec.path, catalog)
+        return _explaining(_classifier(name, folder / spec.path, catalog), spec.explain)
     if isinstance(spec, specs.LabellerSpec):
         return _labeller(name, spec, part, folder)
     if isinstance(spec, specs.LabelPrefixedSpec):
@@ -150,6 +150,14 @@ def _classifier(name: str, path: Path, catalog: Catalog) -> Any:
 
         return ClassifierModel(TableClassifier.load(path), name=name)
     return ClassifierModel(TextClassifier.load(path, catalog), name=name)
+
+
+def _explaining(model: Any, most: int | None) -> Any:
+    if most is None:
+        return model
+    from pilotfish.compete.explain.served import Explaining
+
+    return Explaining(model, most)
 
 
 def encoder_named(name: str, models: Collaboration, dtype: str = "float32") -> Encoder:

@@ -80,11 +80,13 @@ class RecordedSpec(Spec):
 class ClassifierSpec(Spec):
     """A saved small classifier, such as `pilotfish advise` and `pilotfish distill` write.
 
-    One of trees is asked with a JSON object of its columns.
+    One of a table is asked with a JSON object of its columns. `explain` notes so many words or columns in the trace:
+    those that counted most.
     """
 
     use: Literal["classifier"]
     path: Text
+    explain: Count | None = None
 
 
 class LabellerSpec(Spec):
@@ -115,6 +117,7 @@ MEANS = {
     "openai": OPENAI_MEANS,
     "batch": BATCH_MEANS,
     "recorded": ("price",),
+    "classifier": ("explain",),
     "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
     **RESILIENT_MEANS,

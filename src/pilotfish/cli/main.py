@@ -34,6 +34,7 @@ COMMANDS = {
         "command",
         "Judge a cascade or route, or any model by metrics.",
     ),
+    "explain": ("pilotfish.cli.explain", "command", "Why a model says what it says, and what transparency costs."),
     "index": ("pilotfish.cli.index", "command", "Make documents searchable: build, add, delete, info."),
     "search": ("pilotfish.cli.search", "command", "Find the passages of an index for a query."),
     "calibrate": ("pilotfish.cli.calibrate", "command", "Find a cascade's threshold that keeps a promise."),

@@ -6,6 +6,7 @@ from pilotfish.models.classify.classifier import ClassifierModel, TextClassifier
 from pilotfish.models.classify.features import EncoderFeatures, Features, StaticFeatures, TfidfFeatures
 from pilotfish.models.classify.head import SoftmaxHead
 from pilotfish.models.classify.labeller import Labeller, Labels
+from pilotfish.models.classify.ngrams import NgramFeatures
 from pilotfish.models.classify.remembered import Remembered
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Features",
     "Labeller",
     "Labels",
+    "NgramFeatures",
     "Remembered",
     "SoftmaxHead",
     "StaticFeatures",
