@@ -26,7 +26,7 @@ def bars_plot(
         quality: the name of the axis.
         spec: the format of the numbers.
         title: for readers who cannot see the plot.
-        sides: what bars to the left and to the right say, where numbers have a sign; each has its own colour and hatch.
+        sides: what bars to the left and to the right say, where numbers have a sign; bars below 0 are hollow.
 
     Raises:
         DataError: no rows, or a number that is not finite.
@@ -52,7 +52,7 @@ def bars_plot(
     for index, (name, value) in enumerate(zip(names, values, strict=True)):
         y = index + 0.5
         if value < 0:
-            axes.barh(y, value, 0.62, facecolor="none", edgecolor=SERIES[1], linewidth=1.2, hatch="////")
+            axes.barh(y, value, 0.62, facecolor="none", edgecolor=SERIES[1], linewidth=1.6)
         else:
             axes.barh(y, value, 0.62, color=SERIES[0], linewidth=0)
         canvas.text(left - 10, top + step * y, name, ha="right")

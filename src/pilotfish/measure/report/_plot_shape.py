@@ -67,7 +67,9 @@ def shape_plot(
         axes.xaxis.set_major_formatter(_number)
         axes.yaxis.set_major_formatter(_number)
         canvas.text((left + WIDTH) / 2, bottom + 40, shorten(name, 60), color=MUTED, ha="center", fontsize=SIZE - 0.5)
-    told = ", ".join(f"{value if categories else format(value, '.4g')}: {add:.3g}" for value, add in zip(values, adds, strict=True))
+    told = ", ".join(
+        f"{value if categories else format(value, '.4g')}: {add:.3g}" for value, add in zip(values, adds, strict=True)
+    )
     return canvas.finish(title, f"{quality} by {name}. {told}.")
 
 

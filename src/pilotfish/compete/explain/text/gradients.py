@@ -16,7 +16,7 @@ from pilotfish._extras import need
 from pilotfish.compete.explain.text._said import said_of
 from pilotfish.compete.explain.text.attributed import Attributed
 from pilotfish.compete.explain.text.network import Network, agrees
-from pilotfish.compete.explain.text.reads import Reads, contrast, logits_of
+from pilotfish.compete.explain.text.reads import Reads, contrast
 from pilotfish.compete.explain.text.words import joined, units
 from pilotfish.errors import ModelError
 
@@ -85,8 +85,7 @@ def by_gradients(
         ModelError: the network does not compute what the classifier says.
     """
     torch = need("torch", "local")
-    said, probabilities, values = said_of(reads, texts, labels)
-    logs = logits_of(reads, texts)
+    said, probabilities, values, logs = said_of(reads, texts, labels)
     found = []
     for row, text in enumerate(texts):
         tokens = network.read(text)

@@ -43,7 +43,7 @@ def by_ngrams(
     names = sorted(known, key=known.__getitem__)
     coef = head.coef_.astype(np.float64) / head.temperature_
     intercept = head.intercept_.astype(np.float64) / head.temperature_
-    said, probabilities, values = said_of(classifier, texts, labels)
+    said, probabilities, values, _ = said_of(classifier, texts, labels)
     weights = features.transform(texts)
     found = []
     for row, text in enumerate(texts):

@@ -32,7 +32,7 @@ def by_occlusion(
         labels: what is explained of each; None is what the classifier says.
         progress: called with the texts that are done.
     """
-    said, probabilities, values = said_of(reads, texts, labels)
+    said, probabilities, values, _ = said_of(reads, texts, labels)
     found = []
     for row, text in enumerate(texts):
         places = units(text)
