@@ -24,13 +24,28 @@ def test_trees_are_explained_beside_transparent_models(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", task.train)
     done = pilotfish(
         *("explain", "trees", "--rows", "test.jsonl", "--target", "t", "--train", "train.jsonl", "--keep", "clear"),
-        *("--fixed", "plan", "--shown", "2", "--out", "out/why.html", "--json", "--quiet"),
+        *(
+            "--rival",
+            "linear",
+            "--rival",
+            "rules",
+            "--redraws",
+            "1",
+            "--fixed",
+            "plan",
+            "--shown",
+            "2",
+            "--out",
+            "out/why.html",
+            "--json",
+            "--quiet",
+        ),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["explained"]["residual"] < 1e-6 and told["faithful"]["deletion_gain"]["low"] > 0
-    assert {one["name"] for one in told["prices"]} == {"linear", "additive", "rules"}
+    assert {one["name"] for one in told["prices"]} == {"linear", "rules"}
     assert "trees goes by a" in done.stderr.replace("Trees", "trees") and "What transparency costs:" in done.stderr
     assert (tmp_path / "out" / "why.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert TableModel.load(tmp_path / "clear" / "rules").predict(task.test).shape == (len(task.test), 2)
@@ -66,4 +81,7 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path) -> None:
     assert "no column 'said'" in error_of(pilotfish(*args, "--text", "said", cwd=tmp_path))
     assert "has gradients and attention" in error_of(pilotfish(*args, "--way", "gradients", cwd=tmp_path))
     assert "not a saved classifier" in error_of(pilotfish("explain", "nothing", "--rows", "rows.jsonl", cwd=tmp_path))
+    assert "needs an encoder" in error_of(
+        pilotfish(*args, "--target", "text", "--train", "rows.jsonl", "--rival", "aug", cwd=tmp_path)
+    )
     assert "-m names a model of a TOML file" in error_of(pilotfish(*args, "-m", "x", cwd=tmp_path))

@@ -28,6 +28,8 @@ WAYS = ("exact", "gradients", "rollout", "occlusion")
 @click.option("--text", default="text", show_default=True, help="The column of texts, for classifiers of texts.")
 @click.option("--target", help="The column with the truth: shown beside answers, needed for what transparency costs.")
 @click.option("--train", help="Rows to teach transparent models on, beside which the model is set; needs --target.")
+@click.option("--rival", "rivals", multiple=True, help="Which to teach: linear, additive, rules; ngrams, aug; or all.")
+@click.option("--redraws", type=click.IntRange(0), default=2, show_default=True, help="Fits on rows drawn anew.")
 @click.option("--encoder", help="What reads n-grams for the table of n-grams; the model's own encoder otherwise.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for the transparent models.")
 @click.option("--against", multiple=True, help="Another model of the same target, to set beside it.")
@@ -141,13 +143,22 @@ def _table(
 ) -> tuple[TableWhole, list[Rival]]:
     from dataclasses import replace
 
-    from pilotfish.compete.explain.rivals import table_rivals
+    from pilotfish.compete.explain.rivals import TABLES, table_rivals
     from pilotfish.compete.explain.whole_table import explain_table
 
     rivals: list[Rival] = []
     if train:
         drawn = model.table.matrix(rows[:500])
-        rivals = table_rivals(model, train, flags["target"], looked_at=drawn, seed=flags["seed"], progress=progress)
+        rivals = table_rivals(
+            model,
+            train,
+            flags["target"],
+            flags["rivals"] or TABLES,
+            looked_at=drawn,
+            again=flags["redraws"],
+            seed=flags["seed"],
+            progress=progress,
+        )
     found = explain_table(
         model,
         rows,
@@ -187,7 +198,8 @@ def _texts(
     if train:
         known = _column(train, flags["text"], flags["train"])
         taught = _column(train, flags["target"], flags["train"])
-        rivals = text_rivals(known, taught, _encoder(reads, flags["encoder"]), seed=flags["seed"], progress=progress)
+        how = {"again": flags["redraws"], "seed": flags["seed"], "progress": progress}
+        rivals = text_rivals(known, taught, _encoder(reads, flags["encoder"]), flags["rivals"] or None, **how)
     found = explain_texts(
         reads,
         texts,

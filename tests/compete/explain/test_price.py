@@ -21,11 +21,13 @@ def told(right: float, seed: int) -> np.ndarray:
 
 def test_a_worse_one_costs_and_the_same_one_does_not() -> None:
     best, worse = told(0.95, 1), told(0.75, 2)
-    dear, free = prices({"rules": worse, "twin": best}, {"trees": best, "weak": told(0.6, 3)}, Y, "accuracy")
+    dear, free = prices(
+        {"rules": worse, "twin": best}, {"trees": best, "weak": told(0.6, 3)}, Y, "accuracy", resamples=300
+    )
     assert dear.opaque == "trees" and dear.shown and dear.paid.low > 0.1
     assert dear.paid.value == pytest.approx(dear.other.value - dear.own.value)
     assert free.paid.value == 0 and not free.shown
-    named = prices({"rules": worse}, {"trees": best, "weak": told(0.6, 3)}, Y, "auc", best="weak")[0]
+    named = prices({"rules": worse}, {"trees": best, "weak": told(0.6, 3)}, Y, "auc", best="weak", resamples=300)[0]
     assert named.opaque == "weak" and named.paid.high < 0
 
 

@@ -54,13 +54,13 @@ def texts(tiny_encoder: Encoder) -> TextWhole:
     rivals = text_rivals(TEXTS, LABELS, again=1)
     return explain_texts(
         headed(tiny_encoder),
-        [*TEXTS[:12], f"my card {NASTY} arrived"],
+        [*TEXTS[:6], f"my card {NASTY} arrived"],
         name="the encoder",
-        truth=[*LABELS[:12], "card"],
+        truth=[*LABELS[:6], "card"],
         known=TEXTS,
         again=[headed(tiny_encoder)],
         against={one.name: one.model for one in rivals},  # type: ignore[misc]
-        shown=3,
+        shown=2,
     )
 
 
@@ -83,7 +83,7 @@ def test_all_that_is_known_of_a_classifier(texts: TextWhole) -> None:
     # The same classifier taught anew: a head is fitted to the same numbers, so explanations are the same.
     assert texts.stability is not None and texts.stability.correlation == pytest.approx(1)
     (price,) = texts.prices
-    assert price.name == "ngrams" and price.measure == "accuracy" and price.own.n == 13
+    assert price.name == "ngrams" and price.measure == "accuracy" and price.own.n == 7
     assert json.loads(json.dumps(plain(texts.to_json()), allow_nan=False))["way"] == "gradients"
 
 

@@ -3,7 +3,8 @@
 Source: Singh et al. 2023 (Augmenting interpretable models with large language models during training), section
 "Aug-Linear": a linear model over the sum of a text's n-grams' embeddings is a sum of one number an n-gram, so the
 embeddings are needed no more once these numbers are known. An n-gram that is not in the table counts nothing; `also`
-takes in texts without labels, so that fewer are missing.
+takes in texts without labels, so that fewer are missing. Here vectors are taken less their mean, so that one that is
+missing counts as the mean one does; with the paper's own sums a text of many missing ones lies far from all others.
 """
 
 from __future__ import annotations
@@ -87,9 +88,18 @@ def aug_linear(
     features = NgramFeatures(ngrams, most=most).fit([*texts, *also])
     vectors = embedded(by, list(features.vocabulary_), progress)
     counts = features.transform(texts)
+    often = np.asarray(counts.sum(axis=0)).ravel()
+    vectors -= often @ vectors / max(float(often.sum()), 1.0)
     x = np.asarray(counts @ vectors)
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
-    head, c, loss = _chosen((x - mean) / spread, labels, cs, seed)
+    free = np.asarray(features.transform(also).sum(axis=0)).ravel() > 0
+
+    def unseen(learn: NDArray[np.int64], kept: NDArray[np.int64]) -> Floats:
+        """Return rows kept back as new texts will be: without the n-grams that they alone have."""
+        there = (np.asarray(counts[learn].sum(axis=0)).ravel() > 0) | free
+        return np.asarray((counts[kept] @ (vectors * there[:, None]) - mean) / spread)
+
+    head, c, loss = _chosen((x - mean) / spread, labels, cs, seed, unseen)
     # The head over standardised sums is a head over the sums, and that one over the counts.
     over_sums = head.coef_.astype(np.float64) / spread
     return _told(features, head, over_sums @ vectors.T, head.intercept_ - over_sums @ mean, c, loss)
@@ -166,18 +176,28 @@ def coefficients(classifier: TextClassifier) -> tuple[list[str], Floats]:
     return sorted(names, key=names.__getitem__), np.asarray((table[1:] if classes == 2 else table).T)
 
 
-def _chosen(x: Any, labels: Sequence[str], cs: Sequence[float], seed: int) -> tuple[SoftmaxHead, float, float]:
-    """Return a head fitted on all rows, with the penalty and temperature that suit rows kept back."""
+def _chosen(
+    x: Any,
+    labels: Sequence[str],
+    cs: Sequence[float],
+    seed: int,
+    held: Callable[[NDArray[np.int64], NDArray[np.int64]], Any] | None = None,
+) -> tuple[SoftmaxHead, float, float]:
+    """Return a head fitted on all rows, with the penalty and temperature that suit rows kept back.
+
+    What `held` makes of (rows that are learnt from, rows kept back) is looked at instead of the latter as they are.
+    """
     y = [str(label) for label in labels]
     if len(set(y)) < 2 or len(y) < 5:
         raise DataError("a table of n-grams needs two classes and five rows or more")
     parts = split(len(y), {"train": 1 - _KEPT, "kept": _KEPT}, seed, stratify=y)
     learn, kept = parts["train"], parts["kept"]
+    aside = x[kept] if held is None else held(learn, kept)
     best: tuple[float, float, float] | None = None
     for c in cs:
         head = SoftmaxHead(c).fit(x[learn], [y[i] for i in learn])
-        head.calibrate(x[kept], [y[i] for i in kept])
-        told = head.predict_proba(x[kept])
+        head.calibrate(aside, [y[i] for i in kept])
+        told = head.predict_proba(aside)
         index = {label: i for i, label in enumerate(head.classes_)}
         right = [told[row, index[y[i]]] for row, i in enumerate(kept) if y[i] in index]
         loss = float(-np.mean(np.log(np.maximum(right, 1e-12)))) if right else float("inf")

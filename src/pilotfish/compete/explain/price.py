@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.compete.tables.measured import above, value_of
+from pilotfish.compete.tables.measured import value_of
 from pilotfish.errors import DataError
-from pilotfish.measure.intervals import Interval, bootstrap
+from pilotfish.measure.intervals import Interval
 
 __all__ = ["Price", "prices"]
 
@@ -60,7 +60,7 @@ def prices(
     *,
     best: str | None = None,
     seed: int = 0,
-    resamples: int = 2000,
+    resamples: int = 1000,
 ) -> list[Price]:
     """Return what each transparent model costs beside the best opaque one.
 
@@ -80,21 +80,35 @@ def prices(
         raise DataError("a price is paid beside an opaque model: name one whose predictions are there")
     if any(len(told) != len(y) for told in (*transparent.values(), *opaque.values())):
         raise DataError("a price is seen on the same rows: as many predictions as there are rows")
-    table = {name: _table(told, y) for name, told in (*transparent.items(), *opaque.items())}
-    other = best or max(opaque, key=lambda name: value_of(measure, table[name]))
-    how: dict[str, Any] = {"method": "percentile", "seed": seed, "resamples": resamples}
-    worth = {name: bootstrap(rows, lambda some: value_of(measure, some), **how) for name, rows in table.items()}
-    told = {**opaque, **transparent}
+    models = {**opaque, **transparent}
+    tables = {name: _table(told, y) for name, told in models.items()}
+    other = best or max(opaque, key=lambda name: value_of(measure, tables[name]))
+    compared = [other, *transparent]
+    whole = np.array([value_of(measure, tables[name]) for name in compared])
+    rng = np.random.default_rng(seed)
+    # The same rows are drawn for all, so what rows have in common cancels in differences.
+    drawn = np.array(
+        [
+            [value_of(measure, tables[name][rows]) for name in compared]
+            for rows in (rng.integers(len(y), size=len(y)) for _ in range(resamples))
+        ]
+    )
+
+    def interval(value: float, draws: Floats) -> Interval:
+        low, high = np.quantile(draws, (0.025, 0.975))
+        return Interval(value, min(float(low), value), max(float(high), value), 0.95, "paired percentile", len(y))
+
     return [
         Price(
             name,
             other,
             measure,
-            worth[name],
-            worth[other],
-            above(told[other], told[name], y, measure, seed=seed, resamples=resamples),
+            interval(float(whole[place]), drawn[:, place]),
+            interval(float(whole[0]), drawn[:, 0]),
+            interval(float(whole[0] - whole[place]), drawn[:, 0] - drawn[:, place]),
         )
-        for name in transparent
+        for place, name in enumerate(compared)
+        if place
     ]
 
 

@@ -133,6 +133,7 @@ def text_rivals(
     texts: Sequence[str],
     labels: Sequence[str],
     by: Encoder | LocalModel | Reader | Features | None = None,
+    kinds: Sequence[str] | None = None,
     *,
     also: Sequence[str] = (),
     again: int = 3,
@@ -144,12 +145,21 @@ def text_rivals(
     Args:
         texts: to learn from.
         labels: theirs.
-        by: what reads n-grams; None teaches the first alone.
+        by: what reads n-grams; without it there is no "aug".
+        kinds: "ngrams", "aug"; None is all that can be.
         also: texts without labels, for the second's table.
         again: fits on rows drawn anew, whose coefficients are compared; 0 for none.
         seed: of the fits and draws.
         progress: called with the fits that are done.
+
+    Raises:
+        ConfigError: a kind that is none, or "aug" without what reads n-grams.
     """
+    for kind in kinds or ():
+        if kind not in TEXTS:
+            raise ConfigError(f"transparent models of texts are {', '.join(TEXTS)}, not {kind!r}")
+        if kind == "aug" and by is None:
+            raise ConfigError("a table of n-grams by Aug-Linear needs an encoder to read them")
     y = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True)[1].astype(np.float64)
     makers: dict[str, Callable[[Sequence[str], Sequence[str]], TextClassifier]] = {
         "ngrams": lambda some, said: ngram_linear(some, said, seed=seed).classifier
@@ -161,6 +171,8 @@ def text_rivals(
         makers["aug"] = lambda some, said: aug_linear(some, said, known, also=also, seed=seed).classifier
     found = []
     for name, make in makers.items():
+        if kinds is not None and name not in kinds:
+            continue
         made = []
         for rows in [np.arange(len(y)), *_draws(y, again, seed, True)]:
             made.append(make([texts[i] for i in rows], [labels[i] for i in rows]))

@@ -79,7 +79,7 @@ class LabellerNetwork:
             cut = cut[:-1]
         framed = self.labeller._framed(cut)
         start = context.rfind(framed) + framed.rfind(cut)
-        if not cut:
+        if text.strip() and not cut.strip():
             raise ModelError(f"{self.model.name}: its prompt does not hold the text as it is: {text[:40]!r}")
         ids, tails = joint_choices(self.model.tokenizer, contexts, list(self.labeller.shown.values()))
         known, offsets = _offsets(self.model.tokenizer, context)
