@@ -24,22 +24,8 @@ def test_trees_are_explained_beside_transparent_models(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", task.train)
     done = pilotfish(
         *("explain", "trees", "--rows", "test.jsonl", "--target", "t", "--train", "train.jsonl", "--keep", "clear"),
-        *(
-            "--rival",
-            "linear",
-            "--rival",
-            "rules",
-            "--redraws",
-            "1",
-            "--fixed",
-            "plan",
-            "--shown",
-            "2",
-            "--out",
-            "out/why.html",
-            "--json",
-            "--quiet",
-        ),
+        *("--rival", "linear", "--rival", "rules", "--redraws", "1", "--fixed", "plan", "--shown", "2"),
+        *("--out", "out/why.html", "--json", "--quiet"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr

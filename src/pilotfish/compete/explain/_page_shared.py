@@ -89,12 +89,12 @@ def highlights(
     return items
 
 
-def as_numbers(titles: tuple[str, str], rows: Sequence[tuple[str, float]]) -> Table:
-    """Return a table of a plot's numbers."""
+def as_numbers(titles: tuple[str, str], rows: Sequence[tuple[str, float]], caption: str) -> Table:
+    """Return a table of a plot's numbers; its caption is no other one's, for readers go by it."""
     return Table(
         [Column(titles[0]), Column(titles[1], "right", ".4g")],
         [[name, value] for name, value in rows],
-        "The same as numbers.",
+        caption,
     )
 
 

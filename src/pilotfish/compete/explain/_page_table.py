@@ -39,7 +39,7 @@ def of_table(found: TableWhole) -> Report:
         Figure(
             plots.bars_plot(ranked[:_BARS], quality=f"mean size of what a column adds, in {unit}", title="Columns"),
             f"How much each column moves the answer, over {len(told.shares):,} rows.",
-            as_numbers(("Column", "Mean size"), ranked),
+            as_numbers(("Column", "Mean size"), ranked, "How much each column moves the answer, as numbers."),
         )
     ]
     return Report(
@@ -50,7 +50,14 @@ def of_table(found: TableWhole) -> Report:
         highlights=highlights(found.faithful, told.residual if told.exact else None, found.stability, found.prices),
         sections=[
             Section("What counts", [*_rules(found), *importance, *shapes]),
-            Section("Single rows", [block for one in found.shown for block in _row(one, found.model.kind == "number")]),
+            Section(
+                "Single rows",
+                [
+                    block
+                    for place, one in enumerate(found.shown, 1)
+                    for block in _row(one, place, found.model.kind == "number")
+                ],
+            ),
             Section(
                 "Is it true?",
                 [
@@ -68,7 +75,7 @@ def of_table(found: TableWhole) -> Report:
 
 def _shape(one: Shape, output: str, unit: str) -> Figure:
     how = "the model's own function" if one.exact else "means of rows, nine tenths of them in the band"
-    missing = "" if one.missing is None else f" Where it is missing it adds {one.missing:.3g}."
+    missing = "" if one.missing is None else f" Where it is missing it adds {one.missing:.3g}.".replace(" -", " −")
     return Figure(
         plots.shape_plot(
             one.values,
@@ -79,14 +86,14 @@ def _shape(one: Shape, output: str, unit: str) -> Figure:
             step=one.exact,
             title=one.column,
         ),
-        f"What `{one.column.replace('`', '')}` adds to {output}: {how}.{missing}".replace("-", "−"),
+        f"What `{_plain(one.column)}` adds to {output}: {how}.{missing}",
         Table(
             [Column("Value"), Column("Adds", "right", ".4g"), Column("Rows", "right", ",")],
             [
                 [value if isinstance(value, str) else f"{value:.6g}", add, rows]
                 for value, add, rows in zip(one.values, one.adds, one.rows, strict=True)
             ],
-            "The same as numbers.",
+            f"What `{_plain(one.column)}` adds, as numbers.",
         ),
     )
 
@@ -117,22 +124,22 @@ def _rules(found: TableWhole) -> list[Block]:
     ]
 
 
-def _row(one: OneRow, number: bool) -> list[Block]:
+def _row(one: OneRow, place: int, number: bool) -> list[Block]:
     truth = "" if one.truth is None else f"; in truth {one.truth}"
     said = f"{one.said}{truth}" if number else f"{one.said}, {one.probability:.0%} sure{truth}"
     adds = [(f"{name} = {_value(one.row.get(name))}", size) for name, size in one.adds]
     sides = ("speaks against", "speaks for it") if not number else ("lowers it", "raises it")
     blocks: list[Block] = [
         Figure(
-            plots.bars_plot(adds[:_LOCAL], quality="what the column adds", title=f"A row: {one.said}", sides=sides),
-            f"A row that is said to be {said}: what each column adds to that.",
-            as_numbers(
-                ("Column", "Adds"), [(f"{name} = {_value(one.row.get(name))}", size) for name, size in one.adds]
+            plots.bars_plot(
+                adds[:_LOCAL], quality="what the column adds", title=f"Row {place}: {one.said}", sides=sides
             ),
+            f"Row {place}, said to be {said}: what each column adds to that.",
+            as_numbers(("Column", "Adds"), adds, f"What columns add to row {place}, as numbers."),
         )
     ]
     if one.change is not None and one.wanted is not None:
-        parts = [f"`{name.replace('`', '')}` were {value}" for name, value in one.others]
+        parts = [f"`{_plain(name)}` were {value}" for name, value in one.others]
         if one.change.found:
             text = f"It would be said to be {one.wanted} ({one.change.probability:.0%} sure) if {listed(parts)}."
         else:
@@ -167,3 +174,8 @@ def _how_table(found: TableWhole) -> list[str]:
         "whether it can be done in the world is for people to say.",
         "An explanation tells what the model goes by, not what causes what.",
     ]
+
+
+def _plain(name: str) -> str:
+    """Return a name that can stand between back-ticks."""
+    return name.replace("`", "")

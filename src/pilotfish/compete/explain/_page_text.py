@@ -55,7 +55,7 @@ def of_texts(found: TextWhole) -> Report:
                     ranked[:_BARS], quality=f"what a word adds to a text, mean size, {unit}", title="Words"
                 ),
                 f"How much each word moves the answers to {len(found.told):,} texts.",
-                as_numbers(("Word", "Mean size"), ranked[:50]),
+                as_numbers(("Word", "Mean size"), ranked[:50], "How much each word moves the answers, as numbers."),
             )
         )
     return Report(
