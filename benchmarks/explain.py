@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +61,17 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
         return {"name": "explain", "peer": "needs --data: the folder of data sets", "cases": []}
     cases = Cases("explain", quick=quick)
     for one in sets(data, only="pima" if quick else None):
-        cases.add(_kept(f"{one.name}{'-quick' if quick else ''}", lambda one=one: list(_table(one, quick))))
+        cases.add(_kept(f"{one.name}{'-quick' if quick else ''}", partial(_table, one, quick)))
     for name in ["sst2"] if quick else list(SETS):
-        cases.add(_kept(f"{name}{'-quick' if quick else ''}", lambda name=name: list(_texts(name, data, quick))))
+        cases.add(_kept(f"{name}{'-quick' if quick else ''}", partial(_texts, name, data, quick)))
     return {"name": "explain", "peer": "none: models are set beside one another", "cases": cases.found}
 
 
-def _kept(name: str, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _kept(name: str, make: Callable[[], Iterator[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return the cases of a set, made once: a run that is killed goes on with the next set."""
     path = RUNS / f"{name}.json"
     if not path.exists():
-        found = make()
+        found = list(make())
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found), encoding="utf-8")
     kept: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -73,6 +73,7 @@ def command(model: str, out: Path, as_json: bool, quiet: bool, **flags: Any) -> 
     say_rejects(rejects)
     name = flags["named"] or Path(model).name.removesuffix(".toml") or "the model"
     try:
+        found: TableWhole | TextWhole
         with Progress(None, shown=not quiet, unit="steps") as bar:
             if isinstance(given, TableModel):
                 found, rivals = _table(name, given, rows, train, others, again, flags, bar.add)

@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
         target="paid",
         background=task.train,
         again=models[1:],
-        against={one.name: one.model for one in rivals if isinstance(one.model, TableModel)},
+        against={one.name: one.model for one in rivals},
         shown=3,
     )
     with tempfile.TemporaryDirectory() as name:

@@ -27,7 +27,7 @@ def test_of_a_sum_they_are_exact_beside_their_own_rows() -> None:
 
 def test_they_come_near_all_orders() -> None:
     def value(x: np.ndarray) -> np.ndarray:
-        return (x[:, 0] * x[:, 1] + np.maximum(x[:, 2], x[:, 0]))[:, None]
+        return np.asarray((x[:, 0] * x[:, 1] + np.maximum(x[:, 2], x[:, 0]))[:, None])
 
     wanted = np.zeros((7, 3, 1))
     for order in permutations(range(3)):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pilotfish.compete.explain.page import page
 from pilotfish.compete.explain.rivals import is_transparent, table_rivals, targets_of, text_rivals
+from pilotfish.compete.explain.text import Reads
 from pilotfish.compete.explain.whole_table import TableWhole, explain_table
 from pilotfish.compete.explain.whole_text import TextWhole, explain_texts
 from pilotfish.compete.folder import plain
@@ -41,7 +44,7 @@ def whole() -> TableWhole:
         target="t",
         background=task.train,
         again=[fitted(task, "lightgbm", 1)],
-        against={one.name: one.model for one in rivals},  # type: ignore[misc]
+        against={one.name: one.model for one in rivals},
         fixed=["plan"],
         shown=3,
     )
@@ -59,7 +62,7 @@ def texts(tiny_encoder: Encoder) -> TextWhole:
         truth=[*LABELS[:6], "card"],
         known=TEXTS,
         again=[headed(tiny_encoder)],
-        against={one.name: one.model for one in rivals},  # type: ignore[misc]
+        against={one.name: one.model for one in rivals},
         shown=2,
     )
 
@@ -141,15 +144,15 @@ def test_what_does_not_fit_is_told() -> None:
     assert is_transparent(table()) and not is_transparent(model)
 
 
-def opaque() -> object:
+def opaque() -> Reads:
     """Return what reads texts and is no table."""
     inner = table()
 
     class Opaque:
         classes_ = inner.classes_
 
-        def predict_proba(self, texts: list[str]) -> np.ndarray:
-            return np.asarray(inner.predict_proba(texts))
+        def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+            return inner.predict_proba(texts)
 
     return Opaque()
 

@@ -17,6 +17,7 @@ from pilotfish.compete.explain._page_shared import (
 from pilotfish.compete.explain.shapes import Shape
 from pilotfish.compete.explain.whole_table import OneRow, TableWhole
 from pilotfish.measure.report import Block, Column, Figure, Paragraph, Report, Section, Table, plots
+from pilotfish.measure.report.document import Cell
 from pilotfish.models.additive import Additive
 from pilotfish.models.rules import RuleList
 
@@ -103,7 +104,7 @@ def _rules(found: TableWhole) -> list[Block]:
     if not isinstance(inner, RuleList):
         return []
     number = model.kind == "number"
-    rows = []
+    rows: list[list[Cell]] = []
     words = inner.in_words(model.table.columns, model.table.codes)
     for place, (rule, text) in enumerate(zip(inner.rules, words, strict=True), 1):
         top = max(range(len(rule.answer)), key=rule.answer.__getitem__)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def keywords_by(
             shown=f"\n\nTexts of the category:{told}" if told else "",
         )
         for draw in range(draws):
-            how = {"temperature": 0.0 if draw == 0 else 0.8, "max_tokens": 12 * count}
+            how: dict[str, Any] = {"temperature": 0.0 if draw == 0 else 0.8, "max_tokens": 12 * count}
             questions.append((Request((Message("user", question),), **how), draw))
     answers = asked(model, questions, folder, concurrency=concurrency, progress=False)
     found: dict[str, dict[str, None]] = {one: {} for one in classes}

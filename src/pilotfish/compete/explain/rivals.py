@@ -37,12 +37,12 @@ class Rival:
 
     Attributes:
         name: its kind.
-        model: taught on all rows.
+        model: taught on all rows: a `TableModel`, or a `TextClassifier`.
         stability: how far its importances agree when rows are drawn anew; None where that was not asked for.
     """
 
     name: str
-    model: TableModel | TextClassifier
+    model: Any
     stability: Stability | None
 
 
@@ -104,9 +104,9 @@ def table_rivals(
         ConfigError: a kind that cannot be read through.
         DataError: a row without a target, or a class of the model that no row has.
     """
-    for kind in kinds:
-        if kind not in TABLES:
-            raise ConfigError(f"transparent models of tables are {', '.join(TABLES)}, not {kind!r}")
+    for name in kinds:
+        if name not in TABLES:
+            raise ConfigError(f"transparent models of tables are {', '.join(TABLES)}, not {name!r}")
     x, y = model.table.matrix(rows), targets_of(model, rows, target)
     if model.kind == "classes" and len(np.unique(y)) < len(model.classes):
         raise DataError(f"column {target!r}: not every class of the model has a row to learn from")

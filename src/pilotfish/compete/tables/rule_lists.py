@@ -105,7 +105,7 @@ def _mined(
     x: Floats, stats: Floats, categorical: Sequence[int], cost: _Cost, least: int, width: int
 ) -> list[tuple[Condition, ...]]:
     """Return what rules may ask for: every condition alone, and of those that are joined the ones that tell most."""
-    singles = [(one,) for one in _conditions(x, set(categorical), least)]
+    singles: list[tuple[Condition, ...]] = [(one,) for one in _conditions(x, set(categorical), least)]
     met = {one: _met(x, one) for one in singles}
     singles = [one for one in singles if least <= met[one].sum() <= len(x) - least]
     ranked = _ranked(singles, met, stats, cost)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish.compete.explain.text import (
@@ -143,7 +144,7 @@ def test_a_network_that_goes_another_way_is_not_explained(tiny_encoder: Encoder)
         classes_ = reads.classes_
         features, head = reads.features, reads.head
 
-        def predict_proba(self, texts: list[str]) -> Any:
+        def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
             return np.tile([0.98, 0.01, 0.01], (len(texts), 1))
 
     from pilotfish.compete.explain.text.gradients import by_gradients
