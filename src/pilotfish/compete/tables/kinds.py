@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -190,7 +191,9 @@ def _additive(
         random_state=seed,
         n_jobs=1,
     )
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # That its own plots leave out what is missing; ours do not.
+        warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
         model.fit(x, y if task == "number" else y.astype(int))
     return Fitted(from_interpret(model, x.shape[1]), model)
 
