@@ -199,7 +199,7 @@ def of_set(one: Set, kinds: Sequence[str], large: LocalModel | None, *, search: 
         yield from cases
         for measure, interval in worth(task, found, seed=SEED).measures.items():
             yield estimated(f"{one.name}, {kind}: {measure}", interval, measure)
-    trees = [kind for kind in kinds if kind not in ("linear", "additive")]
+    trees = [kind for kind in kinds if kind not in ("linear", "additive", "rules")]
     best = min(trees, key=losses.__getitem__)  # in folds of the training rows
     for kind in ("linear", "additive"):
         if kind in told:

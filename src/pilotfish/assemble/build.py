@@ -73,7 +73,7 @@ def build(
     if isinstance(spec, specs.ClassifierSpec):
         from pilotfish.assemble._build_classify import build_classifier
 
-        return build_classifier(name, spec, folder / spec.path, catalog)
+        return _explaining(build_classifier(name, spec, folder / spec.path, catalog), spec.explain)
     if isinstance(spec, specs.LabellerSpec):
         return _labeller(name, spec, part, folder)
     if isinstance(spec, specs.LabelPrefixedSpec):
@@ -145,6 +145,14 @@ def build(
 
     assert isinstance(spec, PluginSpec)
     return plugin(spec.use)(name=name, settings=dict(spec.settings), part=part)
+
+
+def _explaining(model: Any, most: int | None) -> Any:
+    if most is None:
+        return model
+    from pilotfish.compete.explain.served import Explaining
+
+    return Explaining(model, most)
 
 
 def encoder_named(name: str, models: Collaboration, dtype: str = "float32") -> Encoder:

@@ -96,11 +96,13 @@ class ClassifierSpec(Spec):
 
     One of trees is asked with a JSON object of its columns. `out_of_scope` is for one that was taught with
     `--out-of-scope`: what it says of other texts, a table with a threshold too, or false to leave its scope aside.
+    `explain` notes so many words or columns in the trace: those that counted most.
     """
 
     use: Literal["classifier"]
     path: Text
     out_of_scope: Text | Literal[False] | ScopeSpec | None = None
+    explain: Count | None = None
 
 
 class LabellerSpec(Spec):
@@ -146,6 +148,7 @@ MEANS = {
     "openai": OPENAI_MEANS,
     "batch": BATCH_MEANS,
     "recorded": ("price",),
+    "classifier": ("explain",),
     "speculative": ("draft", "length", "tree", "max_ngram", "max_rows"),
     **dict.fromkeys(LOCKSTEP, ("max_rows",)),
     **RESILIENT_MEANS,

@@ -36,6 +36,7 @@ COMMANDS = {
         "command",
         "Judge a cascade or route, or any model by metrics.",
     ),
+    "explain": ("pilotfish.cli.explain", "command", "Why a model says what it says, and what transparency costs."),
     "fit": ("pilotfish.cli.fit", "command", "What fits this machine? Model, runtime and precision, measured."),
     "index": ("pilotfish.cli.index", "command", "Make documents searchable: build, add, delete, info."),
     "search": ("pilotfish.cli.search", "command", "Find the passages of an index for a query."),

@@ -22,16 +22,19 @@ from pilotfish.measure.report import (
     Section,
     SideBySide,
     Table,
+    WeighedText,
 )
 from pilotfish.measure.report.document import Cell
 from pilotfish.measure.report.plots import (
     Curve,
+    bars_plot,
     calibration_plot,
     confusion_plot,
     curve_plot,
     forest_plot,
     frontier_plot,
     histogram_plot,
+    shape_plot,
 )
 
 NASTY = "<script>alert(1)</script> & \"quotes\" 'too' $x_1^2$ \\frac"
@@ -110,6 +113,15 @@ def pair() -> SideBySide:
     return SideBySide(f"Row 1: {NASTY}", [said, MarkedText("reference", [("", None)])], NASTY)
 
 
+def adds() -> list[tuple[str, float]]:
+    return [("income = 12,000", 1.2), (NASTY, -0.7), ("area = north", 0.0)]
+
+
+def weighed() -> WeighedText:
+    pieces = [("good", 1.0), (" ", 0.0), (NASTY, -0.9), (" but", 0.4), (" no", -0.4), (" مرحبا\x00", -0.2), (".", 0.01)]
+    return WeighedText(f"Said to be fine. {NASTY}", pieces, NASTY)
+
+
 def plots() -> list[Figure]:
     return [
         Figure(frontier_plot(frontier(), chosen="encoder + head"), "Filled points are on the frontier."),
@@ -119,6 +131,17 @@ def plots() -> list[Figure]:
         Figure(confusion_plot(some_confusion(40)), "Many classes.", data=table()),
         Figure(calibration_plot(calibrations()), "On the diagonal a model is as right as it is sure."),
         Figure(histogram_plot(amounts(), means=[about(0.7), about(0.6)]), "Rows by their scores."),
+        Figure(bars_plot(adds(), quality="log-odds", sides=("against", "for")), "What each column adds."),
+        Figure(
+            shape_plot(
+                [1.0, 2.0, 4.0], [-0.5, 0.1, 0.7], [(-1, 0), (0, 0.3), (0.2, 1)], name=NASTY, quality="log-odds"
+            ),
+            "What a column of numbers adds.",
+        ),
+        Figure(
+            shape_plot(["basic", NASTY], [-0.5, 0.7], [(-1, 0), (0.2, 1)], name="plan", quality="log-odds"),
+            "What a column of categories adds.",
+        ),
     ]
 
 
@@ -135,7 +158,7 @@ def report() -> Report:
             Section(
                 "Evidence", [Paragraph(NASTY), table(), Paragraph("Quiet.", "note"), Paragraph("Loud.", "warning")]
             ),
-            Section("Plots", [*plots(), pair()]),
+            Section("Plots", [*plots(), pair(), weighed(), WeighedText("Nothing was said.", [])]),
             Section("Gates", [Gates(gates, "Hard requirements")]),
             Section(
                 "Use", [Code(f"pilotfish ask small.toml {NASTY}", "Run it"), Details("More", [Paragraph("Inside.")])]

@@ -14,20 +14,23 @@ from pilotfish.errors import DataError
 from pilotfish.measure.frontier import Frontier, Point
 from pilotfish.measure.intervals import Interval
 from pilotfish.measure.metrics import confusion
+from pilotfish.measure.report import WeighedText
 from pilotfish.measure.report._canvas import SERIES, WIDTH, Box
 from pilotfish.measure.report._labels import _box, _overlap, place, shorten, spread, width
 from pilotfish.measure.report._scales import CostScale, money
 from pilotfish.measure.report.plots import (
     Curve,
+    bars_plot,
     calibration_plot,
     confusion_plot,
     curve_plot,
     forest_plot,
     frontier_plot,
     histogram_plot,
+    shape_plot,
 )
 
-from .sample import NASTY, about, amounts, calibrations, curves, frontier, plots, some_confusion
+from .sample import NASTY, about, adds, amounts, calibrations, curves, frontier, plots, some_confusion
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -36,7 +39,7 @@ def texts(svg: str) -> list[str]:
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(10))
 def test_a_plot_follows_the_page(index: int) -> None:
     svg = plots()[index].svg
     root = ET.fromstring(svg)
@@ -201,3 +204,38 @@ def test_a_histogram_of_nothing_is_refused() -> None:
         histogram_plot([("a", [])])
     with pytest.raises(DataError, match="finite"):
         histogram_plot([("a", [1.0, float("nan")])])
+
+
+def test_bars_say_which_side_they_are_of() -> None:
+    svg = bars_plot(adds(), quality="log-odds", sides=("speaks against", "speaks for it"))
+    shown = texts(svg)
+    assert {"← speaks against", "speaks for it →", "1.2", "−0.7", "log-odds"} <= set(shown)
+    told = ET.fromstring(svg)[1].text or ""
+    assert "area = north: 0" in told and NASTY in told
+    assert texts(bars_plot([("x", 0.0)], quality="y"))
+    with pytest.raises(DataError):
+        bars_plot([], quality="y")
+    with pytest.raises(DataError):
+        bars_plot([("x", float("inf"))], quality="y")
+
+
+@pytest.mark.parametrize("step", [False, True])
+def test_a_shape_tells_its_values(step: bool) -> None:
+    svg = shape_plot([0.5, 10.0], [-1.0, 2.0], name="age", quality="log-odds", step=step)
+    assert "0.5: -1, 10: 2" in (ET.fromstring(svg)[1].text or "") and "age" in texts(svg)
+    named = texts(shape_plot(["a", "b"], [0.0, 1.0], name="plan", quality="log-odds"))
+    assert {"a", "b", "log-odds"} <= set(named)
+    with pytest.raises(DataError):
+        shape_plot([], [], name="x", quality="y")
+    with pytest.raises(DataError):
+        shape_plot([1.0], [1.0], [(0, 1), (0, 1)], name="x", quality="y")
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.floats(-1e6, 1e6)), max_size=12))
+def test_weighed_text_is_whole_and_shaded_by_size(pieces: list[tuple[str, float]]) -> None:
+    shades = WeighedText("x", pieces).shades()
+    assert "".join(piece for piece, _ in shades) == "".join(piece for piece, _ in pieces)
+    for (_, shade), (_, weight) in zip(shades, pieces, strict=True):
+        assert -3 <= shade <= 3 and shade * weight >= 0
+    if any(weight for _, weight in pieces):
+        assert max(abs(shade) for _, shade in shades) == 3

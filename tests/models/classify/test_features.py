@@ -130,7 +130,7 @@ def test_damaged_features_are_one_line(tmp_path: Path, kind: str, change: Callab
 
 
 def test_features_of_an_unknown_kind_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="unknown kind 'magic'; known: tfidf, encoder, static"):
+    with pytest.raises(ModelError, match="unknown kind 'magic'; known: tfidf, ngrams, encoder, static"):
         load_features("magic", tmp_path)
     with pytest.raises(ModelError, match="need an encoder"):
         StaticFeatures(None).fit(TEXTS)

@@ -2,7 +2,8 @@
 
 Of trees these are Shapley values (Lundberg et al. 2020); of an additive model its own functions, those of two columns
 shared by both alike, which is their Shapley value for a function that has a mean of nought; of a linear model weight
-times deviation. Adding up is a property of each, and the residual of it is told.
+times deviation. Of any other model they are Shapley values by orders that are drawn, beside other rows. Adding up is a
+property of each, and the residual of it is told.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pilotfish.compete.explain.sampled import sampled
 from pilotfish.compete.tables.linear import Linear
 from pilotfish.compete.tables.model import TableModel
 from pilotfish.errors import ModelError
 from pilotfish.models.additive import Additive
 from pilotfish.models.forest import Forest
 
-__all__ = ["Explained", "explained"]
+__all__ = ["Explained", "explained", "toward"]
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +36,7 @@ class Explained:
         base: (outputs,) what they add to.
         shares: (rows, columns, outputs), in log-odds, or in the target's own unit.
         residual: the largest gap between base and shares together and what the model says.
+        exact: whether the shares are what they are called, not an estimate from draws.
     """
 
     columns: tuple[str, ...]
@@ -41,6 +44,7 @@ class Explained:
     base: Floats
     shares: Floats
     residual: float
+    exact: bool = True
 
     def importance(self) -> Floats:
         """Return the mean size of what each column adds: (columns,); over rows and outputs."""
@@ -59,20 +63,24 @@ class Explained:
             "base": self.base.tolist(),
             "importance": self.importance().tolist(),
             "residual": self.residual,
+            "exact": self.exact,
         }
 
 
-def explained(model: TableModel, x: Floats) -> Explained:
+def explained(model: TableModel, x: Floats, background: Floats | None = None, *, seed: int = 0) -> Explained:
     """Return what each column adds to what a model says of rows.
 
     Args:
-        model: of trees, additive or linear.
+        model: of trees, additive or linear; any other beside a background.
         x: (rows, columns), as `model.table.matrix` gives them.
+        background: (other rows, columns), for models that are no sum and no trees: rule lists, CatBoost's own.
+        seed: of what is drawn for these.
 
     Raises:
-        ModelError: a model that is none of these, such as CatBoost's own.
+        ModelError: such a model, without a background.
     """
     inner = model.inner
+    exact = True
     if isinstance(inner, Forest):
         shares, base = inner.shares(x)
         raw = inner.raw(x)
@@ -80,12 +88,38 @@ def explained(model: TableModel, x: Floats) -> Explained:
         shares, base, raw = _additive(inner, x), inner.base, inner.raw(x)
     elif isinstance(inner, Linear):
         shares, base, raw = _linear(inner, x)
+    elif background is not None:
+        exact = False
+        shares, base = sampled(lambda rows: _strength(model, rows), x, background, seed=seed)
+        raw = _strength(model, x)
     else:
         raise ModelError(f"what each column adds is not known of a {type(inner).__name__}")
     whole = base + shares.sum(axis=1)
     residual = float(np.abs(whole - raw).max()) if len(x) else 0.0
     outputs = (model.classes[1],) if len(base) == 1 and model.classes else model.classes or ("the number",)
-    return Explained(model.table.columns, outputs, np.asarray(base), shares, residual)
+    return Explained(model.table.columns, outputs, np.asarray(base), shares, residual, exact)
+
+
+def _strength(model: TableModel, x: Floats) -> Floats:
+    """Return numbers, log-odds of the second of two classes, or log-probabilities less their mean: (rows, outputs)."""
+    told = model.inner.predict(x)
+    if told.ndim == 1:
+        return told[:, None]
+    logs = np.log(np.maximum(told, 1e-6))
+    return np.asarray(logs[:, 1:] - logs[:, :1] if told.shape[1] == 2 else logs - logs.mean(axis=1, keepdims=True))
+
+
+def toward(told: Explained, said: NDArray[np.int64]) -> Floats:
+    """Return (rows, columns) what columns add for the class that is said of each row, against the mean of the others.
+
+    Of a number it is the size of what they add.
+    """
+    if told.outputs == ("the number",):
+        return np.abs(told.shares[:, :, 0])
+    if told.shares.shape[2] == 1:
+        return np.asarray(told.shares[:, :, 0] * np.where(said == 1, 1.0, -1.0)[:, None])
+    own = told.shares[np.arange(len(said)), :, said]
+    return np.asarray(own - (told.shares.sum(axis=2) - own) / (told.shares.shape[2] - 1))
 
 
 def _additive(model: Additive, x: Floats) -> Floats:

@@ -6,7 +6,7 @@ by giving it values of other rows, and the mean over several of these is looked 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,6 +42,25 @@ class Faithful:
     insertion_gain: Interval
     rows: int
 
+    @classmethod
+    def of(cls, own: Sequence[Floats], random: Sequence[Floats], seed: int = 0) -> Faithful:
+        """Return it from the areas of each row.
+
+        Args:
+            own: (rows,) of deletion and of insertion, in the order that is looked at.
+            random: likewise, in an order that was drawn.
+            seed: of the intervals.
+        """
+        return cls(
+            bootstrap(own[0], seed=seed),
+            bootstrap(own[1], seed=seed),
+            bootstrap(random[0], seed=seed),
+            bootstrap(random[1], seed=seed),
+            bootstrap(random[0] - own[0], seed=seed),
+            bootstrap(own[1] - random[1], seed=seed),
+            len(own[0]),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return asdict(self)
@@ -74,15 +93,7 @@ def faithful(
         [_walked(predict, x, order, others, held, keep=keep).mean(axis=1) for keep in (False, True)]
         for order in (orders, drawn)
     )
-    return Faithful(
-        bootstrap(own[0], seed=seed),
-        bootstrap(own[1], seed=seed),
-        bootstrap(random[0], seed=seed),
-        bootstrap(random[1], seed=seed),
-        bootstrap(random[0] - own[0], seed=seed),
-        bootstrap(own[1] - random[1], seed=seed),
-        len(x),
-    )
+    return Faithful.of(own, random, seed)
 
 
 def _held(told: Floats) -> Callable[[Floats], Floats]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from pilotfish._extras import need
 from pilotfish.compete.tables.catboost_file import CatBoostFile, as_catboost
 from pilotfish.compete.tables.linear import Encoded, Linear
+from pilotfish.compete.tables.rule_lists import USUAL as RULES
+from pilotfish.compete.tables.rule_lists import learnt
 from pilotfish.models._trees import grown
 from pilotfish.models.additive import from_interpret
 from pilotfish.models.forest import from_lightgbm, from_sklearn, from_xgboost
@@ -188,9 +191,18 @@ def _additive(
         random_state=seed,
         n_jobs=1,
     )
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # That its own plots leave out what is missing; ours do not.
+        warnings.filterwarnings("ignore", "Missing values detected", UserWarning)
         model.fit(x, y if task == "number" else y.astype(int))
     return Fitted(from_interpret(model, x.shape[1]), model)
+
+
+def _rules(
+    x: Floats, y: Floats, categorical: Sequence[int], task: Task, settings: Mapping[str, Any], seed: int
+) -> Fitted:
+    model = learnt(x, y, categorical, number=task == "number", settings=settings, seed=seed)
+    return Fitted(model, model)
 
 
 def _boosting(trial: Space) -> dict[str, Any]:
@@ -271,6 +283,16 @@ KINDS: dict[str, Kind] = {
             },
             _additive,
             {"rate": 0.02, "pairs": 10, "bins": 256, "bags": 4},
+        ),
+        Kind(
+            "rules",
+            lambda trial: {
+                "rules": trial.suggest_int("rules", 3, 16, log=True),
+                "width": trial.suggest_int("width", 1, 3),
+                "least": trial.suggest_float("least", 0.003, 0.05, log=True),
+            },
+            _rules,
+            RULES,
         ),
     )
 }

@@ -23,6 +23,7 @@ from pilotfish.model import Call, Reply, Request, TokenLogprob, Trace, WholeRepl
 from pilotfish.models._table import Table, row_of
 from pilotfish.models.additive import Additive
 from pilotfish.models.forest import Forest
+from pilotfish.models.rules import RuleList
 
 __all__ = ["FILE", "TableModel", "TableReplies"]
 
@@ -48,7 +49,7 @@ class TableModel:
         table: turns rows into numbers.
         kind: classes or a number.
         classes: in the order of the probabilities.
-        inner: trees, an additive or a linear model, or CatBoost's own.
+        inner: trees, an additive or a linear model, a rule list, or CatBoost's own.
         made: what it is, in words.
     """
 
@@ -105,7 +106,13 @@ class TableModel:
         return found
 
 
-_INNER: dict[str, Any] = {"forest": Forest, "additive": Additive, "linear": Linear, "catboost": CatBoostFile}
+_INNER: dict[str, Any] = {
+    "forest": Forest,
+    "additive": Additive,
+    "linear": Linear,
+    "catboost": CatBoostFile,
+    "rules": RuleList,
+}
 
 
 class TableReplies(WholeReplies):

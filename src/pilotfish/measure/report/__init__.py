@@ -26,6 +26,7 @@ from pilotfish.measure.report.document import (
     SideBySide,
     Svg,
     Table,
+    WeighedText,
 )
 from pilotfish.measure.report.html import render_html
 from pilotfish.measure.report.terminal import render_terminal
@@ -47,6 +48,7 @@ __all__ = [
     "SideBySide",
     "Svg",
     "Table",
+    "WeighedText",
     "render_html",
     "render_terminal",
 ]

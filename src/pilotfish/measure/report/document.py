@@ -31,6 +31,7 @@ __all__ = [
     "Status",
     "Svg",
     "Table",
+    "WeighedText",
     "cell_text",
     "seen",
 ]
@@ -219,6 +220,34 @@ class SideBySide:
 
 
 @dataclass(frozen=True, slots=True)
+class WeighedText:
+    """A text in pieces that, joined, are the text; each with what it speaks for, shaded by how much.
+
+    Attributes:
+        caption: what is said of the text.
+        pieces: (piece, weight): above 0 it speaks for that, below 0 against it.
+        note: a line under the text.
+    """
+
+    caption: str
+    pieces: Sequence[tuple[str, float]]
+    note: str = ""
+
+    def shades(self) -> list[tuple[str, int]]:
+        """Return (piece, shade): from -3, what speaks most against it, to 3; 0 is what hardly speaks."""
+        top = max((abs(weight) for _, weight in self.pieces), default=0.0)
+        found: list[tuple[str, int]] = []
+        for piece, weight in self.pieces:
+            size = abs(weight) / top if top else 0.0
+            shade = (size >= _LITTLE) + (size >= 1 / 3) + (size >= 2 / 3)
+            found.append((piece, shade if weight > 0 else -shade))
+        return found
+
+
+_LITTLE = 0.1  # of the largest weight: what is below speaks hardly
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """Blocks folded away under a line that says what they hold."""
 
@@ -227,7 +256,7 @@ class Details:
     open: bool = False
 
 
-Block: TypeAlias = Paragraph | Code | Table | Figure | Gates | KeyValues | SideBySide | Details
+Block: TypeAlias = Paragraph | Code | Table | Figure | Gates | KeyValues | SideBySide | WeighedText | Details
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pilotfish.measure.report.document import (
     Report,
     SideBySide,
     Table,
+    WeighedText,
     cell_text,
     seen,
 )
@@ -87,6 +88,8 @@ def _block(block: Block) -> RenderableType:
             return _key_values(block)
         case SideBySide():
             return _side_by_side(block)
+        case WeighedText():
+            return _weighed(block)
         case Details():
             return Text(f"+ {block.summary} (in the HTML report)", style="dim")
 
@@ -149,6 +152,16 @@ def _side_by_side(block: SideBySide) -> RenderableType:
         cells.append(cell)
     grid.add_row(*cells)
     return _captioned(block.caption, grid)
+
+
+def _weighed(block: WeighedText) -> RenderableType:
+    text = Text()
+    for piece, shade in block.shades():
+        style = "" if not shade else f"{'bold ' if abs(shade) == 3 else ''}{'cyan' if shade > 0 else 'yellow'}"
+        text.append(seen(piece), style=style)
+    if block.note:
+        text.append(f"\n{seen(block.note)}", style="dim")
+    return _captioned(block.caption, text)
 
 
 def _captioned(caption: str, body: RenderableType) -> RenderableType:

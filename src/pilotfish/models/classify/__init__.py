@@ -7,6 +7,7 @@ from pilotfish.models.classify.classifier import ClassifierModel, TextClassifier
 from pilotfish.models.classify.features import EncoderFeatures, Features, StaticFeatures, TfidfFeatures
 from pilotfish.models.classify.head import SoftmaxHead
 from pilotfish.models.classify.labeller import Labeller, Labels
+from pilotfish.models.classify.ngrams import NgramFeatures
 from pilotfish.models.classify.remembered import Remembered
 from pilotfish.models.classify.scope import Scope
 from pilotfish.models.classify.several import SeveralClassifier, SeveralModel, SigmoidHead
@@ -19,6 +20,7 @@ __all__ = [
     "Features",
     "Labeller",
     "Labels",
+    "NgramFeatures",
     "Remembered",
     "Scope",
     "SeveralClassifier",

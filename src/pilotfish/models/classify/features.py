@@ -14,6 +14,7 @@ from pilotfish._extras import need
 from pilotfish.errors import DataError, ModelError
 from pilotfish.models.classify._static import distilled
 from pilotfish.models.classify.bag import BagFeatures
+from pilotfish.models.classify.ngrams import NgramFeatures
 from pilotfish.models.encoder import Encoder
 from pilotfish.models.local import LocalModel
 from pilotfish.models.reader import Reader
@@ -204,7 +205,7 @@ class StaticFeatures:
 
 
 def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Features:
-    """Read saved features of a kind: tfidf, encoder, static or bag.
+    """Read saved features of a kind: tfidf, ngrams, encoder, static or bag.
 
     Raises:
         ModelError: no such kind, or the files are damaged.
@@ -213,6 +214,8 @@ def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Fe
     try:
         if kind == "tfidf":
             return TfidfFeatures.load(folder)
+        if kind == "ngrams":
+            return NgramFeatures.load(folder)
         if kind == "encoder":
             return EncoderFeatures.load(folder, catalog)
         if kind == "static":
@@ -221,4 +224,4 @@ def load_features(kind: str, folder: Path, catalog: Catalog | None = None) -> Fe
             return BagFeatures.load(folder)
     except (OSError, ValueError, LookupError, TypeError, damaged) as error:
         raise ModelError(f"{folder}: not saved {kind} features: {error}") from error
-    raise ModelError(f"{folder}: features of an unknown kind {kind!r}; known: tfidf, encoder, static, bag")
+    raise ModelError(f"{folder}: features of an unknown kind {kind!r}; known: tfidf, ngrams, encoder, static, bag")
