@@ -110,7 +110,7 @@ def command(model: str, out: Path, as_json: bool, quiet: bool, **flags: Any) -> 
 def _loaded(path: str, named: str | None = None) -> Any:
     """Return a table's model, a classifier, or a labeller."""
     from pilotfish.assemble import Collaboration
-    from pilotfish.assemble.build import TABLE, TREES
+    from pilotfish.assemble._build_classify import TABLE, TREES
     from pilotfish.compete.tables.model import TableModel, TableReplies
     from pilotfish.errors import ConfigError
     from pilotfish.models.classify import TextClassifier
