@@ -51,7 +51,7 @@ from pilotfish.errors import ConfigError
             "^here: accept: accept by pattern takes no `above`; it takes pattern$",
         ),
         (OpenAISpec, {"use": "openai", "model": "m", "price": {"in": 2}}, r"'price.in'; did you mean 'input'\?"),
-        (FileSpec, {"advise": {"rows": "r", "text": "t", "label": "l", "seed": "x"}}, r"advise\.seed: .*valid integer"),
+        (AdviseSpec, {"rows": "r", "text": "t", "label": "l", "seed": "x"}, r"seed: .*valid integer"),
         (MapSpec, {"concurrency": 0}, "concurrency"),
     ],
 )

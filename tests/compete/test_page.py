@@ -21,9 +21,11 @@ NASTY = ["<script>alert(1)</script>", '"&quot;" `code`', "$x^2$ \n new line"]
 SECTIONS = [
     "The candidates",
     "Cost and quality",
+    "What an error costs you",
     "How many labels it takes",
     "Using both models",
     "Where the choice is wrong",
+    "Every role of small models",
     "Hard gates",
     "The data and the method",
 ]
