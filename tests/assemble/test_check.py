@@ -10,7 +10,7 @@ from pilotfish.assemble._spec import Spec
 from pilotfish.assemble._specs_advise import AdviseSpec
 from pilotfish.assemble._specs_cascade import CascadeSpec
 from pilotfish.assemble.check import checked
-from pilotfish.assemble.specs import FileSpec, LocalSpec, MapSpec, OpenAISpec
+from pilotfish.assemble.specs import LocalSpec, MapSpec, OpenAISpec
 from pilotfish.errors import ConfigError
 
 
