@@ -37,8 +37,8 @@ def outside(bench: Bench, one: Set, seeds: Sequence[int], *, whole: bool) -> Ite
             held = bench.kept(f"{one.name}/outside-{kind}-{seed}", made)
             for way in WAYS if held is not None else ():
                 tables.setdefault((kind, way), []).append(held[way])
-    for (kind, by), each in tables.items():
-        title = f"{one.name}, out of scope, {TITLES[kind]}, {by}"
+    for (kind, how), each in tables.items():
+        title = f"{one.name}, out of scope, {TITLES[kind]}, {how}"
         judged = [scope_scores(run["scores"], run["inside"], run["threshold"], resamples=500) for run in each]
         for name in ("auroc", "fpr95", "kept", "caught"):
             values = np.array([getattr(run, name).value for run in judged])
