@@ -38,6 +38,11 @@ def test_candidates_of_all_ways(base: EntityBase) -> None:
     place = [one.id for one in found.entities].index("god")
     assert len(found.entities) <= 4 and found.told["names"][place] == pytest.approx(1.0)
     assert found.told["bm25"][place] == found.told["bm25"].max() > 0
+    for way in ("names", "bm25"):  # the best of each is there, however few are taken
+        query = "Mercury" if way == "names" else found.mention.query
+        (first,) = base.search([query], 1, [way])[0]
+        (two,) = Candidates(base, k=2).of([found.mention])
+        assert first.passage.id in {one.id for one in two.entities}
     (none,) = Candidates(base).of([Mention.alone("Zyxq")])
     assert none.entities == () and Candidates(base).of([]) == []
     (only,) = Candidates(base, ["bm25"]).of([placed("{} found radium", "Xy")])
