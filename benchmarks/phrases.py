@@ -5,10 +5,12 @@ judged by the cosine of its vector with the mean of its words' vectors. Beside a
 character n-grams and static token vectors distilled from it.
 
 What is taught: pairs of the usual kinds mined from WikiText-2's evaluation articles and wikigold, and pairs that
-Qwen2.5-Coder-1.5B writes for their most frequent phrases. No pair of a set is among them (a sentence of STS-B is none
-of theirs, either); and once more without any pair that has a word of the word sets or a compound in it, so that nothing
-measured has been seen in training. When to stop, and how much of the new weights is kept, is decided on mined pairs
-alone. Differences are paired; the mean over the sets of words draws pairs within each set.
+Qwen2.5-Coder-1.5B writes for their most frequent phrases. No pair of a set is among them; and once more without any
+pair one of whose phrases is a word of the word sets or a compound, so that none of them is taught (longer phrases, and
+sentences in which a phrase was masked, may hold such words). When to stop, and how much of the new weights is kept, is
+decided on mined pairs alone; one training each, one pass over the pairs. (While the recipe was made an earlier one was
+looked at on MTurk-287 and on STS-B's development part.) Differences are paired; the mean over the sets of words draws
+pairs within each set.
 
 The large model, on a drawn sample of each set, beside the encoders on the same pairs: its states (the mean; the state
 behind a prompt for one word), and the expected number from 0 to 10 that it gives when asked. wikigold's names are put
