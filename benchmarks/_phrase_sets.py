@@ -16,7 +16,7 @@ from pilotfish.compete.phrases.pair import normal
 from pilotfish.compete.phrases.spans import Span
 from pilotfish.rows.sentences import sentences_of
 
-__all__ = ["WORDS", "Judged", "compounds", "forbidden", "mentions", "names", "sentences", "sts", "words"]
+__all__ = ["WORDS", "Judged", "compounds", "forbidden", "mentions", "sentences", "sts", "words"]
 
 # Sets that share no pair: RG-65 holds MC-30, and WS-353-ALL its two halves.
 WORDS = {
@@ -98,12 +98,6 @@ def sentences(data: Path, most: int | None = None) -> list[str]:
     if most is None:
         found += [text for text, _ in _gold(data)]
     return [one for one in found if "<unk>" not in one and len(one) > 20]
-
-
-def names(data: Path) -> list[str]:
-    """Return DBpedia's names, as titles are written."""
-    found = re.findall(r"<dbpedia:([^>]+)>", (data / "dbpedia_entity_v2" / "qrels-v2.txt").read_text(encoding="utf-8"))
-    return sorted({one.replace("_", " ") for one in found})
 
 
 def mentions(data: Path) -> list[tuple[Span, str]]:

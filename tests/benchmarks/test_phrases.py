@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks._phrase_sets import Judged, _plain, compounds, forbidden, mentions, names, sts, words
+from benchmarks._phrase_sets import Judged, _plain, compounds, forbidden, mentions, sts, words
 from benchmarks.phrases import mean_of_sets, near, replace_some
 from scipy.stats import spearmanr
 
@@ -14,15 +14,13 @@ from tests.compete.phrases.test_measured import Given
 
 
 def data(folder: Path) -> Path:
-    for name in ("word_sim", "noun_compounds/instances_judgments", "stsb_en", "dbpedia_entity_v2"):
+    for name in ("word_sim", "noun_compounds/instances_judgments", "stsb_en"):
         (folder / name).mkdir(parents=True)
     for file in ("SIMLEX-999", "SimVerb-3500", "WS-353-ALL", "MTurk-287", "RG-65", "YP-130", "VERB-143"):
         (folder / "word_sim" / f"EN-{file}.txt").write_text("Old\tnew\t1.5\n\ncar auto 9\n")
     judged = folder / "noun_compounds" / "instances_judgments" / "nonComp-judgments.csv"
     judged.write_text("academy award,1,1,1,1\naccess card,0,0,1,0\n")
     (folder / "stsb_en" / "stsb-en-test.csv").write_text('"A girl, styling.",A girl.,2.5\n')
-    told = "Q1\tQ0\t<dbpedia:Afghan_cuisine>\t0\nQ2\tQ0\t<dbpedia:Afghan_cuisine>\t1\n"
-    (folder / "dbpedia_entity_v2" / "qrels-v2.txt").write_text(told)
     gold = folder / "wikigold" / "CONLL-format" / "data"
     gold.mkdir(parents=True)
     (gold / "wikigold.conll.txt").write_text("The O\nMad I-ORG\nCapsule I-ORG\nof O\nJapan I-LOC\nX I-ORG\n\nno O\n")
@@ -36,7 +34,6 @@ def test_sets_are_read_as_they_are(tmp_path: Path) -> None:
     assert found[0].people.tolist() == [1.5, 9.0]
     assert compounds(folder).people.tolist() == [0.0, 3.0]
     assert sts(folder).pairs == [("A girl, styling.", "A girl.")]
-    assert names(folder) == ["Afghan cuisine"]
     assert [(span.phrase, kind) for span, kind in mentions(folder)] == [
         ("Mad Capsule", "ORG"),
         ("Japan", "LOC"),

@@ -50,7 +50,7 @@ def learn(models: Collaboration, spec: PhrasesSpec, *, progress: bool = True) ->
     from pilotfish.compete.phrases.learn import FIT
     from pilotfish.compete.phrases.mine import USUAL
     from pilotfish.compete.phrases.pair import distinct
-    from pilotfish.compete.phrases.parts import measurable, parts_of
+    from pilotfish.compete.phrases.parts import parts_of
     from pilotfish.models.calls import Budget
 
     out = models.folder / spec.out
@@ -90,7 +90,7 @@ def learn(models: Collaboration, spec: PhrasesSpec, *, progress: bool = True) ->
     how = FIT if spec.fit is None else replace(FIT, **spec.fit.model_dump(exclude_unset=True))
     if spec.pooling == "choose":
         held = parts_of(pairs, spec.held_out, how.seed)["validation"]
-        choice = choose_pooling(encoder, measurable([pairs[i] for i in held]), seed=how.seed)
+        choice = choose_pooling(encoder, [pairs[i] for i in held], seed=how.seed)
     pooling = choice.pooling if choice is not None else spec.pooling
     learner = PhraseLearner(
         repooled(encoder, pooling),  # type: ignore[arg-type]

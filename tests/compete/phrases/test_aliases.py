@@ -14,6 +14,7 @@ from pilotfish.compete.phrases.pair import Pair
         ("HMM", "we trained a hidden Markov model", "hidden Markov model"),
         ("WHO", "the World Health Organization", "World Health Organization"),
         ("ACE", "inhibitors of angiotensin-converting enzyme", "angiotensin-converting enzyme"),
+        ("RC", "by X-ray crystallography", "X-ray crystallography"),
         ("BP", "they measured blood pressure", "blood pressure"),
         ("XYZ", "nothing of the kind", None),
         ("AB", "fab", None),  # the first letter begins a word

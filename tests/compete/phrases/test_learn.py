@@ -34,7 +34,7 @@ def test_other_pairs_are_found_better(taught: PhraseLearner) -> None:
     report = taught.report_
     assert report.gain.low > 0 and report.after.value > report.before.value
     assert report.pairs + report.validation + report.test + report.left_out == len(PAIRS)
-    assert report.share > 0 and report.shares["1"] > report.shares["0"] and report.kinds == {"planted": report.pairs}
+    assert report.share > 0 and report.shares["1"] < report.shares["0"] and report.kinds == {"planted": report.pairs}
     assert str(report.pairs) in str(report) and Taught.from_json(report.to_json()) == report
 
 
@@ -105,8 +105,10 @@ def test_between_two_encoders_lie_their_means(tiny_encoder: Encoder) -> None:
 
 def test_a_training_that_does_not_help_keeps_the_encoder(tiny_encoder: Encoder) -> None:
     how = Fit(steps=2, batch_tokens=256, rate=1.0, clip=None, warmup=0.0, dtype="float32")
-    learner = PhraseLearner(tiny_encoder, how, shares=(0.0, 1.0)).fit(PAIRS)
-    assert learner.report_.shares["0"] > learner.report_.shares["1"]
+    # These are near from the start, for the same words make nearly the same mean.
+    easy = [Pair(f"{a} {b}", f"{b} {a}") for a in WORDS for b in WORDS if a < b]
+    learner = PhraseLearner(tiny_encoder, how, shares=(0.0, 1.0)).fit(easy)
+    assert learner.report_.shares["0"] < learner.report_.shares["1"]
     assert learner.report_.share == 0.0 and learner.report_.gain.value == 0.0
     np.testing.assert_allclose(learner.encoder_.encode(["cat"]), tiny_encoder.encode(["cat"]), atol=1e-6)
 

@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotfish.compete.phrases.losses import Known, pair_loss, shape_of, type_loss
+import pilotfish.compete.phrases.losses as module
+from pilotfish.compete.phrases.losses import Known, held_out_loss, pair_loss, shape_of, type_loss
 from pilotfish.compete.phrases.pair import Pair, normal
+from tests.compete.phrases.test_measured import Given
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e", "B"])
 
@@ -49,6 +51,21 @@ def test_the_pair_loss_is_its_formula(temperature: float) -> None:
         assert float(loss.detach()[pair]) == pytest.approx(np.mean(both), rel=1e-9)
     loss.sum().backward()
     assert found.grad is not None and bool(torch.isfinite(found.grad).all())
+
+
+def test_the_loss_of_pairs_that_are_kept_back_is_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    pairs = [Pair(f"a{i}", f"b{i}") for i in range(5)]
+    table = {text: rng.normal(size=4) for pair in pairs for text in (pair.a, pair.b)}
+    known = Known(pairs)
+
+    def wanted(rows: list[int]) -> float:
+        found = torch.tensor(np.array([[table[pairs[i].a], table[pairs[i].b]] for i in rows], np.float32)).double()
+        return float(pair_loss(found, torch.from_numpy(known.left_out(rows)), 0.1).sum())
+
+    assert held_out_loss(Given(table), pairs, 0.1) == pytest.approx(wanted([0, 1, 2, 3, 4]) / 5, rel=1e-6)
+    monkeypatch.setattr(module, "_BLOCK", 3)
+    assert held_out_loss(Given(table), pairs, 0.1) == pytest.approx((wanted([0, 1, 2]) + wanted([3, 4])) / 5, rel=1e-6)
 
 
 def test_one_pair_alone_teaches_nothing() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 
 import pilotfish.compete.phrases.measured as module
-from pilotfish.compete.phrases.measured import above, again, correlated, cosines, spearman
+from pilotfish.compete.phrases.measured import above, again, by_kind, correlated, cosines, found_again, spearman
 from pilotfish.compete.phrases.pair import Pair
 from pilotfish.errors import DataError
 
@@ -76,6 +76,17 @@ def test_vectors_that_are_all_alike_find_nothing() -> None:
     np.testing.assert_allclose(again(apart, pairs), 1)
     with pytest.raises(DataError):
         again(apart, [])
+
+
+def test_kinds_count_alike_however_many_pairs_they_have() -> None:
+    rows = np.array([[1.0, 0], [0.0, 0], [1.0, 0], [0.5, 2], [0.1, 1], [0.3, 1]])
+    assert by_kind(rows) == pytest.approx((2 / 3 + 0.2 + 0.5) / 3)
+    pairs = [Pair(f"a{i}", f"b{i}", "many") for i in range(10)] + [Pair("x", "y", "few"), Pair("u", "v", "rare")]
+    rng = np.random.default_rng(0)
+    encoder = Given({text: rng.normal(size=4) for pair in pairs for text in (pair.a, pair.b)})
+    found = found_again(encoder, pairs)
+    np.testing.assert_array_equal(found[:, 0], again(encoder, pairs))
+    assert found[:, 1].tolist() == [0.0] * 10 + [1.0] * 2  # what is rare is one kind together
 
 
 def test_spearman_is_scipy_s() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotfish.compete.phrases.pair import Pair, components_of, distinct, normal
-from pilotfish.compete.phrases.parts import measurable, parts_of
+from pilotfish.compete.phrases.parts import parts_of
 from pilotfish.errors import DataError
 
 NAMES = st.sampled_from([f"p{i}" for i in range(12)])
@@ -61,10 +61,3 @@ def test_where_all_hangs_together_some_are_left_out() -> None:
         parts_of(ring[:5], 0.1, 0)
     with pytest.raises(DataError, match="so few phrases"):
         parts_of([Pair("hub", f"p{i}") for i in range(40)], 0.1, 0)
-
-
-def test_sentences_are_not_measured_on_where_there_are_phrases() -> None:
-    some = [Pair(f"a{i}", f"b{i}") for i in range(20)]
-    assert measurable([*some, Pair("a", "[MASK] b", "sentence")]) == some
-    few = [*some[:5], Pair("a", "[MASK] b", "sentence")]
-    assert measurable(few) == few

@@ -46,7 +46,8 @@ def long_form(short: str, before: str) -> str | None:
         if at < 0:
             return None
         at -= 1
-    return before[at + 1 :].strip()
+    # From the beginning of the word, which may stand before a hyphen.
+    return before[before.rfind(" ", 0, at + 1) + 1 :].strip()
 
 
 def abbreviations(texts: Sequence[str]) -> list[Pair]:

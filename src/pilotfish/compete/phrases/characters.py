@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish.compete.phrases.measured import again
+from pilotfish.compete.phrases.measured import by_kind, found_again
 from pilotfish.compete.phrases.pair import Pair, normal
 from pilotfish.errors import ConfigError
 from pilotfish.models._weights import identity_of
@@ -132,5 +132,5 @@ def choose_share(
     """
     if not shares:
         raise ConfigError("there is no share to choose from")
-    found = {share: float(again(WithCharacters(encoder, share), pairs).mean()) for share in sorted(shares)}
+    found = {share: by_kind(found_again(WithCharacters(encoder, share), pairs)) for share in sorted(shares)}
     return max(found, key=lambda share: (found[share], -share)), found

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish.compete.phrases.characters import WithCharacters, choose_share
-from pilotfish.compete.phrases.losses import Known, pair_loss, shape_of, type_loss
-from pilotfish.compete.phrases.measured import again
+from pilotfish.compete.phrases.losses import Known, held_out_loss, pair_loss, shape_of, type_loss
+from pilotfish.compete.phrases.measured import by_kind, found_again
 from pilotfish.compete.phrases.pair import Pair, distinct, normal
-from pilotfish.compete.phrases.parts import measurable, parts_of
+from pilotfish.compete.phrases.parts import parts_of
 from pilotfish.compete.phrases.pooling import Repooled
 from pilotfish.compete.phrases.taught import FILE, FORMAT, Taught
 from pilotfish.errors import ConfigError
@@ -101,14 +101,17 @@ class PhraseLearner:
         parts = parts_of(pairs, self.held_out, self.how.seed)
         encoder = self.encoder.load().copied()
         steps, best = self._learn(encoder, pairs, parts, progress)
-        validation, test = (measurable([pairs[i] for i in parts[name]]) for name in ("validation", "test"))
-        found = {share: float(again(between(self.encoder, encoder, share), validation).mean()) for share in self.shares}
-        share = max(found, key=lambda one: (found[one], -one))
+        validation, test = ([pairs[i] for i in parts[name]] for name in ("validation", "test"))
+        found = {
+            share: held_out_loss(between(self.encoder, encoder, share), validation, self.temperature)
+            for share in self.shares
+        }
+        share = min(found, key=lambda one: (found[one], one))
         kept = between(self.encoder, encoder, share)
         beside, _ = choose_share(kept, validation, self.characters)
         vectors = WithCharacters(kept, beside) if beside else kept
-        was, now = again(self.encoder, test), again(vectors, test)
-        seed = self.how.seed
+        was, now = found_again(self.encoder, test), found_again(vectors, test)
+        how: Any = {"strata": was[:, 1], "seed": self.how.seed, "method": "percentile", "resamples": 2000}
         # No folder has these weights yet: asked for by their name they are missed, and not taken for the old ones.
         told = [self.encoder.weights, asdict(self.how), share, steps, best]
         name = digest(told, [text for one in pairs for text in (one.a, one.b)])[:12]
@@ -122,9 +125,9 @@ class PhraseLearner:
             len(validation),
             len(test),
             len(pairs) - sum(map(len, parts.values())),
-            bootstrap(was, seed=seed),
-            bootstrap(now, seed=seed),
-            paired_bootstrap(now, was, seed=seed),
+            bootstrap(was, by_kind, **how),
+            bootstrap(now, by_kind, **how),
+            paired_bootstrap(now, was, by_kind, **how),
             share,
             {f"{one:g}": value for one, value in found.items()},
             steps,

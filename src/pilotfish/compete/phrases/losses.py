@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from pilotfish._extras import need
 from pilotfish.compete.phrases.pair import Pair, normal
+from pilotfish.retrieve.dense import Encodes
 
-__all__ = ["Known", "pair_loss", "shape_of", "type_loss"]
+__all__ = ["Known", "held_out_loss", "pair_loss", "shape_of", "type_loss"]
+
+_BLOCK = 512  # pairs
 
 _NUMBER = re.compile(r"\d")
 
@@ -68,6 +71,24 @@ def pair_loss(found: Any, left_out: Any, temperature: float) -> Any:
     scores = (unit @ unit.T / temperature).masked_fill(left_out, -torch.inf)
     own = torch.arange(2 * count, device=found.device).roll(count)
     return torch.nn.functional.cross_entropy(scores, own, reduction="none").view(2, count).mean(dim=0)
+
+
+def held_out_loss(encoder: Encodes, pairs: Sequence[Pair], temperature: float) -> float:
+    """Return the mean loss of pairs that nothing is learnt from, some hundred of them at a time each other's negatives.
+
+    Args:
+        encoder: of phrases.
+        pairs: all of them.
+        temperature: that cosines are divided by.
+    """
+    torch = need("torch", "train")
+    known, total = Known(pairs), 0.0
+    for start in range(0, len(pairs), _BLOCK):
+        some = range(start, min(len(pairs), start + _BLOCK))
+        vectors = encoder.encode([text for i in some for text in (pairs[i].a, pairs[i].b)])
+        found = torch.from_numpy(vectors).double().view(len(some), 2, -1)
+        total += float(pair_loss(found, torch.from_numpy(known.left_out(list(some))), temperature).sum())
+    return total / max(1, len(pairs))
 
 
 def type_loss(logits: Any, types: Any) -> Any:

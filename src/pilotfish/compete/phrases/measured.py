@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ from pilotfish.measure.intervals import Interval, bootstrap, paired_bootstrap
 from pilotfish.retrieve.dense import Encodes
 from pilotfish.rows.vectors import unit_vectors
 
-__all__ = ["above", "again", "correlated", "cosines", "spearman"]
+__all__ = ["above", "again", "by_kind", "correlated", "cosines", "found_again", "spearman"]
 
 _BLOCK = 512
+_FEW = 10  # pairs of a kind that are a kind of their own
 _TIED = 1e-6  # cosines that differ by rounding alone
 
 
@@ -69,6 +71,27 @@ def again(encoder: Encodes, pairs: Sequence[Pair]) -> NDArray[np.float64]:
             scores[row, [one, other, *near[one]]] = -np.inf
         found[start : start + _BLOCK] = 1 / (1 + (scores >= partner[:, None] - _TIED).sum(axis=1))
     return np.asarray(found.reshape(2, -1).mean(axis=0))
+
+
+def by_kind(rows: NDArray[Any]) -> float:
+    """Return the mean over kinds of the mean value of each, of rows of (value, kind)."""
+    kinds, which = np.unique(rows[:, 1], return_inverse=True)
+    return float((np.bincount(which, rows[:, 0]) / np.bincount(which, minlength=len(kinds))).mean())
+
+
+def found_again(encoder: Encodes, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """Return (pairs, 2): what `again` gives, and the number of the pair's kind; kinds of few pairs are one together.
+
+    Their mean is by `by_kind`: how many pairs of a kind a text has is an accident, and some kinds are found by their
+    letters alone.
+
+    Raises:
+        DataError: no pairs.
+    """
+    counts = Counter(pair.kind for pair in pairs)
+    names = sorted(kind for kind, count in counts.items() if count >= _FEW)
+    kinds = [names.index(pair.kind) if pair.kind in names else len(names) for pair in pairs]
+    return np.stack([again(encoder, pairs), np.array(kinds, np.float64)], axis=1)
 
 
 def spearman(rows: NDArray[Any]) -> float:

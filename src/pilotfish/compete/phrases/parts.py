@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,16 @@ from pilotfish.compete.phrases.pair import Pair, components_of, normal
 from pilotfish.errors import DataError
 from pilotfish.rows.split import split
 
-__all__ = ["measurable", "parts_of"]
+__all__ = ["parts_of"]
 
-_FEW = 20  # pairs below which a part that is kept back says little
+_FEW = 5  # pairs of a kind that are kept back, below which it may be missing there
 
 
 def parts_of(pairs: Sequence[Pair], held_out: float, seed: int) -> dict[str, NDArray[np.int64]]:
     """Return the pairs' numbers in "train", "validation" and "test"; no phrase stands in two parts.
 
-    Pairs that share phrases stay together. Where most of them hang together, so that whole groups leave too few to keep
-    back, pairs are drawn, and those that share a phrase with a pair of another part that is kept back are left out.
+    Pairs that share phrases stay together. Where so many hang together that whole groups leave too few of some kind to
+    keep back, pairs are drawn kind by kind, and those that share a phrase with one that is kept back are left out.
 
     Raises:
         DataError: too few pairs.
@@ -29,10 +29,10 @@ def parts_of(pairs: Sequence[Pair], held_out: float, seed: int) -> dict[str, NDA
     if len(pairs) * held_out < 2:
         raise DataError(f"{len(pairs)} pairs: too few to learn from and to keep {held_out:.0%} back twice")
     parts = split(len(pairs), shares, seed, group=components_of(pairs))
-    wanted = held_out * len(pairs)
-    if min(len(parts["validation"]), len(parts["test"])) >= 0.5 * wanted and len(parts["train"]):
+    kinds = [pair.kind for pair in pairs]
+    if len(parts["train"]) and _shows_all(kinds, parts, held_out):
         return parts
-    parts = split(len(pairs), shares, seed)
+    parts = split(len(pairs), shares, seed, stratify=kinds)
     taken: set[str] = set()
     for name in ("test", "validation", "train"):
         own = [i for i in parts[name].tolist() if not {normal(pairs[i].a), normal(pairs[i].b)} & taken]
@@ -43,7 +43,13 @@ def parts_of(pairs: Sequence[Pair], held_out: float, seed: int) -> dict[str, NDA
     return parts
 
 
-def measurable(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs of two phrases, where there are enough: a sentence is no phrase that anybody looks for."""
-    some = [pair for pair in pairs if pair.kind != "sentence"]
-    return some if len(some) >= _FEW else list(pairs)
+def _shows_all(kinds: Sequence[str], parts: Mapping[str, NDArray[np.int64]], held_out: float) -> bool:
+    """Say whether both parts that are kept back have half the pairs that they should, of all kinds and of each."""
+    for kind in [None, *sorted(set(kinds))]:
+        own = [kind is None or one == kind for one in kinds]
+        wanted = held_out * sum(own)
+        if kind is not None and wanted < _FEW:
+            continue
+        if min(sum(own[i] for i in parts[name]) for name in ("validation", "test")) < 0.5 * wanted:
+            return False
+    return True

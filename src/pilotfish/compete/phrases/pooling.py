@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pilotfish._extras import need
-from pilotfish.compete.phrases.measured import again
+from pilotfish.compete.phrases.measured import by_kind, found_again
 from pilotfish.compete.phrases.pair import Pair
 from pilotfish.errors import ConfigError
 from pilotfish.measure.intervals import Interval, bootstrap
@@ -45,7 +45,7 @@ class Choice:
 
     Attributes:
         pooling: the best one; of equal ones the first.
-        found: pooling -> the mean reciprocal rank of the other phrase, over the pairs.
+        found: pooling -> the mean reciprocal rank of the other phrase, each kind of pairs counting alike.
         pairs: that it was measured on.
     """
 
@@ -130,9 +130,9 @@ def choose_pooling(
     some = [one for one in poolings if _LAST.get(one, 0) <= layers]
     if not some:
         raise ConfigError("there is no pooling to choose from")
-    found: dict[str, Interval] = {
-        name: bootstrap(again(repooled(encoder, name), pairs), seed=seed, method="percentile", resamples=2000)
-        for name in some
-    }
+    found: dict[str, Interval] = {}
+    for name in some:
+        rows = found_again(repooled(encoder, name), pairs)
+        found[name] = bootstrap(rows, by_kind, strata=rows[:, 1], seed=seed, method="percentile", resamples=2000)
     best = max(some, key=lambda name: (found[name].value, -some.index(name)))
     return Choice(best, found, len(pairs))

@@ -30,10 +30,11 @@ class Taught:
         validation: other pairs, by which it stopped and the share was chosen.
         test: further ones, by which it is measured.
         left_out: pairs that were none of them, since they share a phrase with one that is kept back.
-        before, after: the mean reciprocal rank at which a test pair's phrase finds the other; `gain`: paired.
+        before, after: the mean reciprocal rank at which a test pair's phrase finds the other, each kind of pairs
+            counting alike; `gain`: paired.
         share: of the tuned weights in those that are kept; 0 kept the encoder as it was.
-        shares: share -> the same measure on the validation pairs.
-        characters: what the cosine of characters counts beside the encoder's, chosen on them too; 0 is none.
+        shares: share -> the contrastive loss of the validation pairs, by which it was chosen.
+        characters: what the cosine of characters counts beside the encoder's, chosen on them by the measure; 0 is none.
         steps: that were taken, and `best`: the one whose weights were.
     """
 
