@@ -99,6 +99,8 @@ def test_a_fit_that_was_stopped_measures_nothing_twice(
     tight = replace(found.settings, limits=Limits(memory=2**20))
     none = fit(TASK, [str(tiny_encoder_folder)], folder, tight)
     assert none.verdict.chosen is None and none.verdict.nearest is not None
+    with pytest.raises(AssertionError, match="measured again"):
+        fit(TASK, [str(tiny_encoder_folder)], folder, found.settings, again=True)
     fewer = replace(TASK, rows=TASK.rows[:10])
     with pytest.raises(AssertionError, match="measured again"):
         fit(fewer, [str(tiny_encoder_folder)], folder, found.settings)

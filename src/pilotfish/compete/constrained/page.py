@@ -201,7 +201,7 @@ def _method(fit: Fit) -> list[Block]:
             Paragraph(
                 f"Other work had the cores while {len(busy)} of the candidates were timed ({most.name} waited "
                 f"{most.measured.waited:.0%} of its time): their times and energies are too high, and their order may "
-                "be wrong.",
+                "be wrong; the same command with `--again`, once the machine is quiet, measures anew.",
                 "warning",
             )
         )
