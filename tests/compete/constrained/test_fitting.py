@@ -132,7 +132,8 @@ def test_a_copy_that_answers_otherwise_is_not_exported(found: Fit, tmp_path: Pat
 def test_the_page_says_what_was_measured(found: Fit) -> None:
     html = render_html(page(found))
     for one in found.candidates:
-        assert one.name in html
+        assert str(one.way) in html
+    assert "to run encoder, 24 rows" in html
     for words in ("What would flip it", "Cold start", "Peak memory", "Instruction sets", "float32 itself", "Proof"):
         assert words in html
     assert "None" not in html.replace("None of", "")
