@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from pilotfish.assemble._build_fit import fit_settings, fit_task
 from pilotfish.assemble._specs_fit import FitSpec
 from pilotfish.errors import ConfigError, ModelError
 from pilotfish.rows import Rejects
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "constrained.md").read_text(encoding="utf-8")
 
 
 def spec(**given: Any) -> FitSpec:
@@ -74,3 +78,16 @@ def test_an_encoder_answers_no_requests(tmp_path: Path, tiny_encoder_folder: Pat
     models = Collaboration({"models": {"x": {"use": "fitted", "path": made.name}}}, folder=tmp_path)
     with pytest.raises(ConfigError, match="gives vectors and answers no requests"):
         models.model("x")
+
+
+def test_the_guide_is_true() -> None:
+    tables = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)]
+    files = [Collaboration(table, where="the guide") for table in tables]
+    assert files[0].fit is not None and files[1].names == ["fitted"]
+    assert fit_settings(files[0].fit).limits.given["rows_per_day"] == 2_000_000
+    for block in re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL):
+        compile(block, "the guide", "exec")
+    columns = {"rows", "models", "text", "label", "test", "names", "test_share", "a", "b", "score", "prompt"}
+    others = {"choices", "answer", "out", "format", "encoding", "seed"}
+    for name in set(FitSpec.model_fields) - columns - others:
+        assert f"`{name}`" in GUIDE, name

@@ -47,9 +47,10 @@ NEEDED = ("torch", "transformers", "sentence_transformers", "sklearn", "matplotl
 @click.option("--threads", type=click.IntRange(1), help="Processor threads; every core otherwise.")
 @click.option("--out", help="The folder for the report and the exported model.  [default: out/fit]")
 @click.option("--seed", type=int, help="Of the split.")
+@click.option("--again", is_flag=True, help="Measure anew what was measured before.")
 @format_options
 @click.option("--quiet", is_flag=True, help="No progress; the verdict only.")
-def command(rows: str, strict: bool, quiet: bool, **flags: Any) -> None:
+def command(rows: str, strict: bool, again: bool, quiet: bool, **flags: Any) -> None:
     """Measure every way to run every model on ROWS, and export the best one that keeps the limits.
 
     ROWS is a file of rows, or a TOML file with a [fit] table (flags win over it). Each candidate is measured in a
@@ -79,7 +80,8 @@ def command(rows: str, strict: bool, quiet: bool, **flags: Any) -> None:
         models = fit_models(spec, folder, task, catalog)
         console.print(f"{len(task.rows):,} rows of {task.sort}; models: {', '.join(models)}", highlight=False)
         try:
-            found = fit(task, models, out, settings, catalog=catalog, say=lambda text: _say(console, text))
+            how: dict[str, Any] = {"catalog": catalog, "again": again, "say": lambda text: _say(console, text)}
+            found = fit(task, models, out, settings, **how)
             found = write_folder(found, out)
         except KeyboardInterrupt:
             raise Stopped(f"stopped; what was measured is kept in {out}: the same command goes on from there") from None

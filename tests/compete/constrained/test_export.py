@@ -13,6 +13,7 @@ import pytest
 from pilotfish import ask
 from pilotfish.compete.constrained import Manifest, Way, open
 from pilotfish.compete.constrained.export import Exporter, source_of
+from pilotfish.compete.constrained.quantize import group_of, grouped, rows_of
 from pilotfish.compete.constrained.task import FitTask
 from pilotfish.compete.constrained.way import missing
 from pilotfish.errors import ModelError
@@ -63,6 +64,38 @@ def test_a_language_model_gives_its_scores(way: Way, tiny_folder: Any, exports: 
     if way.precision == "fp32":
         assert ask(model, TEXTS[1], max_tokens=8).text == ask(local, TEXTS[1], max_tokens=8).text
     assert Manifest.load(folder, check=True).facts["vocabulary"] == model.vocabulary
+
+
+def rounded(folder: Path, precision: str) -> Encoder:
+    """The encoder in torch with its weights rounded by hand, as graphs in few bits are to hold them."""
+    import torch
+
+    encoder = Encoder(folder, device="cpu").copied()
+    for part in encoder.model[0].auto_model.modules():
+        if not isinstance(part, torch.nn.Linear | torch.nn.Embedding) or part.weight.numel() < 1024:
+            continue
+        weight = part.weight.detach().numpy()
+        codes, scales = rows_of(weight)
+        found = codes * scales
+        if precision == "int4" and isinstance(part, torch.nn.Linear):
+            found = grouped(weight, 4, group_of(weight.shape[1]) or 1).weight
+        part.weight.data = torch.from_numpy(found.astype(np.float32))
+    return encoder
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_a_graph_in_few_bits_computes_what_its_rounded_weights_do(
+    precision: Any, tiny_encoder_folder: Path, exports: Path
+) -> None:
+    source, exporter = source_of(str(tiny_encoder_folder)), Exporter(SIMILAR, exports)
+    wanted = rounded(tiny_encoder_folder, precision).encode(TEXTS)
+    lost = np.abs(wanted - Encoder(tiny_encoder_folder, device="cpu").encode(TEXTS)).max()
+    # OpenVINO rounds the weights alone, ONNX Runtime what they are multiplied by, too.
+    found = open(exporter.export(source, Way("openvino", precision))).encode(TEXTS)
+    assert np.abs(found - wanted).max() < lost / 20
+    if precision == "int4":
+        found = open(exporter.export(source, Way("onnx", precision))).encode(TEXTS)
+        assert np.abs(found - wanted).max() < lost / 2
 
 
 def test_weights_in_few_bits_take_less_room(tiny_encoder_folder: Path, exports: Path) -> None:

@@ -99,6 +99,8 @@ def test_a_fit_that_was_stopped_measures_nothing_twice(
     tight = replace(found.settings, limits=Limits(memory=2**20))
     none = fit(TASK, [str(tiny_encoder_folder)], folder, tight)
     assert none.verdict.chosen is None and none.verdict.nearest is not None
+    with pytest.raises(AssertionError, match="measured again"):
+        fit(TASK, [str(tiny_encoder_folder)], folder, found.settings, again=True)
     fewer = replace(TASK, rows=TASK.rows[:10])
     with pytest.raises(AssertionError, match="measured again"):
         fit(fewer, [str(tiny_encoder_folder)], folder, found.settings)
@@ -130,7 +132,8 @@ def test_a_copy_that_answers_otherwise_is_not_exported(found: Fit, tmp_path: Pat
 def test_the_page_says_what_was_measured(found: Fit) -> None:
     html = render_html(page(found))
     for one in found.candidates:
-        assert one.name in html
+        assert str(one.way) in html
+    assert "to run encoder, 24 rows" in html
     for words in ("What would flip it", "Cold start", "Peak memory", "Instruction sets", "float32 itself", "Proof"):
         assert words in html
     assert "None" not in html.replace("None of", "")

@@ -128,10 +128,11 @@ class Exporter:
             facts["held"] = _written(graph / "model.onnx", target, way, facts.get("vocabulary"))
         if self.task.sort == "classes" and source.kind == "encoder":
             _placed(self._head(source), target / "head")
-        # The files are counted in last: a folder that has a manifest is whole.
-        made = sealed(replace(manifest, facts=facts), target)
+        manifest = replace(manifest, facts=facts)
         if way.precision == "fp32" and way.runtime in ("onnx", "openvino"):
-            self._check(source, target, made)
+            self._check(source, target, manifest)
+        # The files are counted in last: a folder that has a manifest is whole, and was checked.
+        sealed(manifest, target)
         return target
 
     def _identity(self, source: Source, way: Way) -> str:

@@ -129,6 +129,7 @@ def fit(
     settings: FitSettings | None = None,
     *,
     catalog: Catalog | None = None,
+    again: bool = False,
     say: Say = lambda _: None,
 ) -> Fit:
     """Measure every way to run every model that this machine has, and choose.
@@ -139,6 +140,7 @@ def fit(
         out: where exports and measurements are kept.
         settings: limits and the like.
         catalog: where names are looked up.
+        again: measure anew what was measured before, as when other work had the cores then.
         say: is told each step.
 
     Raises:
@@ -162,7 +164,7 @@ def fit(
                 continue
             try:
                 folder = exporter.export(source, way)
-                measured = _measured(folder, task, rows, settings.how, out, partial(_told, say, name))
+                measured = _measured(folder, task, rows, settings.how, out, partial(_told, say, name), again=again)
             except MissingExtra as error:
                 skipped.append(Skipped(name, str(error)))
                 continue
@@ -196,14 +198,16 @@ def _check(sources: Sequence[Source], task: FitTask) -> None:
         raise ConfigError(f"two of the models are called {twice!r}; rename a folder")
 
 
-def _measured(folder: Path, task: FitTask, rows: Path, how: How, out: Path, say: Say) -> Measured:
+def _measured(
+    folder: Path, task: FitTask, rows: Path, how: How, out: Path, say: Say, *, again: bool = False
+) -> Measured:
     """Return what was measured of a folder, now or by an earlier run on this kind of machine."""
     way = Manifest.load(folder).way
     told = machine()
     here = [told["cpu"], told["cores"], metadata.version(_LIBRARIES[way.runtime])]
     key = json.dumps([FORMAT, Manifest.load(folder).digest, task.digest, asdict(how), here], sort_keys=True)
     path = out / "measured" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-    if path.is_file():
+    if path.is_file() and not again:
         say("measured before")
         return Measured(**json.loads(path.read_text(encoding="utf-8")))
     path.parent.mkdir(parents=True, exist_ok=True)

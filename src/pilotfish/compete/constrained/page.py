@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pilotfish.compete.constrained.limits import TITLES, shown
 from pilotfish.compete.constrained.task import MEASURES, perplexity
 from pilotfish.compete.constrained.verdict import change, told
 from pilotfish.compete.page import digits
+from pilotfish.measure.frontier import Frontier, Point
 from pilotfish.measure.meters import machine
 from pilotfish.measure.report import (
     Block,
@@ -38,9 +40,7 @@ def page(fit: Fit) -> Report:
     """Return the report of a fit, for the terminal and for HTML."""
     chosen = fit.verdict.chosen
     return Report(
-        title="What fits this machine? "
-        f"{len(fit.candidates)} ways to run {len({one.model for one in fit.candidates})} models, "
-        f"{len(fit.task.rows):,} rows",
+        title=f"What fits this machine? {len(fit.candidates)} ways to run {_models(fit)}, {len(fit.task.rows):,} rows",
         verdict=fit.verdict.reason,
         answer="Nothing fits" if chosen is None else chosen.name,
         notes=[
@@ -58,6 +58,16 @@ def page(fit: Fit) -> Report:
         ],
         footer="Made by `pilotfish fit`. Intervals are 95%.",
     )
+
+
+def _models(fit: Fit) -> str:
+    names = {one.model for one in fit.candidates}
+    return names.pop() if len(names) == 1 else f"{len(names)} models"
+
+
+def _label(fit: Fit, one: Candidate) -> str:
+    """Return what a table calls a candidate: its runtime and precision, with the model where there are several."""
+    return str(one.way) if len({other.model for other in fit.candidates}) == 1 else one.name
 
 
 def _proof(fit: Fit) -> str:
@@ -106,7 +116,7 @@ def _quality(fit: Fit) -> list[Block]:
     ]
     rows: list[list[Cell]] = [
         [
-            one.name,
+            _label(fit, one),
             one.quality,
             *([perplexity(one.measured.table)] if sort == "text" else []),
             "float32 itself" if one.lost is None else change(sort, one.lost),
@@ -119,8 +129,8 @@ def _quality(fit: Fit) -> list[Block]:
     if fit.verdict.chosen is None:
         return [table]
     forest = plots.forest_plot(
-        [(one.name, one.quality) for one in fit.candidates],
-        chosen=fit.verdict.chosen.name,
+        [(_label(fit, one), one.quality) for one in fit.candidates],
+        chosen=_label(fit, fit.verdict.chosen),
         title=f"{MEASURES[sort].capitalize()} of each candidate",
     )
     return [table, Figure(forest, "Quality with its 95% interval, the choice set off.")]
@@ -144,7 +154,7 @@ def _costs(fit: Fit) -> list[Block]:
         m = one.measured
         rows.append(
             [
-                one.name,
+                _label(fit, one),
                 digits(m.cold_start),
                 m.memory / 2**20,
                 m.disk / 2**20,
@@ -165,8 +175,10 @@ def _costs(fit: Fit) -> list[Block]:
 def _frontiers(fit: Fit) -> list[Block]:
     blocks: list[Block] = []
     name = MEASURES[fit.task.sort].capitalize()
-    chosen = None if fit.verdict.chosen is None else fit.verdict.chosen.name
-    for frontier, what in ((fit.frontier, "p95 of a single row"), (fit.memory_frontier, "peak memory")):
+    chosen = None if fit.verdict.chosen is None else _label(fit, fit.verdict.chosen)
+    labels = {one.name: _label(fit, one) for one in fit.candidates}
+    for whole, what in ((fit.frontier, "p95 of a single row"), (fit.memory_frontier, "peak memory")):
+        frontier = Frontier([Point(labels[one.name], one.cost, one.quality) for one in whole.points], whole.unit)
         svg = plots.frontier_plot(frontier, quality=name, chosen=chosen, title=f"{name} and {what}")
         best = ", ".join(point.name for point in frontier.optimal)
         blocks += [Figure(svg, f"{name} against {what}."), Paragraph(f"Nothing is better and takes less than: {best}.")]
@@ -180,8 +192,8 @@ def _skipped(fit: Fit) -> Table:
 
 def _method(fit: Fit) -> list[Block]:
     facts = machine()
-    how = fit.settings.how
-    bases = sorted({one.measured.energy_basis.split(" CPU seconds")[-1].strip() for one in fit.candidates})
+    how, measured = fit.settings.how, [one.measured for one in fit.candidates]
+    bases = sorted({re.sub(r"[\d.e+-]+ CPU seconds", "CPU seconds", m.energy_basis) for m in measured})
     items: list[tuple[str, Cell]] = [
         ("Processor", f"{facts['cpu']}, {how.threads or facts['cores']} threads"),
         ("Instruction sets", ", ".join(facts["instructions"]) or "none of those that matter here"),
@@ -201,7 +213,7 @@ def _method(fit: Fit) -> list[Block]:
             Paragraph(
                 f"Other work had the cores while {len(busy)} of the candidates were timed ({most.name} waited "
                 f"{most.measured.waited:.0%} of its time): their times and energies are too high, and their order may "
-                "be wrong.",
+                "be wrong; the same command with `--again`, once the machine is quiet, measures anew.",
                 "warning",
             )
         )

@@ -77,10 +77,12 @@ def _four(weight: Any, size: int) -> Any:
     library, ops = need("openvino", "openvino"), need("openvino.opset13", "openvino")
     groups = grouped(weight, 4, size)
 
-    def codes_of(codes: Any) -> Any:
-        held = library.Tensor(packed(codes.reshape(1, -1)).reshape(-1), library.Shape(codes.shape), library.Type.u4)
+    def told(codes: Any) -> Any:
+        # Memory of its own: one made around an array looks into it when the array is gone.
+        held = library.Tensor(library.Type.u4, library.Shape(codes.shape))
+        held.data.reshape(-1)[:] = packed(codes.reshape(1, -1)).reshape(-1)
         return ops.convert(ops.constant(held), "f32")
 
-    wide = ops.subtract(codes_of(groups.codes), codes_of(groups.zeros[..., None]))
-    told = ops.multiply(wide, ops.constant(groups.scales[..., None]))
-    return ops.reshape(told, ops.constant(np.array(weight.shape, dtype=np.int64)), False)
+    wide = ops.subtract(told(groups.codes), told(groups.zeros[..., None]))
+    whole = ops.multiply(wide, ops.constant(groups.scales[..., None]))
+    return ops.reshape(whole, ops.constant(np.array(weight.shape, dtype=np.int64)), False)
