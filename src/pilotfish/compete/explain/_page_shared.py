@@ -51,13 +51,14 @@ def notes(prices: Sequence[Price], stability: Stability | None) -> list[tuple[st
     found = []
     if prices:
         best = max(prices, key=lambda one: one.own.value)
-        paid = f"{best.paid.value:+.3f} [{best.paid.low:.3f}, {best.paid.high:.3f}]".replace("-", "−")
+        paid = f"{abs(best.paid.value):.3f} {'less' if best.paid.value < 0 else 'more'}"
+        between = f"[{best.paid.low:+.3f}, {best.paid.high:+.3f}]".replace("-", "−")
         judged = "something is paid" if best.shown else "no price is shown"
         found.append(
             (
                 "What transparency costs",
-                f"Of those that can be read through {best.name} is best; {best.opaque} is worth {paid} more in "
-                f"{measured(best.measure)}: {judged}.",
+                f"Of those that can be read through {best.name} is best; {best.opaque} is worth {paid} in "
+                f"{measured(best.measure)} {between}: {judged}.",
             )
         )
     if stability is not None:
@@ -76,7 +77,7 @@ def highlights(
 ) -> list[Highlight]:
     """Return the numbers that the verdict rests on."""
     gain = found.deletion_gain
-    items = [Highlight("Faithful by", f"{gain.value:+.3f}", f"{gain.low:.3f} to {gain.high:.3f}, above random")]
+    items = [Highlight("Faithful by", _signed(gain.value), f"{gain.low:.3f} to {gain.high:.3f}, above random")]
     if residual is not None:
         items.append(Highlight("Adds up to", f"{residual:.1e}", "the largest gap"))
     if stability is not None:
@@ -84,7 +85,7 @@ def highlights(
     if prices:
         best = max(prices, key=lambda one: one.own.value)
         items.append(
-            Highlight("Transparency costs", f"{best.paid.value:+.3f}", f"{measured(best.measure)}, {best.name}")
+            Highlight("Transparency costs", _signed(best.paid.value), f"{measured(best.measure)}, {best.name}")
         )
     return items
 
@@ -196,3 +197,7 @@ def price_blocks(prices: Sequence[Price]) -> list[Block]:
             f"Both on the same {first.own.n:,} rows.",
         ),
     ]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")

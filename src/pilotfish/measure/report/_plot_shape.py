@@ -74,4 +74,4 @@ def shape_plot(
 
 
 def _number(value: float, _: object = None) -> str:
-    return f"{value:.4g}".replace("-", "−")
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", "−")
