@@ -110,9 +110,9 @@ def test_every_bad_input_is_told_before_anything_heavy_is_imported(tmp_path: Pat
     ("text", "message"),
     [
         (SMALL, "no [advise] table"),
-        (SMALL + TABLE + 'larg = "x"', "unknown key 'advise.larg'; did you mean 'large'?"),
+        (SMALL + TABLE + 'larg = "x"', "[advise]: unknown key 'larg'; did you mean 'large'?"),
         (SMALL + TABLE + 'large = "smal"', "large = 'smal': no such model; did you mean 'small'?"),
-        (SMALL + TABLE.replace('label = "label"', ""), "the key 'advise.label' is missing"),
+        (SMALL + TABLE.replace('label = "label"', ""), "[advise]: the key 'label' is missing"),
     ],
 )
 def test_a_faulty_table_is_one_line(tmp_path: Path, text: str, message: str) -> None:

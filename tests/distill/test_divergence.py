@@ -67,7 +67,9 @@ def test_float32_is_finite_and_near_float64(name: str, seed: int, spread: float,
     loss, grad = ours(made(name, 0.3), z.float(), u.float())
     exact, slope = ours(made(name, 0.3), z.float().double(), u.float().double())
     assert torch.isfinite(loss).all() and torch.isfinite(grad).all()
-    torch.testing.assert_close(loss.double(), exact, rtol=2e-5, atol=2e-6)
+    # A logit of three spreads is known to half a step of float32, so a log-probability is no better known than that.
+    step = 3 * spread * torch.finfo(torch.float32).eps
+    torch.testing.assert_close(loss.double(), exact, rtol=2e-5, atol=2e-6 + step)
     if name not in ("tv", "adaptive-kl"):  # these jump, where two probabilities are equal but for rounding
         torch.testing.assert_close(grad.double(), slope, rtol=2e-4, atol=1e-4)
     assert (loss >= -1e-6).all()
