@@ -60,12 +60,12 @@ LEAVES: tuple[Leaf, ...] = (
     Leaf("verify", _HELP, "Prompts, verify or rewrite", "verify"),
     Leaf("contrast", _HELP, "Deficiency repair, contrastive decoding", "lockstep"),
     Leaf("plug-ins", _HELP, "Deficiency repair, small plug-ins", "repair"),
-    Leaf("constrained", _ALONE, "Constrained machines"),
-    Leaf("text", _ALONE, "Task-specific: text classification", "advise"),
-    Leaf("tables", _ALONE, "Task-specific: tables"),
-    Leaf("phrases", _ALONE, "Task-specific: phrases"),
-    Leaf("entities", _ALONE, "Task-specific: entities"),
-    Leaf("explain", _ALONE, "Interpretability"),
+    Leaf("constrained", _ALONE, "Constrained machines", "constrained"),
+    Leaf("text", _ALONE, "Task-specific: text classification", "classify"),
+    Leaf("tables", _ALONE, "Task-specific: tables", "tables"),
+    Leaf("phrases", _ALONE, "Task-specific: phrases", "phrases"),
+    Leaf("entities", _ALONE, "Task-specific: entities", "entities"),
+    Leaf("explain", _ALONE, "Interpretability", "explain"),
 )
 _KNOWN = {leaf.key: leaf for leaf in LEAVES}
 
