@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from pilotfish.cli._advise_log import rows_of_log
+from pilotfish.cli._advise_shown import show
 from pilotfish.cli._common import Stopped, say_rejects
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pilotfish.assemble import Collaboration
     from pilotfish.assemble._specs_advise import AdviseAnswersSpec, AdviseTableSpec, EveryAdviseSpec
     from pilotfish.assemble.workbench import Workbench
@@ -59,7 +56,9 @@ def run(rows: str, out: Path, flags: Mapping[str, Any], *, strict: bool, quiet: 
         from pilotfish.compete.advisor.folder import write_advised
 
         write_advised(advice, out, given)
-    _show(advice, out, console)
+    from pilotfish.compete.advisor.page import page
+
+    show(advice, lambda: page(advice), out, console)
 
 
 def planned(rows: str, flags: Mapping[str, Any]) -> tuple[EveryAdviseSpec, Collaboration]:
@@ -249,23 +248,3 @@ def _named(model: Model, models: Collaboration, name: str) -> None:
 
     if isinstance(model, LocalModel | RemoteModel):
         model.name = _shown(models, name)
-
-
-def _show(found: Advised, out: Path, console: Console) -> None:
-    """Print the report on standard error's terminal, and the verdict and the paths on standard output."""
-    from rich.console import Console as Terminal
-
-    from pilotfish.compete.advisor.page import page
-    from pilotfish.measure.report import render_terminal
-
-    if not console.quiet:
-        render_terminal(page(found), Terminal())
-    verdict = found.verdict
-    click.echo(f"verdict: {verdict.answer}")
-    click.echo(f"reason: {verdict.reason}")
-    click.echo(f"what would flip it: {verdict.flip}")
-    for gate in found.gates:
-        if gate.status == "fail":
-            click.echo(f"GATE FAILED: {gate.name}: {gate.text}")
-    click.echo(f"report: {out / 'report.html'}")
-    click.echo(f'try it: pilotfish ask {out / "pilotfish.toml"} "…" --trace')

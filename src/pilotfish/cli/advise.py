@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotfish.cli._advise_shown import show
 from pilotfish.cli._common import Stopped, say_rejects
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pilotfish.assemble._specs_advise import AdviseSpec
     from pilotfish.cli._advise_plan import Plan
-    from pilotfish.compete.advise import Advice
     from pilotfish.compete.task import TextTask
     from pilotfish.model import Model
     from pilotfish.models.encoder import Encoder
@@ -114,7 +112,9 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
             raise Stopped(f"stopped, no advice was written{kept_too}") from None
         write_folder(found, out, _portable(plan, plan.spec.large) if plan.spec.large else None)
         _complete(plan, out)
-    _show(found, out, console)
+    from pilotfish.compete.page import page
+
+    show(found, lambda: page(found), out, console)
 
 
 _WHOLE = (
@@ -247,23 +247,3 @@ def _complete(plan: Plan, out: Path) -> None:
         whole = path.read_text(encoding="utf-8") + "\n" + "\n".join(lines)
         with atomic(path) as file:
             file.write(whole.encode())
-
-
-def _show(found: Advice, out: Path, console: Console) -> None:
-    """Print the report on standard error's terminal, and the verdict and the paths on standard output."""
-    from rich.console import Console as Terminal
-
-    from pilotfish.compete.page import page
-    from pilotfish.measure.report import render_terminal
-
-    if not console.quiet:
-        render_terminal(page(found), Terminal())
-    verdict = found.verdict
-    click.echo(f"verdict: {verdict.answer}")
-    click.echo(f"reason: {verdict.reason}")
-    click.echo(f"what would flip it: {verdict.flip}")
-    for gate in found.gates:
-        if gate.status == "fail":
-            click.echo(f"GATE FAILED: {gate.name}: {gate.text}")
-    click.echo(f"report: {out / 'report.html'}")
-    click.echo(f'try it: pilotfish ask {out / "pilotfish.toml"} "…" --trace')

@@ -27,6 +27,7 @@ from pilotfish.measure.report import (
 
 if TYPE_CHECKING:
     from pilotfish.compete.advise import Advice
+    from pilotfish.compete.verdict import Verdict
     from pilotfish.measure.intervals import Interval
     from pilotfish.measure.report.document import Cell
 
@@ -49,7 +50,7 @@ def page(advice: Advice) -> Report:
         answer=ANSWERS[verdict.answer],
         notes=[
             ("What would flip it", _sentence(verdict.flip)),
-            ("Settled?", _settled(advice)),
+            ("Settled?", settled(verdict, len(advice.contenders), advice.settings.alpha)),
         ],
         highlights=_highlights(advice),
         sections=[
@@ -74,17 +75,17 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _settled(advice: Advice) -> str:
-    verdict = advice.verdict
-    if len(advice.contenders) < 2:
+def settled(verdict: Verdict, contenders: int, alpha: float) -> str:
+    """Say whether the rows settle the verdict among so many candidates, at a one-sided error rate."""
+    if contenders < 2:
         return "Only small models were measured; among them the choice was made on rows kept back from training."
     if verdict.settled:
         return (
             f"Yes: on {verdict.rows:,} held-out rows that all have answered, the choice is shown to be at most "
-            f"{verdict.margin * 100:.3g} points worse than each of the others (paired, one-sided "
-            f"{advice.settings.alpha:.0%})."
+            f"{verdict.margin * 100:.3g} points worse than each of the others (paired, one-sided {alpha:.0%})."
         )
-    return f"No: {verdict.rows:,} shared held-out rows are too few; the choice is the most accurate one so far."
+    best = "most accurate" if verdict.chosen.counted else "best"
+    return f"No: {verdict.rows:,} shared held-out rows are too few; the choice is the {best} one so far."
 
 
 def _highlights(advice: Advice) -> list[Highlight]:

@@ -60,6 +60,8 @@ def test_a_small_model_that_is_as_good_is_the_answer_and_a_second_run_asks_nothi
     again, bench = advised(tmp_path, small=Adds("Little", 40, 0.0))
     assert again.verdict.reason == found.verdict.reason
     assert not bench.models["small"].asked and not bench.models["large"].asked
+    # The budget is for both runs together.
+    assert again.spent == pytest.approx(found.spent) and found.spent > 0
 
 
 def test_a_small_model_without_log_probabilities_has_no_cascade_and_the_report_says_why(tmp_path: Path) -> None:

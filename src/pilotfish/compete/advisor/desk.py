@@ -100,6 +100,11 @@ class Desk:
         self._told: dict[str, Any] = {"single": [], "rows": 0, "seconds": 0.0, "joules": 0.0, "kind": ""}
         if self._times.exists():
             self._told = json.loads(self._times.read_text(encoding="utf-8"))
+        if self.path.exists():
+            # The budget is for the advice as a whole, however often it was stopped.
+            store = Calls(model, self.path)
+            budget.spent += store.bill.cost or 0.0
+            store.close()
 
     def ask(self, rows: Sequence[int]) -> Answers:
         """Return the answers to rows: what was asked before comes from the file.
@@ -151,7 +156,7 @@ class Desk:
         left = self.budget.dollars_left()
         calls = Calls(self.model, self.path)
         if np.isfinite(left):
-            # The store's own budget counts what it holds already; that stands in `spent`.
+            # The store counts what it holds already, which stands in `spent` too.
             had = calls.bill.cost or 0.0
             calls.close()
             calls = Calls(self.model, self.path, budget=Most(dollars=max(left + had, 1e-9)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pilotfish.compete.advisor.survey_page import errors_page, survey_page
 from pilotfish.compete.candidate import TITLES
-from pilotfish.compete.page import ANSWERS, cost_blocks, digits, dollars
+from pilotfish.compete.page import ANSWERS, cost_blocks, digits, dollars, settled
 from pilotfish.measure.report import (
     Block,
     Column,
@@ -41,7 +41,7 @@ def page(advice: Advised) -> Report:
         answer=ANSWERS[verdict.answer],
         notes=[
             ("What would flip it", verdict.flip[:1].upper() + verdict.flip[1:]),
-            ("Settled?", _settled(advice)),
+            ("Settled?", settled(verdict, len(advice.contenders), advice.settings.alpha)),
         ],
         highlights=_highlights(advice),
         sections=[
@@ -55,19 +55,6 @@ def page(advice: Advised) -> Report:
         ],
         footer="Made by `pilotfish advise`. Intervals are 95% unless said otherwise.",
     )
-
-
-def _settled(advice: Advised) -> str:
-    verdict = advice.verdict
-    if len(advice.contenders) < 2:
-        return "Only small models were measured; among them the choice was made on rows kept back from training."
-    if verdict.settled:
-        return (
-            f"Yes: on {verdict.rows:,} held-out rows that all have answered, the choice is shown to be at most "
-            f"{verdict.margin * 100:.3g} points worse than each of the others (paired, one-sided "
-            f"{advice.settings.alpha:.0%})."
-        )
-    return f"No: {verdict.rows:,} shared held-out rows are too few; the choice is the best one so far."
 
 
 def _highlights(advice: Advised) -> list[Highlight]:

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilotfish._sync import wait
 from pilotfish.errors import ConfigError
 from pilotfish.measure.judging import filled_in, grade_in, shares_of
-from pilotfish.model import Call, Message, Model, Reply, Request, Trace
-from pilotfish.models.calls import Calls, Failure
+from pilotfish.model import Call, Message, Model, Request, Trace
+from pilotfish.models.calls import Calls, Failure, answered
 from pilotfish.rows.asking import Bill
 
 __all__ = ["LITERAL", "SIMILAR", "Judged", "judged"]
@@ -84,21 +83,7 @@ def judged(
     local: Any = model
     if all(callable(getattr(model, name, None)) for name in ("choices", "render", "count")):
         return _expected(local, requests)
-    calls = Calls(model, path, concurrency=concurrency)
-
-    async def all_of_them() -> list[Reply | Failure]:
-        try:
-            return await calls.replies(requests, progress=progress)
-        finally:
-            close = getattr(model, "aclose", None)
-            if close is not None:
-                await close()
-
-    try:
-        replies = wait(all_of_them())
-        bill = calls.bill_of(requests)
-    finally:
-        calls.close()
+    replies, bill = answered(Calls(model, path, concurrency=concurrency), requests, progress=progress)
     said = [None if isinstance(one, Failure) else grade_in(one.text, 0, 10) for one in replies]
     scores = np.array([np.nan if one is None else one for one in said], np.float64)
     traces = [one.trace for one in replies if not isinstance(one, Failure)]

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotfish._sync import wait
 from pilotfish.compete.phrases.pair import Pair, distinct, normal
 from pilotfish.errors import ConfigError
 from pilotfish.measure.judging import filled_in
-from pilotfish.model import Message, Model, Reply, Request, Trace
-from pilotfish.models.calls import Budget, Calls, Failure
+from pilotfish.model import Message, Model, Request, Trace
+from pilotfish.models.calls import Budget, Calls, Failure, answered
 from pilotfish.rows.asking import Bill
 
 __all__ = ["PROMPT", "Written", "phrases_in_answer", "written"]
@@ -94,21 +93,7 @@ def written(
         )
         for phrase in asked
     ]
-    calls = Calls(model, path, budget=budget, concurrency=concurrency)
-
-    async def all_of_them() -> list[Reply | Failure]:
-        try:
-            return await calls.replies(requests, progress=progress)
-        finally:
-            close = getattr(model, "aclose", None)
-            if close is not None:
-                await close()
-
-    try:
-        replies = wait(all_of_them())
-        bill = calls.bill_of(requests)
-    finally:
-        calls.close()
+    replies, bill = answered(Calls(model, path, budget=budget, concurrency=concurrency), requests, progress=progress)
     pairs: list[Pair] = []
     traces: list[Trace] = []
     unanswered: Counter[str] = Counter()

@@ -5,6 +5,6 @@ from __future__ import annotations
 from pilotfish.models.calls._store import keys_of
 from pilotfish.models.calls.budget import Budget, Purse
 from pilotfish.models.calls.calls import Calls, Failure, Reuse
-from pilotfish.models.calls.heard import Heard, heard
+from pilotfish.models.calls.heard import Heard, answered, heard
 
-__all__ = ["Budget", "Calls", "Failure", "Heard", "Purse", "Reuse", "heard", "keys_of"]
+__all__ = ["Budget", "Calls", "Failure", "Heard", "Purse", "Reuse", "answered", "heard", "keys_of"]

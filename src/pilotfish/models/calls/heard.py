@@ -12,7 +12,7 @@ from pilotfish.model import Model, Reply, Request
 from pilotfish.models.calls.calls import Calls, Failure
 from pilotfish.rows.asking import Asked, Bill, Said
 
-__all__ = ["Heard", "heard"]
+__all__ = ["Heard", "answered", "heard"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,29 @@ class Heard(Asked):
     """
 
     failures: Mapping[int, Failure] = field(default_factory=dict)
+
+
+def answered(calls: Calls, requests: Sequence[Request], *, progress: bool = True) -> tuple[list[Reply | Failure], Bill]:
+    """Return a reply a request, or why there is none, and what they took; store and model are closed afterwards.
+
+    Raises:
+        UpstreamError: the endpoint fails for request after request; what was answered stays.
+        ModelError: the model could answer none of the first requests.
+        DataError: the file cannot be used.
+    """
+
+    async def all_of_them() -> list[Reply | Failure]:
+        try:
+            return await calls.replies(requests, progress=progress)
+        finally:
+            close = getattr(calls.model, "aclose", None)
+            if close is not None:
+                await close()
+
+    try:
+        return wait(all_of_them()), calls.bill_of(requests)
+    finally:
+        calls.close()
 
 
 def heard(
@@ -54,21 +77,7 @@ def heard(
     if not questions:
         return Heard([], Counter(), 0, Bill())
     requests = [request.with_(metadata={"sample": sample}) for request, sample in questions]
-    calls = Calls(model, path, concurrency=concurrency)
-
-    async def all_of_them() -> list[Reply | Failure]:
-        try:
-            return await calls.replies(requests, progress=progress)
-        finally:
-            close = getattr(model, "aclose", None)
-            if close is not None:
-                await close()
-
-    try:
-        replies = wait(all_of_them())
-        bill = calls.bill_of(requests)
-    finally:
-        calls.close()
+    replies, bill = answered(Calls(model, path, concurrency=concurrency), requests, progress=progress)
     asked = dict(zip(((request.key(), sample) for request, sample in questions), replies, strict=True))
     return Heard(
         [None if isinstance(one, Failure) else Said.of(one) for one in replies],
