@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ import torch
 from pilotfish.adapt.expert import REPORT, TuneReport, Tuning, tune
 from pilotfish.errors import ConfigError, DataError
 from pilotfish.models.local import LocalModel
+from tests.forks import forked
 
 TEXTS = [f"the cat sat on the mat number {n}, it was wrong and the dog did not" for n in range(40)]
 QUICK = Tuning(rank=4, rate=5e-3, epochs=2, batch_tokens=256, length=64, held_out=0.2, every=2)
@@ -76,12 +73,10 @@ tune(sys.argv[1], TEXTS, Path(sys.argv[2]), QUICK, device="cpu", progress=False)
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tiny_folder: Any, tmp_path: Path) -> None:
     folder = str(tiny_folder("llama", "plain"))
     tune(folder, TEXTS, tmp_path / "whole", QUICK, device="cpu", progress=False)
-    command = [sys.executable, "-c", SCRIPT, folder, str(tmp_path / "killed")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline().strip() == "2"
-        assert run.stdout.readline().strip() == "4"
-        os.kill(run.pid, signal.SIGKILL)
+    with forked(SCRIPT, folder, tmp_path / "killed") as run:
+        assert run.stdout.readline().strip() == b"2"
+        assert run.stdout.readline().strip() == b"4"
+        run.kill()
     assert not (tmp_path / "killed" / REPORT).exists()
     started = time.monotonic()
     report = tune(folder, TEXTS, tmp_path / "killed", QUICK, device="cpu", progress=False)

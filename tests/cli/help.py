@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.cli.forks import Forks
+from tests.forks import Forked, forked
 
 SECRET = "sk-very-secret"
 ENTRY = "from pilotfish.cli.main import run; run()"
@@ -28,30 +28,26 @@ def command(*arguments: str | Path, before: str = "") -> list[str]:
     return [sys.executable, "-c", f"{before}\n{ENTRY}", *map(str, arguments)]
 
 
-def forks() -> Forks:
-    """Return what runs commands in the environment of now."""
-    now = environment()
-    if not _forks or _forks[0].env != now:
-        for old in _forks:
-            old.close()
-        _forks[:] = [Forks(ENTRY, now)]
-    return _forks[0]
-
-
-_forks: list[Forks] = []
-
-
 def pilotfish(
     *arguments: str | Path,
     cwd: Path,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     before: str = "",
+    disk: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; what it printed is decoded as UTF-8."""
-    done = None if before or env else forks().run([str(argument) for argument in arguments], cwd, stdin, timeout=120)
-    if done is None:
-        done = subprocess.run(
+    """Run a command to its end; what it printed is decoded as UTF-8.
+
+    Args:
+        arguments: of the command.
+        cwd: where it runs.
+        env: joins its environment, from the start of a fresh interpreter.
+        stdin: what it may read.
+        before: Python that runs first, in a fresh interpreter.
+        disk: bytes that a file may have, as on a disk that is full.
+    """
+    if before or env:
+        run = subprocess.run(
             command(*arguments, before=before),
             cwd=cwd,
             env=environment(env),
@@ -60,14 +56,22 @@ def pilotfish(
             timeout=120,
             check=False,
         )
-    out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8")
-    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+        code, out, err = run.returncode, run.stdout, run.stderr
+    else:
+        limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({disk}, {disk}))\n"
+        with forked((limit if disk else "") + ENTRY, *arguments, cwd=cwd, env=environment()) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            code = process.wait()
+    return subprocess.CompletedProcess(list(arguments), code, out.decode("utf-8"), err.decode("utf-8"))
 
 
-def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[bytes]:
+def start(*arguments: str | Path, cwd: Path) -> Forked:
     """Start a command and return at once."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command(*arguments), cwd=cwd, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe)
+    return forked(ENTRY, *arguments, cwd=cwd, env=environment())
 
 
 def error_of(done: subprocess.CompletedProcess[str], code: int = 2) -> str:

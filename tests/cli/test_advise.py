@@ -226,7 +226,6 @@ def test_ctrl_c_leaves_no_advice_and_two_do_not_share_a_folder(tmp_path: Path, t
     with ScriptedUpstream(lambda _: Answer("card", delay=0.2), key=SECRET) as upstream:
         write_toml(tmp_path / "a.toml", SMALL, remote("big", upstream.url), TABLE + 'large = "big"\n')
         process = start("advise", "a.toml", "--out", "out", cwd=tmp_path)
-        assert process.stderr is not None
         begun = time.monotonic()
         assert process.stderr.readline() == b"pilotfish advise: reading the rows\n"
         assert time.monotonic() - begun < 10
@@ -255,8 +254,7 @@ def test_labelled_lines_in_latin_1_without_a_large_model_and_a_full_disk(
     (tmp_path / "some.train.all").write_bytes("\n".join(lines).encode("latin-1"))
     arguments = ["some.train.all", "--text", "text", "--label", "label", "--encoding", "latin-1", "--out", "out"]
     arguments += ["--small", str(tiny_encoder_folder), "--quiet", "--seeds", "1", "--max-seconds", "60"]
-    small_disk = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))"
-    full = pilotfish("advise", *arguments, cwd=tmp_path, before=small_disk)
+    full = pilotfish("advise", *arguments, cwd=tmp_path, disk=4_000)
     assert re.search("cannot write .*: File too large", error_of(full))
     assert not (tmp_path / "out" / "advice.json").exists()
     done = pilotfish("advise", *arguments, cwd=tmp_path)

@@ -91,8 +91,7 @@ def test_a_full_disk_is_one_line_and_more_room_finishes_the_work(tmp_path: Path)
     with ScriptedUpstream(Answer("x" * 2000), key=SECRET) as upstream:
         made(tmp_path, upstream.url, count=40)
         arguments = ["map", "c.toml", "rows.jsonl", "--prompt", "{text}", "--out", "out", "--quiet"]
-        small_disk = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))"
-        assert "cannot write" in error_of(pilotfish(*arguments, cwd=tmp_path, before=small_disk))
+        assert "cannot write" in error_of(pilotfish(*arguments, cwd=tmp_path, disk=30_000))
         assert not (tmp_path / "out" / "report.json").exists()
         assert upstream.calls >= 10
         done = pilotfish(*arguments, "--output", "all.jsonl", cwd=tmp_path)

@@ -83,8 +83,7 @@ def test_latin_1_is_read_where_it_is_said(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.jsonl", ({"t": "x" * 1000} for _ in range(300)))
     (tmp_path / "b.jsonl").write_text("old\n")
-    small_disk = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
-    done = pilotfish("rows", "convert", "a.jsonl", "b.jsonl", cwd=tmp_path, before=small_disk)
+    done = pilotfish("rows", "convert", "a.jsonl", "b.jsonl", cwd=tmp_path, disk=100_000)
     assert "cannot write" in error_of(done)
     assert (tmp_path / "b.jsonl").read_text() == "old\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
@@ -207,7 +206,6 @@ def test_split_refuses_what_it_cannot_do(tmp_path: Path, options: list[str], mes
 def test_a_failed_split_leaves_none_to_trust(tmp_path: Path) -> None:
     write_rows(tmp_path / "a.jsonl", ({"text": "x" * 1000 + str(n)} for n in range(300)))
     assert pilotfish("rows", "split", "a.jsonl", "--out", "s", cwd=tmp_path).returncode == 0
-    small_disk = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
-    error_of(pilotfish("rows", "split", "a.jsonl", "--out", "s", "--seed", "1", cwd=tmp_path, before=small_disk))
+    error_of(pilotfish("rows", "split", "a.jsonl", "--out", "s", "--seed", "1", cwd=tmp_path, disk=100_000))
     assert not (tmp_path / "s" / "split.json").exists()
     assert not (tmp_path / "s" / "train.jsonl").exists()

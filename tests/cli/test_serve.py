@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,14 @@ import pytest
 from pilotfish.serve.keys import new_key
 from tests.cli.help import SECRET, error_of, pilotfish, remote, start, write_toml
 from tests.fakes import Answer, ScriptedUpstream
+from tests.forks import Forked
 
 
 @contextmanager
-def serving(file: Path, *flags: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[bytes]]]:
+def serving(file: Path, *flags: str) -> Iterator[tuple[httpx.Client, Forked]]:
     """Run the command until the block ends; gives a client and the process."""
     process = start("serve", file, "--port", "0", *flags, cwd=file.parent)
     try:
-        assert process.stderr is not None
         said = process.stderr.readline().decode()
         while "serving" not in said:
             assert process.poll() is None, said
@@ -64,7 +63,6 @@ def test_every_model_of_a_file_is_served_nested_ones_too(tmp_path: Path) -> None
     assert names == ["small", "large", "both"]
     assert answer.headers["x-pilotfish-model"] == "large"
     assert answer.json()["usage"]["completion_tokens"] == 4
-    assert process.stderr is not None
     assert SECRET not in process.stderr.read().decode()
 
 
@@ -102,7 +100,6 @@ sha256 = "{digest}"
         assert upstream.calls == 1
         assert upstream.seen[0].body["max_tokens"] == 50
     assert refused.status_code == 401
-    assert process.stderr is not None
     said = process.stderr.read().decode()
     assert "POST" in said  # it does tell, on debug
     assert secret not in said + refused.text

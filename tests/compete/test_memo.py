@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +22,7 @@ from pilotfish.models.recorded import RecordedModel
 from pilotfish.models.remote import RemoteModel
 from tests.compete.label_run import LABELS, texts
 from tests.fakes import ScriptedModel
-
-ROOT = Path(__file__).parents[2]
+from tests.forks import forked, module
 
 
 def echo(request: Request) -> str:
@@ -216,14 +213,8 @@ def test_identities_tell_models_apart(tmp_path: Path, tiny_folder: object) -> No
 
 @pytest.fixture
 def upstream() -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.fakes", "--port", "0", "--delay", "0.02"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as served:
-        assert served.stdout is not None
-        yield served.stdout.readline().strip()
+    with forked(module("tests.fakes"), "--port", "0", "--delay", "0.02") as served:
+        yield served.stdout.readline().decode().strip()
         served.terminate()
 
 
@@ -235,8 +226,8 @@ def asked(url: str) -> dict[str, int]:
 @pytest.mark.parametrize("cache", ["cache", "none"])
 def test_kill_9_repeats_no_finished_row(upstream: str, tmp_path: Path, cache: str) -> None:
     rows = 150
-    command = [sys.executable, "-m", "tests.compete.label_run", upstream, str(tmp_path), str(rows), cache]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as run:
+    command = (module("tests.compete.label_run"), upstream, str(tmp_path), str(rows), cache)
+    with forked(*command) as run:
         # In the middle of a chunk: the first one is kept, the upstream has seen a part of a later one.
         deadline = time.monotonic() + 30
         while len(asked(upstream)) < CHUNK + 12 and time.monotonic() < deadline:
@@ -245,8 +236,8 @@ def test_kill_9_repeats_no_finished_row(upstream: str, tmp_path: Path, cache: st
     kept = (tmp_path / "large.jsonl").read_bytes().count(b"\n")
     seen = asked(upstream)
     assert CHUNK <= kept < rows
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split() == [str(rows // 2)] * 2
+    out, _ = forked(*command).communicate(timeout=60)
+    assert out.decode().split() == [str(rows // 2)] * 2
     counts = asked(upstream)
     assert set(counts) == set(texts(rows))
     finished = texts(rows)[:kept]

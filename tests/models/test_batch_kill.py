@@ -6,12 +6,12 @@ import json
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.fakes_batch import FakeBatches
+from tests.forks import Forked, forked
 
 # Asks for everything, over and over until it lives to see the answers.
 CHILD = """
@@ -31,18 +31,13 @@ print(json.dumps([reply.text for reply in replies]), flush=True)
 COUNT = 10
 
 
-def start(provider: FakeBatches, folder: Path, count: int = COUNT) -> subprocess.Popen[bytes]:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, provider.url, str(folder), str(count)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+def start(provider: FakeBatches, folder: Path, count: int = COUNT) -> Forked:
+    child = forked(CHILD, provider.url, folder, str(count))
+    assert child.stdout.readline() == b"ready\n"
     return child
 
 
-def finish(child: subprocess.Popen[bytes]) -> list[str]:
+def finish(child: Forked) -> list[str]:
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err.decode()
     found: list[str] = json.loads(out)

@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
@@ -24,6 +22,7 @@ from pilotfish.models import _gguf
 from pilotfish.models._gguf_layout import config_of
 from pilotfish.models._gguf_read import read_gguf
 from pilotfish.models._gguf_tokens import merges_of
+from tests.forks import forked
 from tests.models.tiny_gguf import SPECIAL, byte_level_tokenizer, tiny_model, write_gguf
 
 torch = pytest.importorskip("torch")
@@ -279,9 +278,10 @@ _gguf.converted(Path(sys.argv[1]), progress=False)
 
 def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(tmp_path: Path, own_home: Path) -> None:
     gguf = write_gguf(tmp_path / "m.gguf", tiny_model("llama", VOCABULARY), TOKENIZER)
-    result = subprocess.run([sys.executable, "-c", LIMITED, str(gguf)], capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "pilotfish.errors.ModelError: writing " in result.stderr.splitlines()[-1]
+    process = forked(LIMITED, gguf)
+    _, said = process.communicate(timeout=60)
+    assert process.wait() == 1
+    assert "pilotfish.errors.ModelError: writing " in said.decode().splitlines()[-1]
     assert list((own_home / "converted").glob("*")) == []
 
 

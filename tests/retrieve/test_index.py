@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from pilotfish.retrieve import Added, Chunks, Document, Encoders, Hybrid, Index
 from pilotfish.retrieve.bm25 import Words
 from pilotfish.retrieve.dense import Vectors
 from pilotfish.rows._lock import locked
+from tests.forks import forked, module
 from tests.retrieve._building import MANY, many
 from tests.retrieve.made import DOCUMENTS, SAID, Hashed
 
@@ -91,19 +89,17 @@ def test_long_documents_are_cut_and_cited(tmp_path: Path) -> None:
 @pytest.mark.timeout(280)
 def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     rng = random.Random(4)
-    command = [sys.executable, "-m", "tests.retrieve._building", str(tmp_path)]
     killed = 0
     for turn in range(12):
-        with subprocess.Popen([*command, f"turn-{turn}"], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
+        with forked(module("tests.retrieve._building"), tmp_path, f"turn-{turn}") as process:
             said = process.stdout.readline()
             if turn < 4:
                 time.sleep(rng.uniform(0.0, 0.25))
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
             rest = process.stdout.read()
         killed += process.returncode == -signal.SIGKILL
         if process.returncode == 0:
-            assert said == "ready\n" and rest.startswith(f"turn-{turn}")
+            assert said == b"ready\n" and rest.startswith(f"turn-{turn}".encode())
             break
     assert killed >= 2, "no process was killed in the middle: the test shows nothing"
     encoder = Hashed(tmp_path / "encoder")

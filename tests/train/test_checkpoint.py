@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pilotfish.train.checkpoint import Checkpoint
+from tests.forks import forked
 
 torch = pytest.importorskip("torch")
 
@@ -95,7 +96,7 @@ def test_writing_takes_no_second_copy_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_kill_in_the_midst_of_writing_leaves_the_one_before(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], cwd=ROOT)
+    process = forked(ENDLESS, tmp_path)
     try:
         until = time.monotonic() + 60
         while time.monotonic() < until:

@@ -6,8 +6,7 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
+import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +20,11 @@ from pilotfish.train.log import read_log
 from pilotfish.train.loop import fit
 from pilotfish.train.plan import planned
 from pilotfish.train.settings import Fit
+from tests.forks import Forked, forked, module
 from tests.tiny import write_lm
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Rows:
@@ -180,10 +178,20 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-def started(job: dict[str, Any], *launcher: str) -> subprocess.Popen[str]:
-    command = [*(launcher or (sys.executable,)), "-m", "tests.train.runner", json.dumps(job)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(job: dict[str, Any], **env: str) -> Forked:
+    return forked(module("tests.train.runner"), json.dumps(job), env={**os.environ, **env})
+
+
+def group(job: dict[str, Any]) -> list[Forked]:
+    """Start two processes that train together, with the environment that torch's launcher gives them.
+
+    The launcher itself is run by `tests/cli/test_distill.py`: it takes as long again.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    return [started(job, RANK=str(rank), LOCAL_RANK=str(rank), **env) for rank in range(2)]
 
 
 def losses(folder: Path) -> list[float]:
@@ -202,7 +210,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(folders: dict[str, str], tmp
     at = len(losses(tmp_path / "killed"))
     assert 17 <= at < 60
     out, said = whole.communicate(timeout=120)
-    assert whole.returncode == 0, said
+    assert whole.returncode == 0, said.decode()
     again = started({**folders, "fit": settings, "out": str(tmp_path / "killed")})
     assert again.communicate(timeout=120)[0] == out
     assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"), rel=1e-6)
@@ -211,29 +219,27 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(folders: dict[str, str], tmp
 def test_two_processes_take_the_steps_of_one(folders: dict[str, str], tmp_path: Path) -> None:
     settings = {"epochs": 1, "accumulate": 2, "batch_tokens": 120, "rate": 5e-3, "dtype": "float32"}
     alone = started({**folders, "fit": settings, "out": str(tmp_path / "alone"), "dropout": False})
-    # On CPUs `accelerate launch --num_processes 2` starts one process without a word; torch's launcher starts two.
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    both = started({**folders, "fit": settings, "out": str(tmp_path / "both"), "dropout": False}, *launch)
-    told = [line for line in ended(alone, both)[1].splitlines() if "steps" in line]
+    both = group({**folders, "fit": settings, "out": str(tmp_path / "both"), "dropout": False})
+    _, *said = ended(alone, *both)
+    told = [line for out in said for line in out.splitlines() if "steps" in line]
     assert len(told) == 2 and told[0] == told[1]
-    shared = started({**folders, "fit": settings, "out": str(tmp_path / "shared"), "shard": True}, *launch)
-    (out,) = ended(shared)
+    outs = ended(*group({**folders, "fit": settings, "out": str(tmp_path / "shared"), "shard": True}))
     assert losses(tmp_path / "both") == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
     # The teacher's layers, half of them in each process, teach the same.
     assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
-    held = [json.loads(line) for line in out.splitlines() if "held" in line]
+    held = [json.loads(line) for out in outs for line in out.splitlines() if "held" in line]
     assert len(held) == 2
     for one in held:
         assert one["held"] == pytest.approx(one["of"] / 2, rel=0.1)
 
 
-def ended(*processes: subprocess.Popen[str]) -> list[str]:
+def ended(*processes: Forked) -> list[str]:
     """Return what processes print, all of which end well."""
     found = []
     for process in processes:
         out, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said[-2000:]
-        found.append(out)
+        assert process.returncode == 0, said.decode()[-2000:]
+        found.append(out.decode())
     return found
 
 

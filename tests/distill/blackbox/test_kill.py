@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.fakes import Answer, ScriptedUpstream
+from tests.forks import forked
 
 KILLED = """
 import sys
@@ -23,14 +21,14 @@ print(int(sum(row['weight'] for row in taught.rows)), taught.report.bill.calls)
 
 def test_kill_9_loses_no_paid_answer(tmp_path: Path) -> None:
     with ScriptedUpstream(Answer("an answer", delay=0.05)) as upstream:
-        command = [sys.executable, "-c", KILLED, upstream.url, str(tmp_path / "out")]
-        process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+        command = (KILLED, upstream.url, tmp_path / "out")
+        process = forked(*command)
         assert upstream.wait_for(lambda: upstream.calls >= 9, 30)
         process.send_signal(signal.SIGKILL)
         process.wait()
         before = upstream.calls
         assert 9 <= before < 40
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout.split() == ["40", "40"]
+        out, said = forked(*command).communicate(timeout=60)
+        assert out.decode().split() == ["40", "40"], said.decode()
         # Only what was under way when it was killed is asked again: two at a time.
         assert 40 <= upstream.calls <= 42

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pilotfish.distill.cache._teacher import fingerprint
 from pilotfish.errors import ConfigError, DataError, ModelError
 from pilotfish.models.head import Head
 from pilotfish.models.local import LocalModel
+from tests.forks import forked
 from tests.tiny import Family
 
 torch = pytest.importorskip("torch")
@@ -270,8 +270,7 @@ def test_progress_counts_all_examples(tiny_lm: LocalModel, tmp_path: Path, capsy
 
 
 CAPTURE = """
-import os, sys
-os.environ["OMP_NUM_THREADS"] = "1"
+import sys
 from pathlib import Path
 from pilotfish.distill.cache import capture
 from tests.distill.cache.test_capture import model, some
@@ -282,9 +281,7 @@ capture(model(Path(sys.argv[1])), some(600), sys.argv[2], k=16, batch_tokens=40,
 def test_a_killed_capture_goes_on_where_it_was(tiny_folder: Callable[[Family], Path], tmp_path: Path) -> None:
     folder = tiny_folder("llama")
     index = tmp_path / "cache" / "shard-00000.index"
-    with subprocess.Popen(
-        [sys.executable, "-c", CAPTURE, str(folder), str(tmp_path / "cache")], cwd=Path(__file__).parents[3]
-    ) as child:
+    with forked(CAPTURE, folder, tmp_path / "cache") as child:
         while child.poll() is None and not (index.exists() and index.stat().st_size > 1000):
             time.sleep(0.005)
         child.send_signal(signal.SIGKILL)

@@ -9,8 +9,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from pilotfish.distill.cache._manifest import NAME, Manifest
 from pilotfish.distill.cache._shard import ENTRY
 from pilotfish.distill.cache._writer import Writer
 from pilotfish.errors import ConfigError, DataError
+from tests.forks import forked
 
 MANIFEST = Manifest("big", "f00d", "float32", vocabulary=500, k=8, bits=8, temperature=2.0)
 
@@ -222,7 +221,7 @@ def test_a_killed_writer_loses_nothing_that_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     kept = 0
     for wait in (0.0, 0.02, 0.05, 0.11):
-        child = subprocess.Popen([sys.executable, "-c", WRITE, str(folder)], cwd=Path(__file__).parents[3])
+        child = forked(WRITE, folder)
         before = _size(folder)
         while _size(folder) == before and child.poll() is None:
             time.sleep(0.001)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 from pilotfish.retrieve.late.index import LateIndex
+from tests.forks import forked, module
 from tests.retrieve.late.made import queries_of
 from tests.retrieve.late.writer import DOCUMENTS, change
 
@@ -30,13 +29,8 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     step, kills = 1, 0
     deadline = time.monotonic() + 90
     while kills < 8 and time.monotonic() < deadline:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.retrieve.late.writer", str(killed), str(step)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "up\n"
+        process = forked(module("tests.retrieve.late.writer"), killed, str(step))
+        assert process.stdout.readline() == b"up\n"
         time.sleep(float(random.uniform(0, 0.5)))
         process.kill()
         done = [int(line) for line in process.stdout.read().split()]
