@@ -132,3 +132,18 @@ def test_a_build_that_was_killed_goes_on(files: Path) -> None:
     assert "0 as they were" not in done.stderr  # some were there already
     found = json.loads(pilotfish("search", "ix", "5999", "--json", cwd=files).stdout)
     assert [hit["id"] for hit in found["hits"]] == ["d5999"]
+
+
+def test_an_index_mirrors_its_source(files: Path) -> None:
+    made = ("index", "docs.jsonl", "--out", "ix", "--ways", "bm25")
+    assert pilotfish(*made, cwd=files).returncode == 0
+    rows = [{"id": one.id, "text": one.text} for one in DOCUMENTS[:2]]
+    write_rows(files / "docs.jsonl", [*rows, {"id": "new"}])
+    done = pilotfish(*made, "--mirror", cwd=files)
+    assert "nothing was taken out: a row that could not be read" in done.stderr, done.stderr
+    assert json.loads(pilotfish("index", "info", "ix", "--json", cwd=files).stdout)["passages"] == 6
+    write_rows(files / "docs.jsonl", [*rows, {"id": "new", "text": "A new one."}])
+    done = pilotfish(*made, "--mirror", cwd=files)
+    assert "1 documents new, 0 changed" in done.stderr and "4 documents (4 passages) taken out" in done.stderr
+    assert json.loads(pilotfish("index", "info", "ix", "--json", cwd=files).stdout)["passages"] == 3
+    assert pilotfish("index", "add", "ix", "docs.jsonl", "--mirror", cwd=files).stderr.endswith("taken out\n")

@@ -5,7 +5,7 @@ It implements `pilotfish.compete.advisor.parts.Parts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pilotfish.errors import ConfigError
 if TYPE_CHECKING:
     from pilotfish.model import Model
 
-__all__ = ["PATHS", "Workbench", "portable"]
+__all__ = ["PATHS", "Workbench", "catalog_of", "portable"]
 
 # Keys of model tables that hold paths.
 PATHS = (
@@ -105,7 +105,7 @@ class Workbench:
         for role, name in roles.items():
             self._models.setdefault(role, portable(models, name, renamed))
         self.own = list(self._models)
-        self._catalog = _catalog(models)
+        self._catalog = catalog_of(models)
         self._rest: dict[str, Any] = {}
         if documents is not None:
             self._rest = {
@@ -181,7 +181,8 @@ class Workbench:
         return found | {f'catalog."{name}"': entry for name, entry in self._catalog.items()}
 
 
-def _catalog(models: Collaboration) -> dict[str, dict[str, Any]]:
+def catalog_of(models: Collaboration) -> dict[str, dict[str, Any]]:
+    """Return a file's own catalog entries as they can stand in another folder."""
     found = {}
     for name, entry in models.catalog_tables.items():
         source = str(entry.get("source", ""))
@@ -195,4 +196,13 @@ def _catalog(models: Collaboration) -> dict[str, dict[str, Any]]:
 def _fill(index: Any, table: Mapping[str, Any]) -> None:
     from pilotfish.retrieve.documents import documents
 
-    index.add(documents(table["documents"], text=table["text"], id=table["id"]))
+    names = []
+
+    def noted() -> Iterator[Any]:
+        for document in documents(table["documents"], text=table["text"], id=table["id"]):
+            names.append(document.id)
+            yield document
+
+    index.add(noted())
+    # The folder may be of an earlier advice, whose documents were others.
+    index.keep(names)

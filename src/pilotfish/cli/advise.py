@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
     plan = Plan.of(rows, flags)
     settings = settings_of(plan.spec)
     check_rows(plan.spec)
+    tables = _tables(plan)
     check_extras()
     from pilotfish.compete.advise import advise, kept
     from pilotfish.compete.folder import write_folder
@@ -110,8 +112,8 @@ def command(rows: str, out: Path, strict: bool, quiet: bool, **flags: Any) -> No
                 f"; what {large.name} answered is kept in {out}: the same command goes on from there" if large else ""
             )
             raise Stopped(f"stopped, no advice was written{kept_too}") from None
-        write_folder(found, out, _portable(plan, plan.spec.large) if plan.spec.large else None)
-        _complete(plan, out)
+        write_folder(found, out, tables.pop(plan.spec.large) if plan.spec.large else None)
+        _complete(plan, out, tables)
     from pilotfish.compete.page import page
 
     show(found, lambda: page(found), out, console)
@@ -203,17 +205,18 @@ def _models(plan: Plan) -> tuple[Encoder | LocalModel, Model | None]:
     return small, large
 
 
-def _portable(plan: Plan, name: str) -> dict[str, Any]:
-    """Return a model's table as it can stand in the output folder: absolute paths, its parts by new names."""
-    from pilotfish.assemble.specs import references
+def _tables(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the large model's table and those of its parts, by their names, as they can stand in the output folder.
 
-    table = plan.models.table(name)
-    for key in ("weights", "path", "cache", "examples"):
-        value = table.get(key)
-        if isinstance(value, str) and (plan.models.folder / value).exists():
-            table[key] = str((plan.models.folder / value).resolve())
-    parts = _parts(plan)
-    return table | {key: parts[target] for key, target in references(plan.models.spec(name))}
+    Raises:
+        ConfigError: one of them cannot.
+    """
+    from pilotfish.assemble.workbench import portable
+
+    if plan.spec.large is None:
+        return {}
+    renamed = _parts(plan)
+    return {name: portable(plan.models, name, renamed) for name in (plan.spec.large, *renamed)}
 
 
 def _parts(plan: Plan) -> dict[str, str]:
@@ -223,25 +226,22 @@ def _parts(plan: Plan) -> dict[str, str]:
     return {name: f"large-model-{number}" for number, name in enumerate(parts, 1)}
 
 
-def _complete(plan: Plan, out: Path) -> None:
+def _complete(plan: Plan, out: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
     """Add to the output's file what its models refer to: parts of the large one, entries of the file's own catalog.
 
     Raises:
         DataError: the file cannot be written.
     """
+    from pilotfish.assemble.workbench import catalog_of
     from pilotfish.compete.folder import table
     from pilotfish.rows._atomic import atomic
 
     lines: list[str] = []
     for name, new in _parts(plan).items():
-        lines += table(f"models.{new}", _portable(plan, name))
-    for name, entry in plan.models.catalog_tables.items():
-        source = str(entry.get("source", ""))
-        if source.startswith("path:"):
-            where = plan.models.folder / Path(source.removeprefix("path:")).expanduser()
-            source = f"path:{where.resolve()}"
+        lines += table(f"models.{new}", tables[name])
+    for name, entry in catalog_of(plan.models).items():
         # Quoted, for a dot in a bare name would begin a table of its own.
-        lines += table(f'catalog."{name}"', {**entry, **({"source": source} if source else {})})
+        lines += table(f'catalog."{name}"', entry)
     if lines:
         path = out / "pilotfish.toml"
         whole = path.read_text(encoding="utf-8") + "\n" + "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pilotfish.cli._common import FORMATS, RunsFile, say, say_rejects
 
 if TYPE_CHECKING:
     from pilotfish.retrieve.collection import Added
+    from pilotfish.retrieve.documents import Document
     from pilotfish.retrieve.index import Index
     from pilotfish.rows import Rejects
 
@@ -41,6 +43,7 @@ def _documents_options(function: Any) -> Any:
         click.option("--title", default="title", show_default=True, help="Of rows: the column of titles."),
         click.option("--text", default="text", show_default=True, help="Of rows: the column of texts."),
         click.option("--id", "id_", default="id", show_default=True, help="Of rows: the column of ids."),
+        click.option("--mirror", is_flag=True, help="Take out the documents that DOCS has no longer."),
     ):
         function = option(function)
     return function
@@ -146,7 +149,7 @@ def _of_file(file: str, flags: dict[str, Any]) -> None:
     from pilotfish.errors import ConfigError
 
     given = click.get_current_context().get_parameter_source
-    of_any = ("only", "strict", "rejects_file", "format_", "encoding")
+    of_any = ("only", "mirror", "strict", "rejects_file", "format_", "encoding")
     said = [name for name in flags if name not in of_any and given(name) is ParameterSource.COMMANDLINE]
     if said:
         raise ConfigError(f"--{said[0].rstrip('_').replace('_', '-')}: {file} says how its indexes are made")
@@ -228,9 +231,27 @@ def _add(index: Index, docs: str, flags: dict[str, Any]) -> None:
         format=flags["format_"],
         encoding=flags["encoding"],
     )
-    started = time.monotonic()
-    added = index.add(read, progress=True)
+    started, names = time.monotonic(), set[str]()
+
+    def noted() -> Iterator[Document]:
+        for document in read:
+            names.add(document.id)
+            yield document
+
+    added = index.add(noted() if flags["mirror"] else read, progress=True)
     _tell(added, index, time.monotonic() - started, rejects)
+    if flags["mirror"]:
+        _mirror(index, names, rejects)
+
+
+def _mirror(index: Index, names: set[str], rejects: Rejects | None) -> None:
+    """Take out what is not named, unless a row that could not be read might have named it."""
+    if rejects is not None and len(rejects):
+        say("nothing was taken out: a row that could not be read may be one of them; mend it and run again")
+        return
+    before = index.collection.documents
+    gone = index.keep(names)
+    say(f"{before - index.collection.documents:,} documents ({gone:,} passages) taken out")
 
 
 def _tell(added: Added, index: Index, seconds: float, rejects: Rejects | None) -> None:

@@ -165,6 +165,11 @@ class Collection:
                 appended += len(values)
         return Added(new, changed, same, appended)
 
+    def names(self) -> list[str]:
+        """Return the ids of the documents that are there, in order."""
+        with self._asked() as database:
+            return [name for (name,) in database.execute("SELECT id FROM document ORDER BY id")]
+
     def delete(self, documents: Sequence[str]) -> int:
         """Delete documents by their ids; return how many passages went. Their rows stay, empty.
 

@@ -197,6 +197,21 @@ class Index:
             self._end()
         return gone
 
+    def keep(self, documents: Iterable[str]) -> int:
+        """Delete every document but these, so that the index mirrors its source; return how many passages went.
+
+        Args:
+            documents: ids; one that is not there is no fault.
+
+        Raises:
+            ConfigError: another process writes here.
+        """
+        kept = set(documents)
+        with self._changing():
+            gone = self.collection.delete([name for name in self.collection.names() if name not in kept])
+            self._end()
+        return gone
+
     def info(self) -> dict[str, Any]:
         """Return what the index is and holds, as plain data; no model is loaded."""
         sizes = {

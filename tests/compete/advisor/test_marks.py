@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pilotfish.compete.advisor.judged import JudgeMarks
 from pilotfish.compete.advisor.marks import fields_f1, marks_by
+from pilotfish.compete.advisor.paying import SpentError
 from pilotfish.compete.advisor.task import AnswerTask, answer_task
+from pilotfish.compete.watch import Budget
 from pilotfish.errors import ConfigError, DataError
-from pilotfish.model import Call, Reply, Request, Trace, WholeReplies
+from pilotfish.model import Call, Price, Reply, Request, Trace, WholeReplies
+from tests.fakes import ScriptedModel
 
 WORDS = ["apple", "river", "stone", "cloud", "lantern", "copper", "violet", "thunder", "meadow", "harbour", "falcon"]
 
@@ -83,3 +87,23 @@ def test_a_judge_s_grades_are_shares_and_are_asked_once(tmp_path: Path) -> None:
     assert marks([0, 1, 2], ["a long answer", "short", None]).tolist() == [1.0, 0.0, 0.0]
     assert marks([0, 1], ["a long answer", "short"]).tolist() == [1.0, 0.0]
     assert Strict.asked == 2
+
+
+def test_what_a_judge_costs_is_taken_from_the_budget(tmp_path: Path) -> None:
+    def judging() -> JudgeMarks:
+        return JudgeMarks(task(), ScriptedModel(lambda _: "Grade: 10", price=Price(1000, 1000)), tmp_path / "judge")
+
+    marks, budget = judging(), Budget(max_cost=1000.0)
+    marks.charge(budget)
+    assert marks([0], ["an answer"]).tolist() == [1.0]
+    one = budget.spent
+    assert one > 0
+    marks([0], ["an answer"])
+    assert budget.spent == one  # it is kept
+    # Another run counts what the first one paid; where the dollars do not do, no answer is marked down for it.
+    again, little = judging(), Budget(max_cost=1.5 * one)
+    again.charge(little)
+    assert little.spent == pytest.approx(one)
+    with pytest.raises(SpentError, match="dollars"):
+        again([0, 1, 2], ["an answer", "another answer", "a third one"])
+    assert little.spent <= 1.5 * one

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pilotfish.compete import gates
 from pilotfish.compete.advisor.advised import Advised
 from pilotfish.compete.advisor.found import findings_of
+from pilotfish.compete.advisor.judged import JudgeMarks
 from pilotfish.compete.advisor.measured import Measured
 from pilotfish.compete.advisor.race import Race, raced
 from pilotfish.compete.advisor.ways import Facts, ways_of
@@ -67,6 +68,8 @@ def advise_answers(
     """
     watch = watch or Watch()
     budget = Budget(settings.max_seconds, settings.max_cost)
+    if isinstance(marks, JudgeMarks):
+        marks.charge(budget)
     with Meter() as meter:
         work = Work(task, parts, marks, facts, settings, budget, watch)
         ways = ways_of(task, facts, names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pilotfish._sync import wait
-from pilotfish.errors import ModelError
+from pilotfish.compete.advisor.paying import paid, paid_before
 from pilotfish.infer.signals import signals
-from pilotfish.measure.meters import Meter
 from pilotfish.model import Reply, Request
-from pilotfish.models.calls import Budget as Most
 from pilotfish.models.calls import Calls, Failure
 from pilotfish.rows._atomic import atomic
 
@@ -26,15 +22,12 @@ if TYPE_CHECKING:
 
     from pilotfish.compete.advisor.marks import Marks
     from pilotfish.compete.watch import Budget
+    from pilotfish.measure.meters import Meter
     from pilotfish.model import Model
 
-__all__ = ["ALONE", "Answers", "Desk", "SpentError"]
+__all__ = ["ALONE", "Answers", "Desk"]
 
 ALONE = 6  # rows that are asked one at a time, for what a single row takes
-
-
-class SpentError(ModelError):
-    """The dollars do not do for the next answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +93,7 @@ class Desk:
         self._told: dict[str, Any] = {"single": [], "rows": 0, "seconds": 0.0, "joules": 0.0, "kind": ""}
         if self._times.exists():
             self._told = json.loads(self._times.read_text(encoding="utf-8"))
-        if self.path.exists():
-            # The budget is for the advice as a whole, however often it was stopped.
-            store = Calls(model, self.path)
-            budget.spent += store.bill.cost or 0.0
-            store.close()
+        budget.spent += paid_before(model, self.path)
 
     def ask(self, rows: Sequence[int]) -> Answers:
         """Return the answers to rows: what was asked before comes from the file.
@@ -153,28 +142,10 @@ class Desk:
     def _some(self, requests: Sequence[Request], *, alone: bool = False) -> list[Reply | Failure]:
         if not requests:
             return []
-        left = self.budget.dollars_left()
-        calls = Calls(self.model, self.path)
-        if np.isfinite(left):
-            # The store counts what it holds already, which stands in `spent` too.
-            had = calls.bill.cost or 0.0
-            calls.close()
-            calls = Calls(self.model, self.path, budget=Most(dollars=max(left + had, 1e-9)))
-        before, start = calls.bill, time.perf_counter()
-        with Meter() as meter:
-            try:
-                replies = wait(calls.replies(requests, progress=False))
-            finally:
-                asked, bill, spent = calls.asked, calls.bill, calls.spent
-                calls.close()
-        if asked:
-            self._timed(asked, time.perf_counter() - start, meter, alone=alone)
-            self.budget.spent += (bill.cost or 0.0) - (before.cost or 0.0)
-        if spent:
-            raise SpentError("the dollars are spent")
-        if asked == 0 and all(isinstance(one, Failure) for one in replies):
-            raise ModelError(next(one.reason for one in replies if isinstance(one, Failure)))
-        return replies
+        found = paid(self.model, self.path, requests, self.budget)
+        if found.asked:
+            self._timed(found.asked, found.seconds, found.meter, alone=alone)
+        return found.replies
 
     def _timed(self, asked: int, seconds: float, meter: Meter, *, alone: bool) -> None:
         if alone:

@@ -54,7 +54,9 @@ def marks_by(
     if how == "judge":
         if judge is None or folder is None:
             raise ConfigError("marks by a judge need a `judge`, a model that grades")
-        return _judged(task, judge, folder), title
+        from pilotfish.compete.advisor.judged import JudgeMarks
+
+        return JudgeMarks(task, judge, folder), title
     if (how == "fields") != bool(task.fields):
         raise ConfigError("extraction is marked by `fields`, and nothing else is")
     if how == "fields":
@@ -128,23 +130,5 @@ def _each(task: AnswerTask, one: Callable[[str, Mapping[str, Any]], float]) -> M
             0.0 if text is None else float(one(text, task.rows[row])) for row, text in zip(rows, said, strict=True)
         ]
         return np.array(found, np.float64)
-
-    return mark
-
-
-def _judged(task: AnswerTask, judge: Model, folder: Path) -> Marks:
-    from pilotfish.models.judges import JudgeGrades
-
-    grades = JudgeGrades(judge)
-
-    def mark(rows: Sequence[int], said: Sequence[str | None]) -> NDArray[np.float64]:
-        asked = [(i, (task.requests[row], text)) for i, (row, text) in enumerate(zip(rows, said, strict=True)) if text]
-        folder.mkdir(parents=True, exist_ok=True)
-        told = grades.grades([pair for _, pair in asked], folder, progress=False).grades
-        found = np.zeros(len(rows))
-        for (i, _), grade in zip(asked, told, strict=True):
-            # An answer that the judge gives no grade counts as the worst: nobody is to gain by confusing it.
-            found[i] = 0.0 if grade is None else (grade - grades.low) / (grades.high - grades.low)
-        return found
 
     return mark

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilotfish.compete.advisor.both import Chooser, cascaded, routed
-from pilotfish.compete.advisor.desk import SpentError
+from pilotfish.compete.advisor.paying import SpentError
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.graded import Graded
 from pilotfish.models.local import LocalModel

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pilotfish.compete.advisor.desk import Answers, Desk, SpentError
+from pilotfish.compete.advisor.desk import Answers, Desk
+from pilotfish.compete.advisor.paying import SpentError
 from pilotfish.errors import PilotfishError, UpstreamError
 
 if TYPE_CHECKING:

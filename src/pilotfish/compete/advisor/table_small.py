@@ -14,7 +14,8 @@ import numpy as np
 
 from pilotfish.compete.candidate import Candidate
 from pilotfish.compete.graded import Graded
-from pilotfish.compete.tables.kinds import KINDS, Fitted, Kind
+from pilotfish.compete.tables.fitters import Fitted
+from pilotfish.compete.tables.kinds import KINDS, Kind
 from pilotfish.compete.tables.measured import one_row, worth
 from pilotfish.compete.tables.model import TableModel
 from pilotfish.compete.tables.tune import out_of_fold, tuned

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pilotfish._saved import facts_in, reading
 from pilotfish.compete.tables.catboost_file import CatBoostFile
-from pilotfish.compete.tables.kinds import Fitted
+from pilotfish.compete.tables.fitters import Fitted
 from pilotfish.compete.tables.linear import Linear
 from pilotfish.compete.tables.task import Kind, TableTask
 from pilotfish.errors import ModelError

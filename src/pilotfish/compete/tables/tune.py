@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilotfish._extras import need
-from pilotfish.compete.tables.kinds import Fitted, Kind
+from pilotfish.compete.tables.fitters import Fitted
+from pilotfish.compete.tables.kinds import Kind
 from pilotfish.compete.tables.task import TableTask
 from pilotfish.errors import ConfigError
 from pilotfish.measure.folds import folds
