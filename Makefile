@@ -33,8 +33,9 @@ demo: models
 	$(BIN)/pilotfish advise examples/support/advise.toml --out out/demo
 
 # A process a core: each test takes one thread. A file stays in one process, so that what it loads is loaded once.
+# Byte code is kept whatever the shell says: hundreds of processes would compile every module anew.
 test: models
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
