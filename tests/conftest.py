@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     TinyFolder = Callable[..., Path]
 
-# A machine that does other work as well takes now and then a quarter of a second for what takes a millisecond. Every
-# run draws other examples; HYPOTHESIS_PROFILE=thorough draws many.
-settings.register_profile("shared", deadline=None, max_examples=50)
+# A machine that does other work as well takes now and then a quarter of a second for what takes a millisecond.
+# HYPOTHESIS_PROFILE=thorough draws ten times as many examples.
+settings.register_profile("shared", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "shared"))
 

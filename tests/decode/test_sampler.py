@@ -77,15 +77,15 @@ def test_draws_follow_the_exact_distribution(case: dict[str, Any]) -> None:
     sampler.accept(SAID)
     p = exact(LOGITS, sampler.sampling, PROMPT, SAID)
     assert np.abs(sampler.logprobs(LOGITS[None])[0].double().exp().numpy() - p).max() < 1e-6
-    # To choose is to weigh and to draw; the weights are exact (above), so fewer choices do.
-    seen = np.bincount([sampler.choose(LOGITS[None])[0] for _ in range(2000)], minlength=8)
+    draws = 8000
+    seen = np.bincount([sampler.choose(LOGITS[None])[0] for _ in range(draws)], minlength=8)
     logprobs = sampler.logprobs(LOGITS[None])[0]
-    drawn = np.bincount([sampler.draw(logprobs) for _ in range(8000)], minlength=8)
+    drawn = np.bincount([sampler.draw(logprobs) for _ in range(draws)], minlength=8)
     possible = p > 0
     for counts in (seen, drawn):
         assert (counts[~possible] == 0).all()
         if possible.sum() > 1:
-            assert stats.chisquare(counts[possible], p[possible] * counts.sum()).pvalue > 0.001
+            assert stats.chisquare(counts[possible], p[possible] * draws).pvalue > 0.001
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-30, 1e-5, 1.1])
