@@ -1,7 +1,7 @@
 """Documents a second against rows, 10^4 to 10^6, here and on one and two workers of Ray: are the lines straight?
 
 Rows are made up: 20 to 120 words a row, of 20,000 words drawn by Zipf's law, each of English letters by their
-frequency; one row in ten is a copy of a row before with one word changed. They go through rules (Gopher's and FineWeb's)
+frequency; one row in ten is a copy of a row before with one word changed. They go through rules (Gopher's, FineWeb's)
 and, apart, through `dedupe` by sketches, whose keys workers share out. Ray is up before the clock starts; its start is
 told. Outputs must be the same bytes. Of each line: seconds = a + b rows by least squares over the sizes, R^2, and the
 farthest that a size lies from it, in parts of what the line says. Workers share two processors with the process that
