@@ -28,6 +28,14 @@ def few_threads() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="package")
+def few_timings() -> Iterator[None]:
+    """Each candidate's latency is measured on few single rows: what it is says nothing of a tiny model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pilotfish.compete.students.TIMED", 8)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="package")
 def few_pairs() -> Iterator[None]:
     """Contrastive students draw few pairs: the made-up tasks are told apart by two words."""
     with pytest.MonkeyPatch.context() as patch:

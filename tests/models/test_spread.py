@@ -14,13 +14,14 @@ from pilotfish import ask
 from pilotfish.assemble import Collaboration
 from pilotfish.errors import ConfigError, DataError, ModelError, UpstreamError
 from pilotfish.infer import Cascade
-from pilotfish.model import Call, Reply, Request, TokenLogprob, Trace, WholeReplies
+from pilotfish.model import Call, Reply, Request, TokenLogprob
 from pilotfish.models.calls import Calls
 from pilotfish.models.local import LocalModel
 from pilotfish.models.spread import Spread
 from pilotfish.rows import Ray
 from pilotfish.rows._describe import describe, known_as
 from pilotfish.rows.asking import asked
+from tests.models.says import Says
 from tests.ray_up import gone, kill_one, ray_up
 
 if TYPE_CHECKING:
@@ -30,30 +31,6 @@ __all__ = ["ray_up"]
 
 pytestmark = pytest.mark.usefixtures("ray_up")
 TWO = Ray(workers=2, cpus=0.5)
-
-
-class Says(WholeReplies):
-    """Says which process it is in; a prompt may ask for an error, or for the process's end the first time."""
-
-    concurrency = 4
-
-    def __init__(self, folder: Path, name: str = "says") -> None:
-        self.folder, self.name = folder, name
-
-    async def reply(self, request: Request) -> Reply:
-        kind, _, text = request.prompt.partition(" ")
-        with (self.folder / f"{kind}-{os.getpid()}").open("a") as file:
-            file.write(f"{request.prompt}\n")
-        if kind == "upstream":
-            raise UpstreamError(text, status=503, retry_after=2.5)
-        if kind == "data":
-            raise DataError(text)
-        if kind == "die" or (kind == "once" and not (self.folder / "died").exists()):
-            (self.folder / "died").touch()
-            os.kill(os.getpid(), 9)
-        await asyncio.sleep(0.05)
-        call = Call(self.name, "model", 3, 1, 0.05, 0.25)
-        return Reply(text, logprobs=(TokenLogprob(text, -0.5, ((text, -0.5),)),), trace=Trace((call,)))
 
 
 @pytest.fixture

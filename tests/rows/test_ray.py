@@ -4,70 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pilotfish.errors import ConfigError, DataError
+from pilotfish.errors import ConfigError
 from pilotfish.models.remote import RemoteModel
-from pilotfish.rows import EachRow, ModelStage, Ray, Row, Rows, RowStage, RunReport, Stage, read_output, run
+from pilotfish.rows import EachRow, ModelStage, Ray, Row, Rows, RunReport, Stage, read_output, run
 from pilotfish.rows.engine import Engine, engine_of
-from pilotfish.rows.stage import Outcome
 from tests.fakes import Answer, ScriptedUpstream
 from tests.ray_up import ray_up
+from tests.rows.steps import Fan, Loaded, Once, longer
 
 __all__ = ["ray_up"]
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("ray_up")
 ONE, TWO = Ray(workers=1, cpus=0.5), Ray(workers=2, cpus=0.5)
-
-
-class Fan(RowStage):
-    """row n: dropped, kept, doubled, or rejected, by n mod 4."""
-
-    def each(self, row: Row) -> Outcome:
-        kind = row["n"] % 4
-        if kind == 0:
-            return None
-        if kind == 3:
-            raise DataError("three: mod 4")
-        return [row | {"copy": copy} for copy in range(kind)]
-
-
-class Once(Stage):
-    """Does `what` at one row, the first time that it comes."""
-
-    batch_size = 8
-
-    def __init__(self, at: int, flag: Path, what: str = "kill", column: str = "n") -> None:
-        self.at, self.column, self._flag, self._what = at, column, flag, what
-
-    def process(self, rows: Rows) -> Rows:
-        if any(row[self.column] == self.at for row in rows) and (self._what != "kill" or not self._flag.exists()):
-            self._flag.touch()
-            if self._what == "raise":
-                raise ZeroDivisionError("as told")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return rows
-
-
-class Loaded(Stage):
-    """Counts how often it is set up, in which process."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def setup(self) -> None:
-        with (self._folder / str(os.getpid())).open("a") as file:
-            file.write("set up\n")
-
-    def process(self, rows: Rows) -> Rows:
-        time.sleep(0.01)
-        return rows
 
 
 def numbered(count: int) -> Rows:
@@ -104,10 +59,6 @@ def test_the_folder_is_the_same_here_and_on_one_and_two_workers(tmp_path: Path, 
         assert (report.rows_in, report.rejected, report.unread, report.shards) == (203, 50, 1, 6)
     for name in engines:
         assert files(tmp_path / name) == files(tmp_path / "here")
-
-
-def longer(row: Row) -> Row:
-    return row | {"length": len(row["text"]), "sign": "ß — 你好"}
 
 
 def test_a_stage_is_set_up_once_a_worker_and_both_work(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from pilotfish.rows import AsyncStage, EachRow, ModelStage, Ray, Row, Rows, Stag
 from pilotfish.rows.engine import Engine
 from tests.fakes import Answer, ScriptedUpstream, Seen
 from tests.ray_up import gone, kill_one, ray_up
-from tests.rows.test_ray import ONE, TWO, Once, longer, numbered, output, went
+from tests.rows.steps import Once, longer
+from tests.rows.test_ray import ONE, TWO, numbered, output, went
 
 __all__ = ["ray_up"]
 

@@ -38,6 +38,7 @@ DEFAULT_C = 10.0
 # Fewer tuning rows than this can be separated by luck, and the temperature would run off to its end.
 MIN_TUNE = 20
 READING = 0.7  # the share of the time left that reading the texts may take
+TIMED = 60  # rows that are answered one by one for their latency
 
 
 @dataclass
@@ -221,7 +222,7 @@ def time_it(
     candidate: Candidate, predict: Callable[[Sequence[str]], object], texts: Sequence[str], patience: float = 2.0
 ) -> None:
     """Measure seconds and joules a row in batches, and the latency of single rows."""
-    one = measure_latency(predict, texts[:60], max_seconds=patience)
+    one = measure_latency(predict, texts[:TIMED], max_seconds=patience)
     with Meter() as meter:
         many = measure_latency(predict, texts[:512], batch=64, warmup=1, max_seconds=patience)
     candidate.p50, candidate.p95 = one.p50, one.p95

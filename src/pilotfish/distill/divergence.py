@@ -156,7 +156,7 @@ class AdaptiveKL:
     def __call__(self, p: Any, q: Any, log_p: Any, log_q: Any, grad: Any) -> Any:
         """See `Divergence`."""
         torch = need("torch", "train")
-        apart = (q - p).abs()
+        apart = _differences(q, p).abs_()
         whole = apart.sum(-1)
         least = self._least(q)
         of_head = apart.masked_fill_(q < least, 0).sum(-1)
@@ -178,6 +178,19 @@ class AdaptiveKL:
         # Where rounding keeps the sum below the share, all classes are the head.
         at = torch.where(reached.any(-1), reached.int().argmax(-1), top.shape[-1] - 1)
         return top.gather(-1, at[:, None])
+
+
+def _differences(q: Any, p: Any) -> Any:
+    """Return q − p, the entry of a class that has most of q as the others' sum: near 1 a float is known to 6e-8 only.
+
+    Both sum to 1, so that what this class has more the others have less, and those are small and well known.
+    """
+    torch = need("torch", "train")
+    out = q - p
+    most, at = q.max(-1, keepdim=True)
+    own = out.gather(-1, at)
+    others = out.scatter_(-1, at, 0).sum(-1, keepdim=True)
+    return out.scatter_(-1, at, torch.where(most > 0.5, -others, own))
 
 
 def _through_softmax(p: Any, grad: Any) -> Any:
