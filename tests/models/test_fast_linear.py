@@ -22,6 +22,7 @@ def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this torch has no such product")
     monkeypatch.setattr(_fast_linear, "lays_out", lambda: True)
+    monkeypatch.setattr(_fast_linear, "_worth_it", lambda layer: bool(layer.weight.numel()))
 
 
 def network() -> Any:
@@ -83,3 +84,15 @@ def test_an_encoder_has_the_same_vectors(everywhere: None, tiny_encoder_folder: 
     copied = encoder.copied()
     assert not any(type(part) is FastLinear for part in copied.model.modules())
     np.testing.assert_allclose(encoder.encode(texts), copied.encode(texts), atol=2e-6)
+
+
+@pytest.mark.parametrize(("instructions", "laid"), [("AVX2", [True, False, False]), ("AVX512", [True, True, True])])
+def test_with_avx2_wide_weights_alone_are_laid_out(
+    monkeypatch: pytest.MonkeyPatch, instructions: str, laid: list[bool]
+) -> None:
+    monkeypatch.setattr(_fast_linear, "lays_out", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
+    layers = fast_linears(
+        torch.nn.Sequential(*(torch.nn.Linear(*shape) for shape in ((512, 1536), (1536, 512), (8, 9))))
+    )
+    assert [type(layer) is FastLinear for layer in layers] == laid

@@ -1,7 +1,7 @@
 """Documents packed side by side into one row of tokens, each attending to itself alone: no padding is computed.
 
 All layers but attention look at one token at a time, so documents may stand in one row; positions begin anew with each.
-Attention is computed document by document, those of much the same length together, padded on the right, where a
+Attention is computed document by document, short ones of much the same length together, padded on the right, where a
 causal model does not look.
 """
 
@@ -21,6 +21,7 @@ __all__ = ["NAME", "Pack", "packed", "packs", "register"]
 
 NAME = "pilotfish_packed"
 _NEAR = 1.15  # documents whose lengths differ by less are attended together: as much is computed in vain at most
+_LONG = 32  # tokens from which a document is attended alone: what is gathered for several costs more than a call
 _HELD: contextvars.ContextVar[Pack] = contextvars.ContextVar("pilotfish_pack")
 
 
@@ -48,11 +49,12 @@ class Pack:
 
     Attributes:
         lengths: of the documents.
-        groups: what is attended together: (places of the tokens, (documents, longest), which of those are none).
+        groups: what is attended together: a document's place, or (places of the tokens, (documents, longest), which of
+            those there are).
     """
 
     lengths: tuple[int, ...]
-    groups: tuple[tuple[Any, Any], ...]
+    groups: tuple[slice | tuple[Any, Any], ...]
 
     @classmethod
     def of(cls, lengths: Sequence[int], device: Any) -> Pack:
@@ -60,9 +62,13 @@ class Pack:
         starts = [0]
         for length in lengths:
             starts.append(starts[-1] + length)
-        groups: list[tuple[Any, Any]] = []
+        groups: list[slice | tuple[Any, Any]] = []
         at = 0
         while at < len(lengths):
+            if lengths[at] >= _LONG:
+                groups.append(slice(starts[at], starts[at + 1]))
+                at += 1
+                continue
             end = at
             while end < len(lengths) and lengths[at] <= lengths[end] * _NEAR:
                 end += 1
@@ -138,13 +144,18 @@ def _attend(
     pack = _HELD.get(None)
     if pack is None:
         return _slowly_or_not(query, key, value, scaling, sliding_window, softcap).transpose(1, 2), None
-    out = torch.empty_like(query)
-    for places, there in pack.groups:
+    out = query.new_empty(query.shape[0], query.shape[2], query.shape[1], value.shape[3])
+    for group in pack.groups:
+        if isinstance(group, slice):
+            alone = (part[:, :, group] for part in (query, key, value))
+            out[:, group] = _slowly_or_not(*alone, scaling, sliding_window, softcap).transpose(1, 2)
+            continue
+        places, there = group
         # (documents, heads, longest, size)
         q, k, v = (part[0][:, places].transpose(0, 1) for part in (query, key, value))
         found = _slowly_or_not(q, k, v, scaling, sliding_window, softcap)
-        out[0][:, places[there]] = found.transpose(0, 1)[:, there]
-    return out.transpose(1, 2), None
+        out[0, places[there]] = found.transpose(1, 2)[there]
+    return out, None
 
 
 def _slowly_or_not(

@@ -57,7 +57,7 @@ class Reader:
         dtype: str = "auto",
         device: str = "auto",
         threads: int | None = None,
-        pack_tokens: int = 1024,
+        pack_tokens: int = 2048,
         packing: bool | None = None,
         catalog: Catalog | None = None,
     ) -> None:
