@@ -68,7 +68,26 @@ def weak_to_strong(axes: Any) -> None:
     axes.legend(frameon=False, labelcolor=INK, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, fontsize=8)
 
 
+def curate_ray(axes: Any) -> None:
+    """Draw rows a second against rows, here and on one and two workers."""
+    told: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for case in cases("curate-ray"):
+        if found := re.match(r"(rules|dedupe), ([\d,]+) rows, (.+)$", case["case"]):
+            told.setdefault((found[1], found[3]), []).append((case["n"], case["value"]))
+    lines = {"local": ":", "1 worker": "--", "2 workers": "-"}
+    for (job, engine), points in told.items():
+        n, rate = zip(*points, strict=True)
+        colour = FIRST if job == "rules" else SECOND
+        axes.plot(n, rate, color=colour, ls=lines[engine], marker="o", ms=4, label=f"{job}, {engine}")
+    axes.set_xscale("log")
+    axes.set_ylim(0)
+    axes.set_xlabel("rows")
+    axes.set_ylabel("rows a second, Ray up")
+    axes.legend(frameon=False, labelcolor=INK, ncols=2, fontsize=8)
+
+
 PICTURES: dict[str, tuple[Callable[[Any], None], tuple[float, float]]] = {
+    "curate-ray": (curate_ray, (6.4, 3.6)),
     "best-of-n": (over_optimisation, (6.4, 3.6)),
     "weak-to-strong": (weak_to_strong, (7.2, 4.2)),
 }

@@ -85,6 +85,12 @@ def test_answers_alone_are_learnt(student: Path, tmp_path: Path) -> None:
     assert [tokens < 12 for _, tokens in told] == [True, True] and found.seeds == 1
 
 
+def test_no_set_is_larger_than_another_whatever_is_asked_for(student: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"fit": Fit(steps=2, batch_tokens=256), "seeds": (0,), "device": "cpu", "progress": False}
+    found = ablate(texts("cat", 9, 0), noise(4), texts("dog", 2, 3), student, tmp_path / "out", rows=7, **given)
+    assert found.rows == {"kept": 4, "random": 4, "dropped": 4}
+
+
 def test_tested_rows_must_not_be_learnt(student: Path, tmp_path: Path) -> None:
     given: dict[str, Any] = {"seeds": (0,), "progress": False}
     cats = texts("cat", 4, 0)

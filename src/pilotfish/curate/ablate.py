@@ -109,7 +109,7 @@ def ablate(
         out: the folder.
         text: the column that is learnt; with a prompt the answer.
         prompt: the column of what is asked; the answer alone is learnt then, in the model's chat template.
-        rows: of each set; None for as many as the smaller of kept and dropped has.
+        rows: of each set, at most: none has more than the smaller of kept and dropped.
         seeds: of the draw of rows and of the training.
         fit: how to train; None for one epoch. Sets differ in tokens: give `steps` to have each learn from as many.
         length: tokens of an example at most.
@@ -137,7 +137,7 @@ def ablate(
         shared = sum(_key(row, text, prompt) in known for row in held[name])
         if shared:
             raise DataError(f"{shared:,} rows of {name} are tested rows: decontaminate before you curate")
-    size = min(len(held["kept"]), len(held["dropped"])) if rows is None else rows
+    size = min(len(held["kept"]), len(held["dropped"]), *([] if rows is None else [rows]))
     told = [settled(how), text, prompt, size, list(seeds), length, identity_of(student)]
     everything = (json.dumps([name, row], sort_keys=True, default=str) for name, some in held.items() for row in some)
     identity = digest(told, everything)
@@ -158,7 +158,7 @@ def ablate(
     report = Ablation(
         folder=str(folder),
         student=str(student),
-        rows={name: min(size, len(_pool(held, name))) for name in SETS},
+        rows=dict.fromkeys(SETS, size),
         tested=len(held["test"]),
         seeds=len(seeds),
         steps=steps,
