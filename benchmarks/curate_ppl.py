@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ def main(quick: bool, data: Path | None) -> dict[str, Any]:
     tokens = sum(len(row) - 1 for part in ids for row in part)
     ways: dict[str, Callable[[int], list[NDArray[np.float32]]]] = {}
     for dtype, local in plain.items():
-        ways[f"ours, {dtype}"] = lambda at, reading=mine[dtype]: document_losses(reading, parts[at])
-        ways[f"one at a time, {dtype}"] = lambda at, model=local.model: _plain(model, ids[at], 1)
-        ways[f"padded by 16, {dtype}"] = lambda at, model=local.model: _plain(model, ids[at], 16)
+        ways[f"ours, {dtype}"] = partial(_ours, mine[dtype], parts)
+        ways[f"one at a time, {dtype}"] = partial(_plain, local.model, ids, 1)
+        ways[f"padded by 16, {dtype}"] = partial(_plain, local.model, ids, 16)
     seconds: dict[str, list[float]] = {way: [0.0] * PARTS for way in ways}
     losses: dict[str, list[NDArray[np.float32]]] = {way: [] for way in ways}
     for turn in range(2 if quick else 3):
@@ -90,8 +91,13 @@ def dtypes_here() -> tuple[str, ...]:
     return ("float32", "bfloat16") if cpu_has_bfloat16() else ("float32",)
 
 
-def _plain(model: Any, rows: list[list[int]], size: int) -> list[NDArray[np.float32]]:
-    """Return the losses of each row's tokens, `size` rows together, padded on the right."""
+def _ours(reading: Reading, parts: list[list[str]], at: int) -> list[NDArray[np.float32]]:
+    return document_losses(reading, parts[at])
+
+
+def _plain(model: Any, parts: list[list[list[int]]], size: int, part: int) -> list[NDArray[np.float32]]:
+    """Return the losses of the tokens of a part's rows, `size` rows together, padded on the right."""
+    rows = parts[part]
     found: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for at in range(0, len(rows), size):

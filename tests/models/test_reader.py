@@ -170,10 +170,12 @@ def test_packs_hold_every_document_once_and_no_more_tokens_than_they_may(lengths
 
 
 def test_what_is_attended_together_covers_each_token_once() -> None:
-    pack = _packed.Pack.of((9, 8, 8, 3, 1), "cpu")
-    seen = torch.cat([places[there] for places, there in pack.groups])
-    assert sorted(seen.tolist()) == list(range(29))
-    assert pack.positions()[0].tolist() == [*range(9), *range(8), *range(8), *range(3), 0]
+    pack = _packed.Pack.of((40, 32, 9, 8, 8, 3, 1), "cpu")
+    alone = [group for group in pack.groups if isinstance(group, slice)]
+    together = [group[0][group[1]].tolist() for group in pack.groups if not isinstance(group, slice)]
+    assert alone == [slice(0, 40), slice(40, 72)]
+    assert sorted(place for places in together for place in places) == list(range(72, 101))
+    assert pack.positions()[0, 72:].tolist() == [*range(9), *range(8), *range(8), *range(3), 0]
 
 
 @pytest.mark.parametrize("packing", [None, False])

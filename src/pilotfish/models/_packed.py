@@ -147,8 +147,8 @@ def _attend(
     out = query.new_empty(query.shape[0], query.shape[2], query.shape[1], value.shape[3])
     for group in pack.groups:
         if isinstance(group, slice):
-            alone = (part[:, :, group] for part in (query, key, value))
-            out[:, group] = _slowly_or_not(*alone, scaling, sliding_window, softcap).transpose(1, 2)
+            q, k, v = (part[:, :, group] for part in (query, key, value))
+            out[:, group] = _slowly_or_not(q, k, v, scaling, sliding_window, softcap).transpose(1, 2)
             continue
         places, there = group
         # (documents, heads, longest, size)
