@@ -24,6 +24,7 @@ from pilotfish.rows.read import read
 from pilotfish.rows.run import read_output, run
 from pilotfish.rows.stage import AsyncStage, EachRow, Outcome, RowStage, Stage
 from pilotfish.rows.write import write
+from tests.rows.steps import Fan
 
 
 class Asked(AsyncStage):
@@ -45,18 +46,6 @@ class Asked(AsyncStage):
         self._asked[key] += 1
         await asyncio.sleep(0.0005 * (hash(key) % 3))
         return row | {self.column: key[::-1]}
-
-
-class Fan(RowStage):
-    """row n: dropped, kept, doubled, or rejected, by n mod 4."""
-
-    def each(self, row: Row) -> Outcome:
-        kind = row["n"] % 4
-        if kind == 0:
-            return None
-        if kind == 3:
-            raise DataError("three: mod 4")
-        return [row | {"copy": copy} for copy in range(kind)]
 
 
 def numbered(count: int) -> Rows:
