@@ -62,8 +62,9 @@ def test_pairs_alone_teach_too_and_what_is_wrong_is_one_line(tiny_encoder_folder
     write_rows(tmp_path / "pairs.jsonl", [{"a": f"cat {i}", "b": f"dog {i}"} for i in range(40)])
     base = f'[phrases]\nencoder = "{tiny_encoder_folder}"\nout = "out"\nfit = {{ steps = 1 }}\n'
     write_toml(tmp_path / "p.toml", base + 'pairs = "pairs.jsonl"\n')
-    done = pilotfish("phrases", "learn", "p.toml", cwd=tmp_path)
-    assert done.returncode == 0 and "32 pairs, 1 steps" in done.stderr, done.stderr
+    done = pilotfish("phrases", "learn", "p.toml", "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert (told["pairs"], told["steps"], told["pooling"]) == (32, 1, "own")
     write_toml(tmp_path / "n.toml", base)
     assert "`texts` or `pairs`" in error_of(pilotfish("phrases", "learn", "n.toml", cwd=tmp_path))
     write_toml(tmp_path / "m.toml", base + 'pairs = "pairs.jsonl"\nmodel = "gone"\n')

@@ -16,12 +16,16 @@ from pilotfish.models.encoder import Encoder
 torch = pytest.importorskip("torch")
 
 
-@pytest.fixture
-def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lay weights out on any processor: it is right everywhere, and faster on some."""
+def _fast_linear_or_skip(monkeypatch: pytest.MonkeyPatch) -> None:
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this torch has no such product")
     monkeypatch.setattr(_fast_linear, "lays_out", lambda: True)
+
+
+@pytest.fixture
+def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay weights out on any processor: it is right everywhere, and faster on some."""
+    _fast_linear_or_skip(monkeypatch)
     monkeypatch.setattr(_fast_linear, "_worth_it", lambda layer: bool(layer.weight.numel()))
 
 
@@ -90,7 +94,7 @@ def test_an_encoder_has_the_same_vectors(everywhere: None, tiny_encoder_folder: 
 def test_with_avx2_wide_weights_alone_are_laid_out(
     monkeypatch: pytest.MonkeyPatch, instructions: str, laid: list[bool]
 ) -> None:
-    monkeypatch.setattr(_fast_linear, "lays_out", lambda: True)
+    _fast_linear_or_skip(monkeypatch)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
     layers = fast_linears(
         torch.nn.Sequential(*(torch.nn.Linear(*shape) for shape in ((512, 1536), (1536, 512), (8, 9))))

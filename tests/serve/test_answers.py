@@ -305,9 +305,9 @@ def test_a_crowd_of_near_texts_does_not_hold_up_a_search() -> None:
             await cache.keep("m", Request.of(f"the price of item {number} " + "in some words " * 100), answer())
 
     run(crowd())
-    start = time.process_time()
+    start = time.perf_counter()
     assert run(asked(cache, Request.of("the price of item 5000 " + "in some words " * 100))) is None
-    assert time.process_time() - start < 0.2
+    assert time.perf_counter() - start < 0.2
     clock.now = 61
     run(cache.keep("m", Request.of("the price of all"), answer()))
     assert run(asked(cache, Request.of("the price of all of it"))) is not None, "what is too old does not count"

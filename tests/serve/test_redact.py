@@ -148,9 +148,9 @@ def test_of_a_long_text_no_half_of_a_secret_is_kept() -> None:
 
 def test_of_a_long_text_no_more_is_read_than_is_kept() -> None:
     text = ("a." * 30 + "@") * 130_000  # 8 MB, which would take some seconds
-    start = time.process_time()
+    start = time.perf_counter()
     Redactor("pii", longest=1000).data({"content": text})
-    assert time.process_time() - start < 1
+    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_of_a_long_text_no_more_is_read_than_is_kept() -> None:
 )
 def test_no_text_takes_long(sign: str) -> None:
     text = sign * 40_000
-    start = time.process_time()
+    start = time.perf_counter()
     redacted(text)
-    assert time.process_time() - start < 2
+    assert time.perf_counter() - start < 2
 
 
 def test_every_text_of_a_request_is_seen() -> None:

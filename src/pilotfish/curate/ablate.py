@@ -137,7 +137,8 @@ def ablate(
         shared = sum(_key(row, text, prompt) in known for row in held[name])
         if shared:
             raise DataError(f"{shared:,} rows of {name} are tested rows: decontaminate before you curate")
-    size = min(len(held["kept"]), len(held["dropped"]), *([] if rows is None else [rows]))
+    size = min(len(held["kept"]), len(held["dropped"]))
+    size = size if rows is None else min(size, rows)
     told = [settled(how), text, prompt, size, list(seeds), length, identity_of(student)]
     everything = (json.dumps([name, row], sort_keys=True, default=str) for name, some in held.items() for row in some)
     identity = digest(told, everything)

@@ -21,7 +21,7 @@ __all__ = ["NAME", "Pack", "packed", "packs", "register"]
 
 NAME = "pilotfish_packed"
 _NEAR = 1.15  # documents whose lengths differ by less are attended together: as much is computed in vain at most
-_LONG = 32  # tokens from which a document is attended alone: what is gathered for several costs more than a call
+_LONG = 32  # tokens from which a document is attended alone on a CPU: to gather several costs more there than a call
 _HELD: contextvars.ContextVar[Pack] = contextvars.ContextVar("pilotfish_pack")
 
 
@@ -63,9 +63,10 @@ class Pack:
         for length in lengths:
             starts.append(starts[-1] + length)
         groups: list[slice | tuple[Any, Any]] = []
+        calls_are_cheap = torch.device(device).type == "cpu"
         at = 0
         while at < len(lengths):
-            if lengths[at] >= _LONG:
+            if calls_are_cheap and lengths[at] >= _LONG:
                 groups.append(slice(starts[at], starts[at + 1]))
                 at += 1
                 continue
